@@ -1,0 +1,13 @@
+"""What can go wrong behind a port, in the words of those who ask through it."""
+
+
+class StorageUnavailable(Exception):
+    """The storage does not answer; nothing was kept, and the same again may work later."""
+
+
+class Contended(Exception):
+    """Another transaction was first; nothing was kept, and doing it again finds its rows."""
+
+
+class StorageRefused(Exception):
+    """The storage will not take this; its text names the reason without any of the data."""

@@ -1,0 +1,31 @@
+"""All the service can do: read this first."""
+
+from dataclasses import dataclass
+
+from application.add_member import AddMember
+from application.create_organization import CreateOrganization
+from application.ingest_messages import IngestMessages
+from application.list_connections import ListConnections
+from application.ports import Clock, Transactions
+from application.remove_connection import RemoveConnection
+from application.upsert_connection import UpsertConnection
+from application.verify_webhook import VerifyWebhook
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What interfaces are given.
+
+    `transactions` is for reading what needs no decision: a list of leads, whether the storage
+    answers.
+    """
+
+    verify_webhook: VerifyWebhook
+    ingest_messages: IngestMessages
+    upsert_connection: UpsertConnection
+    list_connections: ListConnections
+    remove_connection: RemoveConnection
+    create_organization: CreateOrganization
+    add_member: AddMember
+    transactions: Transactions
+    clock: Clock

@@ -1,0 +1,1 @@
+"""The rules: entities and decisions, in plain Python, with no library and no I/O."""

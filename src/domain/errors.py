@@ -1,0 +1,41 @@
+"""What the domain refuses, in words a person can act on."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that cannot stay as it is, and what would be right."""
+
+    field: str
+    message: str
+
+
+class DomainError(Exception):
+    """The root of what the domain refuses; its text may be shown to the person who asked."""
+
+
+class InvalidInput(DomainError):
+    """Some fields are wrong; `errors` names each of them."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+class NumberConnectedElsewhere(DomainError):
+    """The number is enabled in another organisation.
+
+    The text does not say in which: that one's business is nobody else's (PITFALLS of other
+    systems: two organisations saved one number, and messages went to the wrong one).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this id cannot be enabled here, because it is already in use; "
+            "save it disabled, or ask the provider's support"
+        )
+
+
+class NotFound(DomainError):
+    """There is no such thing, or none that may be seen."""

@@ -1,0 +1,22 @@
+"""What happened, for whoever listens: exports, automations, audits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType
+from uuid import UUID
+
+from domain.organization import OrgId
+
+EventId = NewType("EventId", UUID)
+
+LEAD_CAPTURED = "lead_captured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A line of the event log. `payload` holds ids, never words or numbers of people."""
+
+    id: EventId
+    org_id: OrgId
+    type: str
+    payload: Mapping[str, Any]

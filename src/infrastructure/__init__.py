@@ -1,0 +1,1 @@
+"""Where things are kept and who is asked: the adapters behind the ports."""

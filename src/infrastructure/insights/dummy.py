@@ -1,0 +1,113 @@
+"""Insights without any intelligence: keywords in Spanish and English, the same answer each time."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.ports import InsightProvider
+from domain.deal import Description
+
+SUMMARY_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a person may want, and the words that give it away."""
+
+    name: str
+    score: int
+    next_step: str
+    words: re.Pattern[str]
+
+
+def _intent(name: str, score: int, next_step: str, words: str) -> Intent:
+    return Intent(name, score, next_step, re.compile(rf"\b(?:{words})", re.IGNORECASE))
+
+
+# In order: the first that matches is taken, so the ones that matter most come first.
+INTENTS = (
+    _intent(
+        "complaint",
+        35,
+        "Apologise and solve the problem first",
+        r"reclam|quej|devoluci|reembols|no funciona|rot[oa]s?\b|mal[ao]? servicio"
+        r"|complain|refund|broken|does(?:n't| not) work|terrible|disappointed",
+    ),
+    _intent(
+        "unsubscribe",
+        0,
+        "Stop writing to this person",
+        r"baja\b|no me escrib|dejen de|stop\b|unsubscribe",
+    ),
+    _intent(
+        "purchase",
+        90,
+        "Send the payment link",
+        r"comprar|compro\b|lo quiero|la quiero|me lo llevo|pagar|pago\b|encarg|reserv"
+        r"|buy|purchase|order\b|pay\b|take it|i want (?:it|one|to buy)|book\b",
+    ),
+    _intent(
+        "price",
+        75,
+        "Send the price and ask when they need it",
+        r"preci|cu[aá]nto|costo|cuesta|sale\b|valor|presupuesto|cotiza|descuento|cuotas"
+        r"|price|how much|cost|quote|discount|rates?\b",
+    ),
+    _intent(
+        "availability",
+        65,
+        "Confirm stock, and offer to set one aside",
+        r"stock|disponib|tienen\b|ten[eé]s\b|hay\b|queda[n]?\b|talle|color"
+        r"|available|in stock|do you have|sizes?\b|colou?r",
+    ),
+    _intent(
+        "appointment",
+        65,
+        "Offer two times to choose from",
+        r"turno|cita\b|visita|horario|cu[aá]ndo abren|reuni[oó]n|llamad"
+        r"|appointment|schedule|visit|opening hours|meeting|call me",
+    ),
+    _intent(
+        "delivery",
+        55,
+        "Tell the shipping cost and time",
+        r"env[ií]o|env[ií]an|entrega|domicilio|direcci[oó]n|ubicaci[oó]n|d[oó]nde est[aá]n"
+        r"|ship|deliver|address|location|where are you",
+    ),
+    _intent(
+        "thanks",
+        30,
+        "Keep in touch",
+        r"gracias|perfecto|genial|thank|thx|great\b|perfect\b",
+    ),
+    _intent(
+        "greeting",
+        20,
+        "Answer and ask what they are looking for",
+        r"hola|buen[oa]s\b|buen d[ií]a|hello|hi\b|hey\b|good (?:morning|afternoon|evening)",
+    ),
+)
+UNKNOWN = _intent("unknown", 10, "Read the message and ask what they need", r"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class DummyInsights(InsightProvider):
+    """Needs no network and never fails; a stand-in until a real provider is chosen."""
+
+    name: str = "dummy"
+
+    async def describe(self, texts: Sequence[str]) -> Sequence[Description]:
+        return [_describe(text) for text in texts]
+
+
+def _describe(text: str) -> Description:
+    intent = next((intent for intent in INTENTS if intent.words.search(text)), UNKNOWN)
+    words = " ".join(text.split())
+    if len(words) > SUMMARY_LENGTH:
+        words = words[: SUMMARY_LENGTH - 1].rstrip() + "…"
+    return Description(
+        summary=f"{intent.name}: {words}",
+        intent=intent.name,
+        score=intent.score,
+        next_step=intent.next_step,
+    )

@@ -1,0 +1,340 @@
+"""Everything in dictionaries (`STORAGE=memory`): for trying things out, and for fast tests.
+
+Entities are frozen, so copying the dictionaries copies everything: a transaction works on a copy,
+which replaces the original if it ends well. Transactions run one at a time.
+"""
+
+from asyncio import Lock
+from collections.abc import AsyncIterator, Collection, Mapping, Set
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from application.errors import Contended
+from application.ports import (
+    ConnectionRepository,
+    ContactRepository,
+    DealRepository,
+    EventLog,
+    FailedMessageRepository,
+    InsightRepository,
+    LeadReader,
+    MessageRepository,
+    OrganizationRepository,
+    Repositories,
+    ThreadRepository,
+    Transactions,
+    UserRepository,
+)
+from domain.connection import Address, Connection, ConnectionId
+from domain.contact import (
+    Contact,
+    ContactId,
+    ContactIdentity,
+    ContactKey,
+    IdentityKey,
+    IdentityKind,
+)
+from domain.deal import Deal, DealId, DealStatus, Insight
+from domain.errors import NumberConnectedElsewhere
+from domain.event import LEAD_CAPTURED, Event
+from domain.inbound import FailedMessage
+from domain.leads import Lead
+from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
+from domain.organization import Member, Organization, OrgId, User, UserId
+
+
+@dataclass(slots=True)
+class Store:
+    """The tables."""
+
+    organizations: dict[OrgId, Organization] = field(default_factory=dict)
+    users: dict[UserId, User] = field(default_factory=dict)
+    members: dict[tuple[OrgId, UserId], Member] = field(default_factory=dict)
+    connections: dict[ConnectionId, Connection] = field(default_factory=dict)
+    contacts: dict[ContactId, Contact] = field(default_factory=dict)
+    identities: dict[IdentityKey, ContactIdentity] = field(default_factory=dict)
+    threads: dict[ThreadId, Thread] = field(default_factory=dict)
+    messages: dict[MessageKey, Message] = field(default_factory=dict)
+    deals: dict[DealId, Deal] = field(default_factory=dict)
+    insights: dict[DealId, Insight] = field(default_factory=dict)
+    events: list[tuple[datetime, Event]] = field(default_factory=list)
+    failed_messages: list[FailedMessage] = field(default_factory=list)
+
+    def draft(self) -> Self:
+        """A copy to work on."""
+        return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
+
+
+class MemoryTransactions(Transactions):
+    """Transactions over dictionaries; nothing outlives the process."""
+
+    def __init__(self) -> None:
+        self.kept = Store()
+        self._one_at_a_time = Lock()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Repositories]:
+        async with self._one_at_a_time:
+            store = self.kept.draft()
+            yield Repositories(
+                organizations=MemoryOrganizationRepository(store),
+                users=MemoryUserRepository(store),
+                connections=MemoryConnectionRepository(store),
+                contacts=MemoryContactRepository(store),
+                threads=MemoryThreadRepository(store),
+                messages=MemoryMessageRepository(store),
+                deals=MemoryDealRepository(store),
+                insights=MemoryInsightRepository(store),
+                events=MemoryEventLog(store),
+                failed_messages=MemoryFailedMessageRepository(store),
+                leads=MemoryLeadReader(store),
+            )
+            self.kept = store  # not reached when the block raised
+
+    async def ready(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOrganizationRepository(OrganizationRepository):
+    store: Store
+
+    async def add(self, organization: Organization) -> None:
+        self.store.organizations[organization.id] = organization
+
+    async def get(self, org_id: OrgId) -> Organization | None:
+        return self.store.organizations.get(org_id)
+
+    async def all(self) -> list[Organization]:
+        return _sorted_by_id(self.store.organizations.values())
+
+    async def put_member(self, member: Member) -> None:
+        key = (member.org_id, member.user_id)
+        stored = self.store.members.get(key, member)
+        self.store.members[key] = replace(stored, role=member.role)
+
+    async def members(self, org_id: OrgId) -> list[Member]:
+        return _sorted_by_id(m for m in self.store.members.values() if m.org_id == org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUserRepository(UserRepository):
+    store: Store
+
+    async def by_email(self, email: str) -> User | None:
+        same = (u for u in self.store.users.values() if u.email.lower() == email.lower())
+        return next(same, None)
+
+    async def add(self, user: User) -> None:
+        if await self.by_email(user.email):
+            raise Contended
+        self.store.users[user.id] = user
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryConnectionRepository(ConnectionRepository):
+    store: Store
+
+    async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
+        stored = self.store.connections.values()
+        return {c.address: c for c in stored if c.is_enabled and c.address in addresses}
+
+    async def get(self, org_id: OrgId, address: Address) -> Connection | None:
+        return next((c for c in await self.of(org_id) if c.address == address), None)
+
+    async def put(self, connection: Connection) -> Connection:
+        owner = (await self.enabled({connection.address})).get(connection.address, connection)
+        if connection.is_enabled and owner.org_id != connection.org_id:
+            raise NumberConnectedElsewhere
+        if stored := await self.get(connection.org_id, connection.address):
+            connection = replace(connection, id=stored.id)
+        self.store.connections[connection.id] = connection
+        return connection
+
+    async def of(self, org_id: OrgId) -> list[Connection]:
+        return _sorted_by_id(c for c in self.store.connections.values() if c.org_id == org_id)
+
+    async def remove(self, org_id: OrgId, id: ConnectionId) -> bool:
+        stored = self.store.connections.get(id)
+        if stored is None or stored.org_id != org_id:
+            return False
+        del self.store.connections[id]
+        for thread in self.store.threads.values():
+            if thread.connection_id == id:
+                self.store.threads[thread.id] = replace(thread, connection_id=None)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryContactRepository(ContactRepository):
+    store: Store
+
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
+        by_phone = {
+            IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
+            for c in self.store.contacts.values()
+            if c.phone
+        }
+        by_identity = {key: i.contact_id for key, i in self.store.identities.items()}
+        owners = by_phone | by_identity
+        return {key: owners[key] for key in identities if key in owners}
+
+    async def add(
+        self,
+        contacts: Mapping[ContactId, Contact],
+        identities: Mapping[IdentityKey, ContactIdentity],
+    ) -> None:
+        taken = {(c.org_id, c.phone) for c in self.store.contacts.values() if c.phone}
+        if identities.keys() & self.store.identities.keys() or any(
+            (c.org_id, c.phone) in taken for c in contacts.values()
+        ):
+            raise Contended
+        self.store.identities |= identities
+        self.store.contacts |= contacts
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryThreadRepository(ThreadRepository):
+    store: Store
+
+    async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
+        return [
+            thread
+            for thread in self.store.threads.values()
+            if (thread.org_id, thread.external_id) in names
+            or (thread.org_id, thread.contact_id) in contacts
+        ]
+
+    async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
+        taken = {key for t in self.store.threads.values() for key in _thread_keys(t)}
+        if any(key in taken for thread in threads.values() for key in _thread_keys(thread)):
+            raise Contended
+        self.store.threads |= threads
+
+    async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
+        for id_, thread in threads.items():
+            stored = self.store.threads.get(id_)
+            if stored and thread.last_message_at:
+                self.store.threads[id_] = stored.heard_at(thread.last_message_at)
+
+
+def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:
+    """What no two threads share: the name, and contact with connection, where they have them."""
+    keys: list[tuple[Any, ...]] = []
+    if thread.external_id is not None:
+        keys.append((thread.org_id, thread.external_id))
+    if thread.connection_id is not None:
+        keys.append((thread.org_id, thread.contact_id, thread.connection_id))
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMessageRepository(MessageRepository):
+    store: Store
+
+    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        return keys & self.store.messages.keys()
+
+    async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
+        fresh = messages.keys() - self.store.messages.keys()
+        self.store.messages |= {key: messages[key] for key in fresh}
+        return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDealRepository(DealRepository):
+    store: Store
+
+    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, DealId]:
+        return {
+            key: deal.id
+            for deal in self.store.deals.values()
+            if deal.status is DealStatus.OPEN
+            and (key := ContactKey(deal.org_id, deal.contact_id)) in contacts
+        }
+
+    async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
+        if await self.open(deals.keys()):
+            raise Contended
+        self.store.deals |= {deal.id: deal for deal in deals.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryInsightRepository(InsightRepository):
+    store: Store
+
+    async def put(self, insights: Mapping[DealId, Insight]) -> None:
+        for deal_id, insight in insights.items():
+            stored = self.store.insights.get(deal_id)
+            if stored is None:
+                self.store.insights[deal_id] = insight
+            elif stored.rank <= insight.rank:
+                self.store.insights[deal_id] = replace(insight, id=stored.id)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEventLog(EventLog):
+    store: Store
+
+    async def append(self, events: Collection[Event]) -> None:
+        now = datetime.now(UTC)
+        self.store.events += [(now, event) for event in events]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFailedMessageRepository(FailedMessageRepository):
+    store: Store
+
+    async def add(self, failures: Collection[FailedMessage]) -> None:
+        self.store.failed_messages += failures
+
+    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
+        return _sorted_by_id(f for f in self.store.failed_messages if f.org_id == org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLeadReader(LeadReader):
+    store: Store
+
+    async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
+        leads = [
+            (captured_at, event)
+            for captured_at, event in self.store.events
+            if event.type == LEAD_CAPTURED and org_id in (None, event.org_id)
+        ]
+        messages = {str(message.id): message for message in self.store.messages.values()}
+        contacts = {str(id_): contact for id_, contact in self.store.contacts.items()}
+        deals = {str(id_): deal for id_, deal in self.store.deals.items()}
+        return [
+            self._lead(
+                captured_at,
+                messages[event.payload["message_id"]],
+                contacts[event.payload["contact_id"]],
+                deals[event.payload["deal_id"]],
+            )
+            for captured_at, event in leads[-limit:]
+        ]
+
+    def _lead(self, captured_at: datetime, message: Message, contact: Contact, deal: Deal) -> Lead:
+        insight = self.store.insights.get(deal.id)
+        return Lead(
+            captured_at=captured_at,
+            org_id=message.org_id,
+            organization=self.store.organizations[message.org_id].name,
+            channel=message.channel,
+            external_id=message.external_id,
+            contact=contact.name or contact.phone or "",
+            body=message.body,
+            deal=deal.title,
+            deal_status=deal.status,
+            intent=insight.intent if insight else None,
+            score=insight.score if insight else None,
+            next_step=insight.next_step if insight else None,
+        )
+
+
+def _sorted_by_id(found: Any) -> list[Any]:
+    return sorted(found, key=lambda entity: entity.id)

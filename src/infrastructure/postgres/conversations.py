@@ -1,0 +1,151 @@
+"""Who wrote, where, and what."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from application.ports import ContactRepository, MessageRepository, ThreadRepository
+from domain.connection import Channel
+from domain.contact import (
+    Contact,
+    ContactId,
+    ContactIdentity,
+    ContactKey,
+    IdentityKey,
+    IdentityKind,
+)
+from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
+from infrastructure.postgres import tables as t
+from infrastructure.postgres.batches import add_all, columns_of, insert_rows, keys, rows, values
+
+contacts, identities = t.contacts.c, t.contact_identities.c
+threads, messages = t.conversation_threads.c, t.conversation_messages.c
+
+# A contact's own phone counts only where nobody has it as an identity: that row comes last.
+_wanted = rows("wanted", [identities.org_id, identities.kind, identities.value])
+OWNERS = sa.union_all(
+    sa.select(*_wanted.c, contacts.id.label("contact_id"), sa.false().label("is_identity")).where(
+        _wanted.c.kind == sa.literal_column(f"'{IdentityKind.WHATSAPP_PHONE}'"),
+        contacts.org_id == _wanted.c.org_id,
+        contacts.phone.in_([_wanted.c.value, sa.literal_column("'+'") + _wanted.c.value]),
+    ),
+    sa.select(*_wanted.c, identities.contact_id, sa.true()).where(
+        identities.org_id == _wanted.c.org_id,
+        identities.kind == _wanted.c.kind,
+        identities.value == _wanted.c.value,
+    ),
+).order_by(sa.text("is_identity"))
+
+CONTACT = columns_of(t.contacts, Contact)
+IDENTITY = columns_of(t.contact_identities, ContactIdentity)
+ADD_CONTACTS = insert_rows(CONTACT).on_conflict_do_nothing().returning(contacts.id)
+ADD_IDENTITIES = insert_rows(IDENTITY).on_conflict_do_nothing().returning(identities.id)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresContactRepository(ContactRepository):
+    """Tables `contacts` and `contact_identities`."""
+
+    db: AsyncConnection
+
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
+        wanted = keys("wanted", identities, ["org_id", "kind", "value"])
+        found = await self.db.execute(OWNERS, wanted)
+        return {
+            IdentityKey(org_id, IdentityKind(kind), value): contact_id
+            for org_id, kind, value, contact_id, _ in found
+        }
+
+    async def add(
+        self,
+        contacts: Mapping[ContactId, Contact],
+        identities: Mapping[IdentityKey, ContactIdentity],
+    ) -> None:
+        # Identities first: they are what two deliveries of one new person have in common. Their
+        # reference to the contact is checked at the commit.
+        await add_all(self.db, ADD_IDENTITIES, identities, IDENTITY)
+        await add_all(self.db, ADD_CONTACTS, contacts, CONTACT)
+
+
+THREAD = columns_of(t.conversation_threads, Thread)
+ADD_THREADS = insert_rows(THREAD).on_conflict_do_nothing().returning(threads.id)
+_named = rows("named", [threads.org_id, threads.external_id])
+_theirs = rows("theirs", [threads.org_id, threads.contact_id])
+FIND_THREADS = sa.union(
+    sa.select(*THREAD).where(
+        threads.org_id == _named.c.org_id, threads.external_id == _named.c.external_id
+    ),
+    sa.select(*THREAD).where(
+        threads.org_id == _theirs.c.org_id, threads.contact_id == _theirs.c.contact_id
+    ),
+)
+
+# The inner select locks in key order; greatest() sees what was committed meanwhile.
+_moved = rows("moved", [threads.org_id, threads.id, threads.last_message_at])
+_locked = (
+    sa.select(threads.org_id, threads.id, _moved.c.last_message_at)
+    .where(threads.org_id == _moved.c.org_id, threads.id == _moved.c.id)
+    .order_by(threads.org_id, threads.id)
+    .with_for_update(of=t.conversation_threads, key_share=True)
+    .cte("locked")
+)
+MOVE_THREADS = (
+    sa.update(t.conversation_threads)
+    .where(threads.org_id == _locked.c.org_id, threads.id == _locked.c.id)
+    .values(last_message_at=sa.func.greatest(threads.last_message_at, _locked.c.last_message_at))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresThreadRepository(ThreadRepository):
+    """Table `conversation_threads`."""
+
+    db: AsyncConnection
+
+    async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
+        named = keys("named", names, ["org_id", "external_id"])
+        theirs = keys("theirs", contacts, ["org_id", "contact_id"])
+        found = await self.db.execute(FIND_THREADS, named | theirs)
+        return [Thread(**{**row, "channel": Channel(row["channel"])}) for row in found.mappings()]
+
+    async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
+        by_name = {(t.org_id, t.external_id or "", t.id): t for t in threads.values()}
+        await add_all(self.db, ADD_THREADS, by_name, THREAD)
+
+    async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
+        if threads:
+            moved = [(t.org_id, t.id, t.last_message_at) for t in threads.values()]
+            columns = ["org_id", "id", "last_message_at"]
+            await self.db.execute(MOVE_THREADS, keys("moved", moved, columns))
+
+
+MESSAGE = columns_of(t.conversation_messages, Message)
+MESSAGE_KEY = [messages.org_id, messages.channel, messages.external_id]
+ADD_MESSAGES = insert_rows(MESSAGE).on_conflict_do_nothing().returning(*MESSAGE_KEY)
+_asked = rows("asked", MESSAGE_KEY)
+KNOWN_MESSAGES = sa.select(*MESSAGE_KEY).where(
+    *(column == _asked.c[column.name] for column in MESSAGE_KEY)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresMessageRepository(MessageRepository):
+    """Table `conversation_messages`."""
+
+    db: AsyncConnection
+
+    async def known(self, keys_: Set[MessageKey]) -> set[MessageKey]:
+        asked = keys("asked", keys_, MessageKey._fields)
+        return _message_keys(await self.db.execute(KNOWN_MESSAGES, asked))
+
+    async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
+        if not messages:
+            return set()
+        return _message_keys(await self.db.execute(ADD_MESSAGES, values(messages, MESSAGE)))
+
+
+def _message_keys(found: sa.CursorResult[Any]) -> set[MessageKey]:
+    return {MessageKey(org_id, Channel(channel), id_) for org_id, channel, id_ in found}

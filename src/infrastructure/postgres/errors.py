@@ -1,0 +1,46 @@
+"""What PostgreSQL says, in the application's words and without any of the data."""
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from application.errors import Contended, StorageRefused, StorageUnavailable
+
+# Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
+UNAVAILABLE = (
+    "08",  # connection exception
+    "25006",  # read-only: a standby, or a disk that filled up
+    "28",  # invalid authorization: a password being rotated
+    "3D",  # invalid catalog name: the database is not there (yet)
+    "42P01",  # undefined table: not migrated (yet)
+    "53",  # insufficient resources: disk, memory, connections
+    "57",  # operator intervention: shutdown, starting up, cancelled
+    "58",  # system error outside PostgreSQL: I/O
+)
+CONTENDED = (
+    "40",  # serialization failure, deadlock
+    "23503",  # foreign key: the parent row was removed meanwhile
+    "23505",  # unique: somebody was first
+    "55P03",  # lock not available
+)
+
+
+def translated(error: DBAPIError | PoolTimeout | OSError) -> Exception:
+    """The application's error for one of the driver's, the pool's or the network's."""
+    if not isinstance(error, DBAPIError):
+        return StorageUnavailable(type(error).__name__)
+    state = getattr(error.orig, "sqlstate", None)
+    kind = f"{type(error.orig).__name__} ({state})"
+    if state is None or error.connection_invalidated or state.startswith(UNAVAILABLE):
+        return StorageUnavailable(kind)
+    if state.startswith(CONTENDED):
+        return Contended(kind)
+    # Only what names parts of the schema: the message itself may quote what was to be stored.
+    diagnosis = getattr(error.orig, "diag", None)
+    parts = [getattr(diagnosis, part, None) for part in ("table_name", "column_name", "constraint_name")]
+    return StorageRefused(" ".join([kind, *filter(None, parts)]))
+
+
+def violated_constraint(error: DBAPIError) -> str | None:
+    """The constraint or unique index that an insert or update broke."""
+    name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return name

@@ -1,0 +1,191 @@
+"""What came of it: deals, insights, events, and what could not be processed."""
+
+from collections.abc import Collection, Mapping, Set
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from application.ports import (
+    DealRepository,
+    EventLog,
+    FailedMessageRepository,
+    InsightRepository,
+    LeadReader,
+)
+from domain.connection import Channel
+from domain.contact import ContactKey
+from domain.deal import Deal, DealId, DealStatus, Insight
+from domain.event import LEAD_CAPTURED, Event
+from domain.inbound import FailedMessage
+from domain.leads import Lead
+from domain.organization import OrgId
+from infrastructure.postgres import tables as t
+from infrastructure.postgres.batches import add_all, columns_of, insert_rows, keys, rows, values
+
+deals, insights = t.deals.c, t.deal_insights.c
+
+DEAL = columns_of(t.deals, Deal)
+# No conflict target: a partial index named with a parameter fails from the eleventh run on, when
+# PostgreSQL goes over to a generic plan.
+ADD_DEALS = insert_rows(DEAL).on_conflict_do_nothing().returning(deals.id)
+_theirs = rows("theirs", [deals.org_id, deals.contact_id])
+OPEN_DEALS = sa.select(deals.org_id, deals.contact_id, deals.id).where(
+    deals.org_id == _theirs.c.org_id,
+    deals.contact_id == _theirs.c.contact_id,
+    deals.status == sa.literal_column(f"'{DealStatus.OPEN}'"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDealRepository(DealRepository):
+    """Table `deals`."""
+
+    db: AsyncConnection
+
+    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, DealId]:
+        theirs = keys("theirs", contacts, ContactKey._fields)
+        found = await self.db.execute(OPEN_DEALS, theirs)
+        return {ContactKey(org_id, contact_id): deal_id for org_id, contact_id, deal_id in found}
+
+    async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
+        await add_all(self.db, ADD_DEALS, deals, DEAL)
+
+
+INSIGHT = columns_of(t.deal_insights, Insight)
+_new = insert_rows(INSIGHT)
+PUT_INSIGHTS = _new.on_conflict_do_update(
+    index_elements=["org_id", "deal_id"],
+    set_={
+        name: _new.excluded[name]
+        for name in ("summary", "intent", "score", "next_step", "provider", "updated_at")
+    },
+    # Insight.rank, in code point order as Python compares
+    where=sa.tuple_(_new.excluded.updated_at, _new.excluded.summary.collate("C"))
+    >= sa.tuple_(insights.updated_at, insights.summary),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresInsightRepository(InsightRepository):
+    """Table `deal_insights`."""
+
+    db: AsyncConnection
+
+    async def put(self, insights: Mapping[DealId, Insight]) -> None:
+        if insights:
+            by_deal = {(i.org_id, i.deal_id): i for i in insights.values()}
+            await self.db.execute(PUT_INSIGHTS, values(by_deal, INSIGHT))
+
+
+EVENT = columns_of(t.event_log, Event)
+APPEND_EVENTS = insert_rows(EVENT)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresEventLog(EventLog):
+    """Table `event_log`."""
+
+    db: AsyncConnection
+
+    async def append(self, events: Collection[Event]) -> None:
+        if events:
+            await self.db.execute(APPEND_EVENTS, values({e.id: e for e in events}, EVENT))
+
+
+FAILED_MESSAGE = columns_of(t.failed_messages, FailedMessage)
+ADD_FAILED_MESSAGES = insert_rows(FAILED_MESSAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresFailedMessageRepository(FailedMessageRepository):
+    """Table `failed_messages`."""
+
+    db: AsyncConnection
+
+    async def add(self, failures: Collection[FailedMessage]) -> None:
+        if failures:
+            by_id = {failure.id: failure for failure in failures}
+            await self.db.execute(ADD_FAILED_MESSAGES, values(by_id, FAILED_MESSAGE))
+
+    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
+        found = await self.db.execute(
+            sa.select(*FAILED_MESSAGE)
+            .where(t.failed_messages.c.org_id.is_not_distinct_from(org_id))
+            .order_by(t.failed_messages.c.id)
+        )
+        return [FailedMessage(**row) for row in found.mappings()]
+
+
+def _event_id(name: str) -> sa.ColumnElement[object]:
+    return sa.cast(t.event_log.c.payload[name].astext, UUID())
+
+
+LATEST_LEADS = (
+    sa.select(
+        t.event_log.c.created_at.label("captured_at"),
+        t.event_log.c.org_id,
+        t.organizations.c.name.label("organization"),
+        t.conversation_messages.c.channel,
+        t.conversation_messages.c.external_id,
+        sa.func.coalesce(
+            sa.func.nullif(t.contacts.c.name, ""), t.contacts.c.phone, ""
+        ).label("contact"),
+        t.conversation_messages.c.body,
+        deals.title.label("deal"),
+        deals.status.label("deal_status"),
+        insights.intent,
+        insights.score,
+        insights.next_step,
+    )
+    .select_from(t.event_log)
+    .join(t.organizations, t.organizations.c.id == t.event_log.c.org_id)
+    .join(
+        t.conversation_messages,
+        sa.and_(
+            t.conversation_messages.c.org_id == t.event_log.c.org_id,
+            t.conversation_messages.c.id == _event_id("message_id"),
+        ),
+    )
+    .join(
+        t.contacts,
+        sa.and_(
+            t.contacts.c.org_id == t.event_log.c.org_id,
+            t.contacts.c.id == _event_id("contact_id"),
+        ),
+    )
+    .join(
+        t.deals,
+        sa.and_(deals.org_id == t.event_log.c.org_id, deals.id == _event_id("deal_id")),
+    )
+    .outerjoin(
+        t.deal_insights,
+        sa.and_(insights.org_id == deals.org_id, insights.deal_id == deals.id),
+    )
+    .where(t.event_log.c.type == LEAD_CAPTURED)
+    .order_by(t.event_log.c.created_at.desc(), t.event_log.c.id.desc())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresLeadReader(LeadReader):
+    """The event log, read with what its ids point at."""
+
+    db: AsyncConnection
+
+    async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
+        leads = LATEST_LEADS.limit(limit)
+        if org_id is not None:
+            leads = leads.where(t.event_log.c.org_id == org_id)
+        found = (await self.db.execute(leads)).mappings().all()
+        return [
+            Lead(
+                **{
+                    **row,
+                    "channel": Channel(row["channel"]),
+                    "deal_status": DealStatus(row["deal_status"]),
+                }
+            )
+            for row in reversed(found)
+        ]

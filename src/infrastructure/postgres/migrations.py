@@ -1,0 +1,48 @@
+"""Brings a database to today's schema."""
+
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+
+
+def connect(database_url: str) -> sa.Connection:
+    """One connection, outside any pool; libpq reads the URL."""
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(database_url, connect_timeout=5),
+        poolclass=sa.NullPool,
+    )
+    return engine.connect()
+
+
+@cache
+def head() -> str:
+    """The newest revision there is in `migrations/`."""
+    revision = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_current_head()
+    assert revision
+    return revision
+
+
+def migrate(database_url: str, revision: str = "head") -> None:
+    """Upgrade to the revision; nothing happens where it is reached already."""
+    with connect(database_url) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def unmigrate(database_url: str, revision: str = "base") -> None:
+    """Downgrade to the revision, with the data that it knows nothing of."""
+    with connect(database_url) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config(toml_file=PYPROJECT)
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,227 @@
+"""All tables on one page, as SQLAlchemy Core; the migrations make the same (a test compares them).
+
+Keys lead with `org_id`, so that a row cannot point into another organisation.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _id(name: str = "id", *, nullable: bool = False) -> sa.Column[object]:
+    return sa.Column(name, UUID(), nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def _time(name: str, *, nullable: bool = False, default_now: bool = False) -> sa.Column[object]:
+    default = sa.func.now() if default_now else None
+    return sa.Column(
+        name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=default
+    )
+
+
+def _json(name: str) -> sa.Column[object]:
+    return sa.Column(name, JSONB, nullable=False, server_default=sa.text("'{}'"))
+
+
+def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({allowed})", name=column)
+
+
+def _tenant_table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    """A table of rows that belong to one organisation."""
+    return sa.Table(
+        name,
+        metadata,
+        _id(),
+        _id("org_id"),
+        _time("created_at", default_now=True),
+        *parts,
+        sa.PrimaryKeyConstraint("org_id", "id"),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE"),
+    )
+
+
+def _belongs_to(column: str, table: str, **options: object) -> sa.ForeignKeyConstraint:
+    """Point at a row of the same organisation; what it belongs to takes it along when deleted."""
+    return sa.ForeignKeyConstraint(
+        ["org_id", column],
+        [f"{table}.org_id", f"{table}.id"],
+        **{"ondelete": "CASCADE", **options},  # type: ignore[arg-type]
+    )
+
+
+# Supabase has this table, with more columns; elsewhere the first migration makes it.
+users = sa.Table(
+    "users",
+    metadata,
+    _id(),
+    _text("email", nullable=True),
+    _text("encrypted_password", nullable=True),
+    _time("created_at", nullable=True, default_now=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.UniqueConstraint("email"),
+    schema="auth",
+)
+
+organizations = sa.Table(
+    "organizations",
+    metadata,
+    _id(),
+    _text("name"),
+    _time("created_at", default_now=True),
+    sa.PrimaryKeyConstraint("id"),
+)
+
+org_members = _tenant_table(
+    "org_members",
+    _id("user_id"),
+    _text("role"),
+    sa.UniqueConstraint("org_id", "user_id"),
+    sa.ForeignKeyConstraint(["user_id"], ["auth.users.id"], ondelete="CASCADE"),
+    sa.Index(None, "user_id"),
+    _one_of("role", "owner", "admin", "member"),
+)
+
+channel_connections = _tenant_table(
+    "channel_connections",
+    sa.Column("provider", sa.Text, nullable=False, server_default="meta"),
+    _text("channel"),
+    _text("external_id"),
+    sa.Column("display_name", sa.Text, nullable=False, server_default=""),
+    _text("access_token", nullable=True),
+    sa.Column("is_enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    _time("updated_at", default_now=True),
+    sa.UniqueConstraint("org_id", "provider", "channel", "external_id"),
+    sa.Index("idx_channel_connections_org", "org_id"),
+    # An enabled number belongs to one organisation; deliveries are resolved by this index.
+    sa.Index(
+        "idx_channel_connections_lookup",
+        "provider",
+        "channel",
+        "external_id",
+        unique=True,
+        postgresql_where=sa.text("is_enabled"),
+    ),
+    _one_of("channel", "whatsapp", "instagram"),
+)
+
+contacts = _tenant_table(
+    "contacts",
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    _text("phone", nullable=True),
+    _text("email", nullable=True),
+    _time("updated_at", default_now=True),
+    sa.UniqueConstraint("org_id", "phone"),
+    sa.UniqueConstraint("org_id", "email"),
+)
+
+contact_identities = _tenant_table(
+    "contact_identities",
+    _id("contact_id"),
+    _text("kind"),
+    _text("value"),
+    sa.UniqueConstraint("org_id", "kind", "value"),
+    # Deferred, because an identity is written before its contact: see ContactRepository.add.
+    _belongs_to("contact_id", "contacts", deferrable=True, initially="DEFERRED"),
+    sa.Index(None, "org_id", "contact_id"),
+    _one_of("kind", "whatsapp_phone", "whatsapp_user", "instagram_user"),
+)
+
+conversation_threads = _tenant_table(
+    "conversation_threads",
+    _id("contact_id"),
+    _id("connection_id", nullable=True),
+    _text("channel"),
+    _text("external_id", nullable=True),
+    _time("last_message_at", nullable=True),
+    sa.UniqueConstraint("org_id", "external_id"),
+    # One person, one connection, one conversation, by whichever id they are first seen.
+    sa.UniqueConstraint("org_id", "contact_id", "connection_id"),
+    _belongs_to("contact_id", "contacts"),
+    _belongs_to("connection_id", "channel_connections", ondelete="SET NULL (connection_id)"),
+    sa.Index(None, "org_id", "connection_id"),
+)
+
+conversation_messages = _tenant_table(
+    "conversation_messages",
+    _id("thread_id"),
+    _text("channel"),
+    _text("external_id"),
+    _text("direction"),
+    _text("kind"),
+    _text("body"),
+    _json("content"),
+    _time("sent_at"),
+    sa.UniqueConstraint("org_id", "channel", "external_id"),
+    _belongs_to("thread_id", "conversation_threads"),
+    sa.Index(None, "thread_id", "sent_at"),
+    _one_of("direction", "inbound", "outbound"),
+)
+
+deals = _tenant_table(
+    "deals",
+    _id("contact_id"),
+    sa.Column("status", sa.Text, nullable=False, server_default="open"),
+    _text("title"),
+    _belongs_to("contact_id", "contacts"),
+    sa.Index(
+        "idx_deals_one_open",
+        "org_id",
+        "contact_id",
+        unique=True,
+        postgresql_where=sa.text("status = 'open'"),
+    ),
+    sa.Index(None, "org_id", "contact_id"),
+    _one_of("status", "open", "won", "lost"),
+)
+
+deal_insights = _tenant_table(
+    "deal_insights",
+    _id("deal_id"),
+    _text("summary"),
+    _text("intent"),
+    sa.Column("score", sa.SmallInteger, nullable=False),
+    _text("next_step"),
+    _text("provider"),
+    _time("updated_at", default_now=True),
+    sa.UniqueConstraint("org_id", "deal_id"),
+    _belongs_to("deal_id", "deals"),
+    sa.CheckConstraint("score BETWEEN 0 AND 100", name="score"),
+)
+
+event_log = _tenant_table(
+    "event_log",
+    _text("type"),
+    _json("payload"),
+    sa.Index(None, "org_id", "created_at"),
+)
+
+# The exception among the keys: a failure's organisation may be unknown.
+failed_messages = sa.Table(
+    "failed_messages",
+    metadata,
+    _id(),
+    _id("org_id", nullable=True),
+    _json("payload"),
+    _text("error"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="1"),
+    _time("next_attempt_at", nullable=True),
+    _time("created_at", default_now=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE"),
+    sa.Index(None, "next_attempt_at"),
+)

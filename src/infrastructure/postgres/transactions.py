@@ -1,0 +1,97 @@
+"""The unit of work: one database transaction, in bounded time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from application.errors import StorageUnavailable
+from application.ports import Repositories, Transactions
+from infrastructure.postgres.connections import PostgresConnectionRepository
+from infrastructure.postgres.conversations import (
+    PostgresContactRepository,
+    PostgresMessageRepository,
+    PostgresThreadRepository,
+)
+from infrastructure.postgres.errors import translated
+from infrastructure.postgres.leads import (
+    PostgresDealRepository,
+    PostgresEventLog,
+    PostgresFailedMessageRepository,
+    PostgresInsightRepository,
+    PostgresLeadReader,
+)
+from infrastructure.postgres.migrations import head
+from infrastructure.postgres.organizations import (
+    PostgresOrganizationRepository,
+    PostgresUserRepository,
+)
+
+PATIENCE = 4.0
+"""Seconds for a whole transaction, waiting for a connection included. Meta wants its answer
+within 5 s, and a 503 in time is better than none."""
+
+
+def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
+    """A pool of at most `size` connections to any URL or key=value string that libpq takes.
+
+    libpq reads it, not SQLAlchemy: so several hosts and `target_session_attrs` work.
+    """
+
+    async def connect() -> psycopg.AsyncConnection:
+        defaults = {"connect_timeout": "2", "application_name": "leadport"}
+        given = psycopg.conninfo.conninfo_to_dict(database_url)
+        return await psycopg.AsyncConnection.connect(**(defaults | given))
+
+    return create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=connect,
+        pool_size=size,
+        max_overflow=0,
+        pool_pre_ping=False,
+        hide_parameters=True,  # message texts and numbers stay out of errors and logs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTransactions(Transactions):
+    """Transactions over a pool."""
+
+    engine: AsyncEngine
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Repositories]:
+        async with self._connection() as db:
+            yield Repositories(
+                organizations=PostgresOrganizationRepository(db),
+                users=PostgresUserRepository(db),
+                connections=PostgresConnectionRepository(db),
+                contacts=PostgresContactRepository(db),
+                threads=PostgresThreadRepository(db),
+                messages=PostgresMessageRepository(db),
+                deals=PostgresDealRepository(db),
+                insights=PostgresInsightRepository(db),
+                events=PostgresEventLog(db),
+                failed_messages=PostgresFailedMessageRepository(db),
+                leads=PostgresLeadReader(db),
+            )
+
+    async def ready(self) -> None:
+        async with self._connection() as db:
+            version = await db.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        if version != head():
+            raise StorageUnavailable("the schema is not up to date: run leadport migrate")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with asyncio.timeout(PATIENCE), self.engine.begin() as db:
+                yield db
+        except (DBAPIError, PoolTimeout, OSError) as error:  # TimeoutError is an OSError
+            raise translated(error) from None

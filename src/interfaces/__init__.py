@@ -1,0 +1,1 @@
+"""Where packets come in: the web, Meta's JSON, the command line."""

@@ -1,0 +1,82 @@
+"""`leadport leads`: what was captured, newest last."""
+
+import asyncio
+from uuid import UUID
+
+import click
+
+from application.use_cases import UseCases
+from domain.leads import Lead
+from domain.message import MessageKey
+from domain.organization import OrgId
+from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table
+
+HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
+POLL_SECONDS = 1.0
+FOLLOWED = 1000
+"""How many are looked at each time, so that one committed late is still found."""
+
+
+@click.command("leads")
+@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
+@click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="How many to show.")
+@click.option("--follow", is_flag=True, help="Go on showing them as they come, until Ctrl-C.")
+@JSON
+@click.pass_obj
+def command(
+    service: Service, org_id: UUID | None, limit: int, *, follow: bool, as_json: bool
+) -> None:
+    """Show the newest leads, oldest of them first.
+
+    With --follow and --json, each is an object on a line of its own.
+    """
+    only = OrgId(org_id) if org_id else None
+
+    async def work(use_cases: UseCases) -> None:
+        leads = await _latest(use_cases, only, limit)
+        if not follow:
+            _print_all(leads, as_json=as_json)
+            return
+        shown: set[MessageKey] = set()
+        while True:
+            for lead in leads:
+                if lead.key not in shown:
+                    _print_line(lead, as_json=as_json)
+            shown = {lead.key for lead in leads} | (shown if len(leads) < FOLLOWED else set())
+            await asyncio.sleep(POLL_SECONDS)
+            leads = await _latest(use_cases, only, FOLLOWED)
+
+    service.run(work)
+
+
+async def _latest(use_cases: UseCases, org_id: OrgId | None, limit: int) -> list[Lead]:
+    async with use_cases.transactions.begin() as repos:
+        return await repos.leads.latest(org_id, limit)
+
+
+def _print_all(leads: list[Lead], *, as_json: bool) -> None:
+    if as_json:
+        print_json(leads)
+        return
+    nothing = "No leads yet; send one with `leadport simulate`."
+    print_table(HEADINGS, [_cells(lead) for lead in leads], nothing)
+
+
+def _print_line(lead: Lead, *, as_json: bool) -> None:
+    if as_json:
+        print_json(lead)
+    else:
+        click.echo("  ".join(_cells(lead)))
+
+
+def _cells(lead: Lead) -> list[str]:
+    insight = f"{lead.intent} {lead.score}: {lead.next_step}" if lead.intent else "-"
+    return [
+        f"{lead.captured_at.astimezone():%Y-%m-%d %H:%M:%S}",
+        lead.organization,
+        lead.channel,
+        lead.contact or "(no name)",
+        " ".join(lead.body.split())[:80],
+        f"{lead.deal} ({lead.deal_status})",
+        insight,
+    ]

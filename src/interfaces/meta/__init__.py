@@ -1,0 +1,1 @@
+"""Meta's JSON, read tolerantly: what Meta sends changes without notice and must never be lost."""

@@ -1,0 +1,113 @@
+"""Takes what can be taken out of JSON whose shape nobody promises."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+
+Json: TypeAlias = Any
+"""What a JSON text holds: dict, list, str, int, float, bool or None."""
+
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""PostgreSQL stores neither NUL nor lone surrogates, so U+FFFD stands in their place."""
+
+OLDEST = datetime(2010, 1, 1, tzinfo=UTC)
+CLOCKS_DIFFER = timedelta(days=1)
+MILLISECONDS_FROM = 1e11
+"""Seconds reach this number in the year 5138, milliseconds did in 1973."""
+
+LONGEST_NUMBER = 400
+LONGEST_ID = 512
+"""Meta's message ids have up to 164 characters, and an index entry must stay under 2,700 bytes."""
+
+
+class NotJson(ValueError):
+    """The body is not JSON."""
+
+
+def parse(body: bytes) -> Json:
+    """Read the body, with what cannot be stored replaced. Raises NotJson."""
+    try:
+        value = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        # Lone surrogates, NaN, numbers without end: not quite JSON, and not worth losing a lead.
+        try:
+            value = json.loads(
+                body, strict=False, parse_int=_int, parse_float=_float, parse_constant=_nothing
+            )
+        except (ValueError, RecursionError) as error:
+            raise NotJson from error
+        return _storable(value)
+    return _storable(value) if b"\\u0000" in body else value
+
+
+def _int(digits: str) -> int | None:
+    return int(digits) if len(digits) < LONGEST_NUMBER else None
+
+
+def _float(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _storable(value: Json) -> Json:
+    match value:
+        case str():
+            return UNSTORABLE.sub("\ufffd", value)
+        case list():
+            return [_storable(item) for item in value]
+        case dict():
+            return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
+
+
+def mapping(value: Json) -> Mapping[str, Json]:
+    """The object, or an empty one where something else stands."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: Json) -> list[Json]:
+    """The items of a list, or the one object that stands where a list should."""
+    if isinstance(value, dict):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
+def text(value: Json) -> str:
+    """The words, or the number as digits, without blanks around; empty where there are none."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def flag(value: Json) -> bool:
+    """Whether it says yes, as a boolean or in a string."""
+    return value is True or text(value).lower() in ("true", "1")
+
+
+def moment(value: Json, arrived_at: datetime) -> datetime:
+    """The time in seconds or milliseconds, number or string; arrival for absurd or missing ones."""
+    try:
+        number = float(value)
+        seconds = number / 1000 if number >= MILLISECONDS_FROM else number
+        time = datetime.fromtimestamp(seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return arrived_at
+    return time if OLDEST <= time <= arrived_at + CLOCKS_DIFFER else arrived_at
+
+
+def message_id(given: Json, *content: Json) -> str:
+    """The id Meta gave; else one derived from the content, so that a repeat derives the same."""
+    if found := text(given):
+        return found
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    return f"derived:{digest.hexdigest()[:32]}"

@@ -1,0 +1,159 @@
+"""WhatsApp Cloud API: `entry[].changes[].value.messages[]` under the field `messages`."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from domain.connection import Address, Channel
+from domain.contact import Identity, IdentityKind, Sender
+from domain.inbound import BrokenMessage, Inbound, InboundMessage
+from interfaces.meta.reading import LONGEST_ID, Json, listed, mapping, message_id, moment, text
+
+OBJECT = "whatsapp_business_account"
+
+USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]+", re.ASCII)
+"""A business-scoped user id (BSUID). Meta's page says it never stands in `from`; some captures
+have it there."""
+
+NOT_A_MESSAGE = {"reaction", "system", "edit", "revoke"}
+NOT_A_MESSAGE_UNSUPPORTED = {"edit", "pin", "keep_in_chat", "poll_update", "reaction"}
+
+
+def is_change(change: Mapping[str, Json]) -> bool:
+    """Whether this is WhatsApp's, where no envelope says so."""
+    value = mapping(change.get("value"))
+    return value.get("messaging_product") == "whatsapp" or "metadata" in value
+
+
+def messages(
+    change: Mapping[str, Json], account_id: str, arrived_at: datetime
+) -> Iterator[Inbound]:
+    """The messages people sent. Only the field tells them from imported history and echoes."""
+    if change.get("field") != "messages":
+        return
+    value = mapping(change.get("value"))
+    items = listed(value.get("messages"))
+    people = [mapping(contact) for contact in listed(value.get("contacts"))]
+    for item in items:
+        if _counts(mapping(item)):
+            profile = _profile(mapping(item), people, items)
+            payload = _alone(value, profile, item, account_id)
+            yield _message(value, profile, item, payload, arrived_at)
+
+
+def _counts(message: Mapping[str, Json]) -> bool:
+    """Whether a person said something to the business, one to one; what cannot be read counts."""
+    if message.get("group_id"):
+        return False
+    match text(message.get("type")):
+        case "request_welcome":
+            return "referral" in message
+        case "interactive":
+            return "call_permission_reply" not in mapping(message.get("interactive"))
+        case "unsupported" | "unknown":
+            kind = text(mapping(message.get("unsupported")).get("type"))
+            return kind not in NOT_A_MESSAGE_UNSUPPORTED
+        case kind:
+            return kind not in NOT_A_MESSAGE
+
+
+def _profile(
+    message: Mapping[str, Json], people: Sequence[Mapping[str, Json]], items: Sequence[Json]
+) -> Mapping[str, Json]:
+    """The entry of `contacts` that is the sender's: by either id, for the order means nothing.
+
+    A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
+    messages are of several people.
+    """
+    for person in people:
+        for theirs, ours in (("wa_id", "from"), ("user_id", "from_user_id"), ("user_id", "from")):
+            if text(person.get(theirs)) and text(person.get(theirs)) == text(message.get(ours)):
+                return person
+    senders = {
+        (text(mapping(item).get("from")), text(mapping(item).get("from_user_id"))) for item in items
+    }
+    return people[0] if len(people) == len(senders) == 1 else {}
+
+
+def _alone(
+    value: Mapping[str, Json], profile: Mapping[str, Json], message: Json, account_id: str
+) -> Mapping[str, Json]:
+    """A delivery that holds this message and nothing else."""
+    only = {
+        "messaging_product": "whatsapp",
+        "metadata": value.get("metadata"),
+        "contacts": [profile],
+        "messages": [message],
+    }
+    change = {"field": "messages", "value": only}
+    return {"object": OBJECT, "entry": [{"id": account_id, "changes": [change]}]}
+
+
+def _message(
+    value: Mapping[str, Json],
+    profile: Mapping[str, Json],
+    item: Json,
+    payload: Mapping[str, Json],
+    arrived_at: datetime,
+) -> Inbound:
+    number_id = text(mapping(value.get("metadata")).get("phone_number_id"))
+    address = Address(Channel.WHATSAPP, number_id)
+    message = mapping(item)
+    identities = _identities(message, profile)
+    external_id = message_id(message.get("id"), number_id, item)
+    kind = text(message.get("type")) or ("text" if "text" in message else "unknown")
+    if not identities:
+        return BrokenMessage(address=address, reason="it names no sender", payload=payload)
+    if max(len(external_id), *(len(value) for _, value in identities)) > LONGEST_ID:
+        return BrokenMessage(address=address, reason="an id is too long", payload=payload)
+    return InboundMessage(
+        address=address,
+        external_id=external_id,
+        sender=Sender(
+            identities=identities, name=text(mapping(profile.get("profile")).get("name"))
+        ),
+        kind=kind[:LONGEST_ID],
+        body=_words(message, kind) or f"[{kind[:LONGEST_ID]}]",
+        sent_at=moment(message.get("timestamp"), arrived_at),
+        thread_external_id=f"wa:{number_id}:{identities[0].value}",
+        payload=payload,
+    )
+
+
+def _identities(
+    message: Mapping[str, Json], profile: Mapping[str, Json]
+) -> tuple[Identity, ...]:
+    """The sender's phone, unless hidden, then the user id: the thread is named after the first."""
+    phone = text(message.get("from")) or text(profile.get("wa_id"))
+    user = text(message.get("from_user_id")) or text(profile.get("user_id"))
+    if USER_ID.fullmatch(phone):
+        phone, user = "", user or phone
+    ids = (
+        Identity(IdentityKind.WHATSAPP_PHONE, phone),
+        Identity(IdentityKind.WHATSAPP_USER, user),
+    )
+    return tuple(identity for identity in ids if identity.value)
+
+
+def _words(message: Mapping[str, Json], kind: str) -> str:
+    """The person's own words; empty where they sent none. An ad's are never theirs."""
+    part = mapping(message.get(kind))
+    match kind:
+        case "text":
+            # As it was written, blanks and all.
+            body = part.get("body")
+            return body if isinstance(body, str) and body.strip() else ""
+        case "image" | "video":
+            return text(part.get("caption"))
+        case "document":
+            return text(part.get("caption")) or text(part.get("filename"))
+        case "location":
+            return text(part.get("name")) or text(part.get("address"))
+        case "button":
+            return text(part.get("text"))
+        case "interactive":
+            reply = mapping(part.get("button_reply")) or mapping(part.get("list_reply"))
+            return text(reply.get("title"))
+        case "order":
+            return text(part.get("text"))
+    return ""

@@ -1,0 +1,1 @@
+"""The doors: Meta's webhooks, and what operators ask."""

@@ -1,0 +1,35 @@
+"""The web application: its doors, and the use cases behind them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
+from typing import TypeAlias
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from application.use_cases import UseCases
+from interfaces.web.errors import HANDLERS
+from interfaces.web.health import HealthController
+from interfaces.web.webhook import WebhookController
+
+Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
+
+
+def create_app(
+    use_cases: UseCases, *, on_startup: Hooks = (), on_shutdown: Hooks = ()
+) -> Litestar:
+    """Open the doors; each handler names the use cases it needs."""
+    return Litestar(
+        route_handlers=[WebhookController, HealthController],
+        dependencies={f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
+        exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
+        on_startup=list(on_startup),
+        on_shutdown=list(on_shutdown),
+        openapi_config=OpenAPIConfig(title="Leadport", version="1", path="/schema"),
+        logging_config=None,  # the process sets logging up
+    )
+
+
+def _provide(use_case: object) -> Provide:
+    return Provide(lambda: use_case, sync_to_thread=False)

@@ -1,0 +1,30 @@
+"""What operators and load balancers ask."""
+
+from typing import Any
+
+from litestar import Controller, Response, get
+
+from application.errors import StorageUnavailable
+from application.ports import Transactions
+from interfaces.web.errors import problem
+from interfaces.web.given import Given
+
+
+class HealthController(Controller):
+    """Liveness and readiness."""
+
+    tags = ("Operators",)
+
+    @get("/healthz", sync_to_thread=False, summary="Is the process alive?")
+    def alive(self) -> dict[str, str]:
+        """Answer as long as the process can; it needs no database."""
+        return {"status": "ok"}
+
+    @get("/readyz", summary="Can messages be stored?")
+    async def ready(self, transactions: Given[Transactions]) -> Response[Any]:
+        """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
+        try:
+            await transactions.ready()
+        except StorageUnavailable as error:
+            return problem(503, str(error))
+        return Response({"status": "ok"})

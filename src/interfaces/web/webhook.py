@@ -1,0 +1,96 @@
+"""The door Meta knocks on."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Controller, MediaType, Response, get, post
+
+from application.errors import StorageUnavailable
+from application.ingest_messages import Counters, IngestMessages
+from application.ports import Clock
+from application.verify_webhook import VerifyWebhook
+from domain.inbound import Inbound
+from interfaces.meta.delivery import decode
+from interfaces.meta.reading import NotJson
+from interfaces.web.errors import AnyRequest, problem
+from interfaces.web.given import Given
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 4 * 1024 * 1024
+"""Bytes; WhatsApp's deliveries reach 3 MB."""
+
+PATIENCE = 4.5
+"""Seconds. Instagram's deliveries must be answered within 5."""
+
+
+class WebhookController(Controller):
+    """`/api/webhooks/meta`, for WhatsApp and Instagram alike."""
+
+    path = "/api/webhooks/meta"
+    tags = ("Meta",)
+
+    @get(media_type=MediaType.TEXT, sync_to_thread=False, summary="Verification handshake")
+    def handshake(
+        self, request: AnyRequest, verify_webhook: Given[VerifyWebhook]
+    ) -> Response[Any]:
+        """Answer with the challenge if the token is ours. It carries no signature."""
+        query = request.query_params
+        given = (str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge"))
+        mode, token, challenge = given
+        if refusal := verify_webhook.handshake_refusal(mode, token, challenge):
+            log.warning("handshake_refused", extra={"reason": refusal})
+            return problem(403)
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return Response(challenge, media_type=MediaType.TEXT, headers=headers)
+
+    @post(status_code=200, request_max_body_size=LARGEST_BODY, summary="Delivery")
+    async def deliver(
+        self,
+        request: AnyRequest,
+        verify_webhook: Given[VerifyWebhook],
+        ingest_messages: Given[IngestMessages],
+        clock: Given[Clock],
+    ) -> Response[Any]:
+        """Keep every message of the delivery, then say what became of them.
+
+        The shape of a signed body never makes an error: Meta would repeat it for days.
+        """
+        body = await request.body()
+        if not verify_webhook.accepts_delivery(
+            body, request.headers.get("X-Hub-Signature-256", "")
+        ):
+            log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
+            return problem(403)
+        try:
+            delivery = decode(body, clock.now())
+        except NotJson:
+            log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
+            return Response({"status": "ignored"})
+        counters = await _in_time(ingest_messages, delivery)
+        log.info("delivery", extra=_as_dict(counters))
+        return Response(_as_dict(counters))
+
+
+async def _in_time(ingest_messages: IngestMessages, delivery: Sequence[Inbound]) -> Counters:
+    """Give up in time for Meta's patience.
+
+    Not by `asyncio.timeout`: a driver whose server is frozen needs seconds to be cancelled.
+    """
+    work = asyncio.create_task(ingest_messages(delivery))
+    done, _ = await asyncio.wait({work}, timeout=PATIENCE)
+    if not done:
+        work.cancel()
+        raise StorageUnavailable("no answer in time")
+    return work.result()
+
+
+def _as_dict(counters: Counters) -> dict[str, int]:
+    return {
+        "received": counters.received,
+        "ingested": counters.ingested,
+        "skipped": counters.skipped,
+        "failed": counters.failed,
+    }

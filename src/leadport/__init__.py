@@ -1,0 +1,1 @@
+"""The process: settings read once, which adapter stands behind which port, the command line."""

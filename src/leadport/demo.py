@@ -1,0 +1,29 @@
+"""An organisation to try things with, in development."""
+
+from application.use_cases import UseCases
+from domain.connection import Channel
+from domain.errors import NumberConnectedElsewhere
+from leadport.settings import Settings
+
+NAME = "Demo"
+OWNER = "owner@demo.example"
+CONNECTIONS = {
+    Channel.WHATSAPP: ("100000000000001", "Demo WhatsApp"),
+    Channel.INSTAGRAM: ("17840000000000001", "Demo Instagram"),
+}
+"""Channel to external id and name; the ids are made up."""
+
+
+async def make_demo(use_cases: UseCases, settings: Settings) -> None:
+    """Make it, unless there is one of its name."""
+    async with use_cases.transactions.begin() as repos:
+        if any(organization.name == NAME for organization in await repos.organizations.all()):
+            return
+    demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
+    for channel, (external_id, name) in CONNECTIONS.items():
+        try:
+            await use_cases.upsert_connection(
+                demo.org_id, channel, external_id, display_name=name
+            )
+        except NumberConnectedElsewhere:
+            continue

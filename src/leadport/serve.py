@@ -1,0 +1,125 @@
+"""Runs the service: database, schema, demo, server; and stops them in turn."""
+
+import asyncio
+import errno
+import http.client
+import os
+import shlex
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from domain.connection import Channel
+from leadport import demo, logs
+from leadport.container import Container
+from leadport.database import database
+from leadport.settings import Settings, SettingsError
+
+GRACE_SECONDS = 4
+"""How long requests in flight may take after Ctrl-C or SIGTERM."""
+
+
+class CannotListen(Exception):
+    """The address cannot be served on; the text says why."""
+
+
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve until SIGINT or SIGTERM. Raises CannotListen, and what settings and database raise."""
+    settings = Settings.read()
+    logs.set_up(is_production=settings.is_production)
+    if settings.storage == "memory" and workers > 1:
+        raise SettingsError("STORAGE=memory serves with --workers 1: workers share no memory")
+    _check_address(host, port)
+    with database(settings):
+        if settings.storage == "postgres" and not settings.is_production:
+            asyncio.run(_make_demo(settings))
+        server = Server(
+            "leadport.web:create",
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=workers,
+            workers_kill_timeout=GRACE_SECONDS,
+            websockets=False,
+            log_level=LogLevels.warning,
+        )
+        server.on_startup(lambda: _greet_when_ready(settings, host, port))
+        server.serve()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Find out before anything is started; the server itself would share the port with others."""
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            msg = f"port {port} on {host} is in use; choose another one with --port"
+        else:
+            msg = f"cannot listen on {host}, port {port}: {error.strerror}"
+        raise CannotListen(msg) from error
+
+
+async def _make_demo(settings: Settings) -> None:
+    container = Container()
+    await demo.make_demo(container.use_cases(), settings)
+    await container.engine().dispose()
+
+
+def _greet_when_ready(settings: Settings, host: str, port: int) -> None:
+    threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
+
+
+def _greet(settings: Settings, host: str, port: int) -> None:
+    """Say how to go on, once the server answers."""
+    at = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    while not _answers(at, port):
+        time.sleep(0.05)
+    base = f"http://{at}:{port}"
+    print(f"\nLeadport answers on {base}   (Ctrl-C stops it)", flush=True)
+    if settings.is_production:
+        return
+    command = shlex.quote(str(Path(sys.executable).with_name("leadport")))
+    url = "" if base == settings.public_url else f" --url {base}"
+    number, _ = demo.CONNECTIONS[Channel.WHATSAPP]
+    print(
+        f"""
+  Webhook         {base}/api/webhooks/meta
+  Verify token    {settings.verify_token}
+  Demo owner      {demo.OWNER}
+  Password        {settings.demo_password}
+
+Try it in another shell:
+
+  {command} simulate whatsapp --to {number}{url}
+  {command} leads
+""",
+        flush=True,
+    )
+    if not settings.app_secrets:
+        print(
+            "WARNING: META_APP_SECRET is not set, so deliveries of anybody are accepted. "
+            "Only development may do that.\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection(host, port, timeout=1)
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,121 @@
+"""Settings, read once: the environment, then `.env`, then what development made for itself."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).parents[2]
+"""The checkout, where `.env` and `var/` are."""
+
+CHOICES = {
+    "LEADPORT_ENV": ("development", "production"),
+    "STORAGE": ("postgres", "memory"),
+    "INSIGHT_PROVIDER": ("dummy",),
+}
+REQUIRED_IN_PRODUCTION = (
+    ("DATABASE_URL",),
+    ("META_WEBHOOK_VERIFY_TOKEN",),
+    ("META_APP_SECRET",),
+    ("AUTH_JWT_SECRET", "AUTH_JWKS_URL"),
+    ("TOKEN_ENCRYPTION_KEYS",),
+    ("PUBLIC_URL",),
+)
+MADE_IN_DEVELOPMENT = ("META_WEBHOOK_VERIFY_TOKEN", "DEMO_PASSWORD")
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong; the text names every one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decides. `.env.example` explains each."""
+
+    is_production: bool
+    database_url: str | None = field(repr=False)
+    storage: str
+    insight_provider: str
+    verify_token: str = field(repr=False)
+    app_secrets: tuple[str, ...] = field(repr=False)
+    demo_password: str = field(repr=False)
+    data_dir: Path
+    public_url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read them. Raises SettingsError that names all that is missing or wrong."""
+        dotenv = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None}
+        given = {k: v.strip() for k, v in {**dotenv, **(environ or os.environ)}.items() if v.strip()}
+        given = {**{name: choices[0] for name, choices in CHOICES.items()}, **given}
+        is_production = given["LEADPORT_ENV"] == "production"
+        if problems := [*_wrong(given), *(_missing(given) if is_production else ())]:
+            raise SettingsError("; ".join(problems))
+        data_dir = Path(given.get("LEADPORT_DATA_DIR", ROOT / "var")).resolve()
+        if not is_production:
+            given = {**_made_secrets(data_dir), **given}
+        return cls(
+            is_production=is_production,
+            database_url=given.get("DATABASE_URL"),
+            storage=given["STORAGE"],
+            insight_provider=given["INSIGHT_PROVIDER"],
+            verify_token=given["META_WEBHOOK_VERIFY_TOKEN"],
+            app_secrets=_several(given.get("META_APP_SECRET", "")),
+            demo_password=given.get("DEMO_PASSWORD", ""),
+            data_dir=data_dir,
+            public_url=given.get("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
+        )
+
+
+def _wrong(given: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} must be {' or '.join(choices)}, not {given[name]!r}"
+        for name, choices in CHOICES.items()
+        if given[name] not in choices
+    ]
+
+
+def _missing(given: Mapping[str, str]) -> list[str]:
+    missing = [
+        " or ".join(names)
+        for names in REQUIRED_IN_PRODUCTION
+        if not any(given.get(name) for name in names)
+    ]
+    problems = [f"production needs {', '.join(missing)}"] if missing else []
+    if given["STORAGE"] == "memory":
+        problems.append("production needs STORAGE=postgres")
+    return problems
+
+
+def _several(value: str) -> tuple[str, ...]:
+    return tuple(part for part in map(str.strip, value.split(",")) if part)
+
+
+def _made_secrets(data_dir: Path) -> dict[str, str]:
+    """Secrets that development needs and nobody has to choose, made once."""
+    path = data_dir / "secrets.env"
+    try:
+        if not path.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=data_dir, delete=False) as new:
+                new.writelines(f"{name}={secrets.token_hex(16)}\n" for name in MADE_IN_DEVELOPMENT)
+            # Of two processes that start together, the first one's secrets stay.
+            _link_if_new(Path(new.name), path)
+        return {name: value for name, value in dotenv_values(path).items() if value}
+    except OSError as error:
+        msg = f"LEADPORT_DATA_DIR: cannot write to {data_dir}: {error.strerror}"
+        raise SettingsError(msg) from error
+
+
+def _link_if_new(new: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(new)
+    except FileExistsError:
+        pass
+    finally:
+        new.unlink()
