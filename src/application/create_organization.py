@@ -17,9 +17,7 @@ class CreateOrganization:
     join: Join
     new_id: NewId
 
-    async def __call__(
-        self, name: str, owner_email: str, *, password: str | None = None
-    ) -> Joined:
+    async def __call__(self, name: str, owner_email: str, *, password: str | None = None) -> Joined:
         """Create it; a new owner gets the password, or a generated one.
 
         Raises InvalidInput for an empty name or a wrong address.

@@ -176,7 +176,9 @@ class IngestMessages:
         except (Contended, StorageRefused) as error:
             raise StorageUnavailable from error
         for failure in kept:
-            log.warning("message_failed", extra={"org_id": str(failure.org_id), "error": failure.error})
+            log.warning(
+                "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
+            )
         return Counters.of(len(failures), failed=len(kept))
 
 

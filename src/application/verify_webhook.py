@@ -1,4 +1,4 @@
-"""Is it Meta who knocks?"""
+"""Whether it is Meta who knocks."""
 
 import hmac
 import re

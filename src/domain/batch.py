@@ -183,9 +183,7 @@ class Batch:
         moved = {id_: t for id_, t in latest.items() if id_ in stored and t != stored[id_]}
         return Conversations(thread_of, new, moved)
 
-    def messages(
-        self, conversations: Conversations, new_id: NewId
-    ) -> dict[MessageKey, Message]:
+    def messages(self, conversations: Conversations, new_id: NewId) -> dict[MessageKey, Message]:
         """Make each message one of its thread."""
         return {
             key: Message(

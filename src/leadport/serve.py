@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import http.client
-import os
 import shlex
 import socket
 import sys

@@ -51,7 +51,9 @@ class Settings:
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read them. Raises SettingsError that names all that is missing or wrong."""
         dotenv = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None}
-        given = {k: v.strip() for k, v in {**dotenv, **(environ or os.environ)}.items() if v.strip()}
+        given = {
+            k: v.strip() for k, v in {**dotenv, **(environ or os.environ)}.items() if v.strip()
+        }
         given = {**{name: choices[0] for name, choices in CHOICES.items()}, **given}
         is_production = given["LEADPORT_ENV"] == "production"
         if problems := [*_wrong(given), *(_missing(given) if is_production else ())]:

@@ -30,16 +30,18 @@ def rows(name: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
 def insert_rows(columns: Sequence[sa.Column[Any]]) -> Insert:
     """An insert of the rows `new` into these columns of their table."""
     new = rows("new", columns)
-    return insert(columns[0].table).from_select([c.name for c in columns], sa.select(*new.c))  # type: ignore[arg-type]
+    return insert(columns[0].table).from_select([c.name for c in columns], sa.select(*new.c))
 
 
-def keys(name: str, batch: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> dict[str, Any]:
+def key_arrays(
+    name: str, batch: Iterable[tuple[Any, ...]], columns: Sequence[str]
+) -> dict[str, Any]:
     """The arrays of keys, for `rows(name, …)`."""
     ordered = sorted(batch)
     return {f"{name}_{column}": [key[i] for key in ordered] for i, column in enumerate(columns)}
 
 
-def values(batch: Mapping[Any, object], columns: Sequence[sa.Column[Any]]) -> dict[str, Any]:
+def value_arrays(batch: Mapping[Any, object], columns: Sequence[sa.Column[Any]]) -> dict[str, Any]:
     """The arrays of entities, for `insert_rows(…)`."""
     ordered = [batch[key] for key in sorted(batch)]
     return {f"new_{c.name}": [getattr(entity, c.name) for entity in ordered] for c in columns}
@@ -53,6 +55,6 @@ async def add_all(
 ) -> None:
     """Insert all rows with `add`, which must return one for each; raise Contended for fewer."""
     if batch:
-        added = await db.execute(add, values(batch, columns))
+        added = await db.execute(add, value_arrays(batch, columns))
         if len(added.all()) < len(batch):
             raise Contended

@@ -13,7 +13,7 @@ from application.ports import ConnectionRepository
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.errors import NumberConnectedElsewhere
 from domain.organization import OrgId
-from infrastructure.postgres.batches import columns_of, keys, rows
+from infrastructure.postgres.batches import columns_of, key_arrays, rows
 from infrastructure.postgres.errors import violated_constraint
 from infrastructure.postgres.tables import channel_connections as t
 
@@ -36,7 +36,7 @@ class PostgresConnectionRepository(ConnectionRepository):
     db: AsyncConnection
 
     async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
-        found = await self.db.execute(ENABLED, keys("wanted", addresses, Address._fields))
+        found = await self.db.execute(ENABLED, key_arrays("wanted", addresses, Address._fields))
         connections = [_connection(row) for row in found.mappings()]
         return {connection.address: connection for connection in connections}
 

@@ -1,6 +1,6 @@
 """Who wrote, where, and what."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,14 @@ from domain.contact import (
 )
 from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import add_all, columns_of, insert_rows, keys, rows, values
+from infrastructure.postgres.batches import (
+    add_all,
+    columns_of,
+    insert_rows,
+    key_arrays,
+    rows,
+    value_arrays,
+)
 
 contacts, identities = t.contacts.c, t.contact_identities.c
 threads, messages = t.conversation_threads.c, t.conversation_messages.c
@@ -52,7 +59,7 @@ class PostgresContactRepository(ContactRepository):
     db: AsyncConnection
 
     async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
-        wanted = keys("wanted", identities, ["org_id", "kind", "value"])
+        wanted = key_arrays("wanted", identities, ["org_id", "kind", "value"])
         found = await self.db.execute(OWNERS, wanted)
         return {
             IdentityKey(org_id, IdentityKind(kind), value): contact_id
@@ -106,8 +113,8 @@ class PostgresThreadRepository(ThreadRepository):
     db: AsyncConnection
 
     async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
-        named = keys("named", names, ["org_id", "external_id"])
-        theirs = keys("theirs", contacts, ["org_id", "contact_id"])
+        named = key_arrays("named", names, ["org_id", "external_id"])
+        theirs = key_arrays("theirs", contacts, ["org_id", "contact_id"])
         found = await self.db.execute(FIND_THREADS, named | theirs)
         return [Thread(**{**row, "channel": Channel(row["channel"])}) for row in found.mappings()]
 
@@ -119,7 +126,7 @@ class PostgresThreadRepository(ThreadRepository):
         if threads:
             moved = [(t.org_id, t.id, t.last_message_at) for t in threads.values()]
             columns = ["org_id", "id", "last_message_at"]
-            await self.db.execute(MOVE_THREADS, keys("moved", moved, columns))
+            await self.db.execute(MOVE_THREADS, key_arrays("moved", moved, columns))
 
 
 MESSAGE = columns_of(t.conversation_messages, Message)
@@ -137,15 +144,15 @@ class PostgresMessageRepository(MessageRepository):
 
     db: AsyncConnection
 
-    async def known(self, keys_: Set[MessageKey]) -> set[MessageKey]:
-        asked = keys("asked", keys_, MessageKey._fields)
+    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        asked = key_arrays("asked", keys, MessageKey._fields)
         return _message_keys(await self.db.execute(KNOWN_MESSAGES, asked))
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
         if not messages:
             return set()
-        return _message_keys(await self.db.execute(ADD_MESSAGES, values(messages, MESSAGE)))
+        return _message_keys(await self.db.execute(ADD_MESSAGES, value_arrays(messages, MESSAGE)))
 
 
-def _message_keys(found: sa.CursorResult[Any]) -> set[MessageKey]:
-    return {MessageKey(org_id, Channel(channel), id_) for org_id, channel, id_ in found}
+def _message_keys(found: Iterable[Sequence[Any]]) -> set[MessageKey]:
+    return {MessageKey(row[0], Channel(row[1]), row[2]) for row in found}

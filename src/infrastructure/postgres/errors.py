@@ -36,7 +36,9 @@ def translated(error: DBAPIError | PoolTimeout | OSError) -> Exception:
         return Contended(kind)
     # Only what names parts of the schema: the message itself may quote what was to be stored.
     diagnosis = getattr(error.orig, "diag", None)
-    parts = [getattr(diagnosis, part, None) for part in ("table_name", "column_name", "constraint_name")]
+    parts = [
+        getattr(diagnosis, part, None) for part in ("table_name", "column_name", "constraint_name")
+    ]
     return StorageRefused(" ".join([kind, *filter(None, parts)]))
 
 

@@ -1,7 +1,7 @@
 """What came of it: deals, insights, events, and what could not be processed."""
 
 from collections.abc import Collection, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
@@ -22,7 +22,14 @@ from domain.inbound import FailedMessage
 from domain.leads import Lead
 from domain.organization import OrgId
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import add_all, columns_of, insert_rows, keys, rows, values
+from infrastructure.postgres.batches import (
+    add_all,
+    columns_of,
+    insert_rows,
+    key_arrays,
+    rows,
+    value_arrays,
+)
 
 deals, insights = t.deals.c, t.deal_insights.c
 
@@ -45,7 +52,7 @@ class PostgresDealRepository(DealRepository):
     db: AsyncConnection
 
     async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, DealId]:
-        theirs = keys("theirs", contacts, ContactKey._fields)
+        theirs = key_arrays("theirs", contacts, ContactKey._fields)
         found = await self.db.execute(OPEN_DEALS, theirs)
         return {ContactKey(org_id, contact_id): deal_id for org_id, contact_id, deal_id in found}
 
@@ -76,7 +83,7 @@ class PostgresInsightRepository(InsightRepository):
     async def put(self, insights: Mapping[DealId, Insight]) -> None:
         if insights:
             by_deal = {(i.org_id, i.deal_id): i for i in insights.values()}
-            await self.db.execute(PUT_INSIGHTS, values(by_deal, INSIGHT))
+            await self.db.execute(PUT_INSIGHTS, value_arrays(by_deal, INSIGHT))
 
 
 EVENT = columns_of(t.event_log, Event)
@@ -91,7 +98,7 @@ class PostgresEventLog(EventLog):
 
     async def append(self, events: Collection[Event]) -> None:
         if events:
-            await self.db.execute(APPEND_EVENTS, values({e.id: e for e in events}, EVENT))
+            await self.db.execute(APPEND_EVENTS, value_arrays({e.id: e for e in events}, EVENT))
 
 
 FAILED_MESSAGE = columns_of(t.failed_messages, FailedMessage)
@@ -107,7 +114,7 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
             by_id = {failure.id: failure for failure in failures}
-            await self.db.execute(ADD_FAILED_MESSAGES, values(by_id, FAILED_MESSAGE))
+            await self.db.execute(ADD_FAILED_MESSAGES, value_arrays(by_id, FAILED_MESSAGE))
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
         found = await self.db.execute(
@@ -129,9 +136,9 @@ LATEST_LEADS = (
         t.organizations.c.name.label("organization"),
         t.conversation_messages.c.channel,
         t.conversation_messages.c.external_id,
-        sa.func.coalesce(
-            sa.func.nullif(t.contacts.c.name, ""), t.contacts.c.phone, ""
-        ).label("contact"),
+        sa.func.coalesce(sa.func.nullif(t.contacts.c.name, ""), t.contacts.c.phone, "").label(
+            "contact"
+        ),
         t.conversation_messages.c.body,
         deals.title.label("deal"),
         deals.status.label("deal_status"),

@@ -25,9 +25,7 @@ def connect(database_url: str) -> sa.Connection:
 @cache
 def head() -> str:
     """The newest revision there is in `migrations/`."""
-    revision = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_current_head()
-    assert revision
-    return revision
+    return str(ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_current_head())
 
 
 def migrate(database_url: str, revision: str = "head") -> None:

@@ -27,9 +27,7 @@ def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
 
 def _time(name: str, *, nullable: bool = False, default_now: bool = False) -> sa.Column[object]:
     default = sa.func.now() if default_now else None
-    return sa.Column(
-        name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=default
-    )
+    return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
 
 
 def _json(name: str) -> sa.Column[object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -43,11 +44,12 @@ def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
 
     libpq reads it, not SQLAlchemy: so several hosts and `target_session_attrs` work.
     """
+    given = conninfo_to_dict(database_url)
+    defaults: dict[str, str | int] = {"connect_timeout": 2, "application_name": "leadport"}
+    conninfo = make_conninfo(database_url, **{k: defaults[k] for k in defaults.keys() - given})
 
     async def connect() -> psycopg.AsyncConnection:
-        defaults = {"connect_timeout": "2", "application_name": "leadport"}
-        given = psycopg.conninfo.conninfo_to_dict(database_url)
-        return await psycopg.AsyncConnection.connect(**(defaults | given))
+        return await psycopg.AsyncConnection.connect(conninfo)
 
     return create_async_engine(
         "postgresql+psycopg://",

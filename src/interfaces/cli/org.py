@@ -36,7 +36,9 @@ def create(service: Service, name: str, email: str, *, as_json: bool) -> None:
 @click.argument("org_id", metavar="ORG", type=Uuid())
 @click.argument("email")
 @click.option(
-    "--role", type=click.Choice([role.value for role in Role]), default=Role.MEMBER.value,
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    default=Role.MEMBER.value,
     help="What the person may do.",
 )
 @JSON

@@ -45,7 +45,7 @@ class Service:
         return asyncio.run(opened())
 
 
-class Uuid(click.ParamType):
+class Uuid(click.ParamType[UUID]):
     """An id as it is printed by other commands."""
 
     name = "id"
@@ -57,7 +57,9 @@ class Uuid(click.ParamType):
         try:
             return value if isinstance(value, UUID) else UUID(str(value))
         except ValueError:
-            self.fail(f"{value!r} is not an id like 0198c5a0-7c3e-7d6a-9d2b-0242ac120002", param, ctx)
+            self.fail(
+                f"{value!r} is not an id like 0198c5a0-7c3e-7d6a-9d2b-0242ac120002", param, ctx
+            )
 
 
 ORG = click.option("--org", "org_id", type=Uuid(), required=True, help="The organisation's id.")

@@ -6,7 +6,16 @@ from datetime import datetime
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.reading import LONGEST_ID, Json, flag, listed, mapping, message_id, moment, text
+from interfaces.meta.reading import (
+    LONGEST_ID,
+    Json,
+    flag,
+    listed,
+    mapping,
+    message_id,
+    moment,
+    text,
+)
 
 OBJECT = "instagram"
 

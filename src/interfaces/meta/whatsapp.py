@@ -15,6 +15,17 @@ USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]+", re.ASCII)
 """A business-scoped user id (BSUID). Meta's page says it never stands in `from`; some captures
 have it there."""
 
+WORDS = {
+    "image": ("caption",),
+    "video": ("caption",),
+    "document": ("caption", "filename"),
+    "location": ("name", "address"),
+    "button": ("text",),
+    "interactive": ("title",),
+    "order": ("text",),
+}
+"""Where each type has words that the person wrote or chose, best first."""
+
 NOT_A_MESSAGE = {"reaction", "system", "edit", "revoke"}
 NOT_A_MESSAGE_UNSUPPORTED = {"edit", "pin", "keep_in_chat", "poll_update", "reaction"}
 
@@ -120,9 +131,7 @@ def _message(
     )
 
 
-def _identities(
-    message: Mapping[str, Json], profile: Mapping[str, Json]
-) -> tuple[Identity, ...]:
+def _identities(message: Mapping[str, Json], profile: Mapping[str, Json]) -> tuple[Identity, ...]:
     """The sender's phone, unless hidden, then the user id: the thread is named after the first."""
     phone = text(message.get("from")) or text(profile.get("wa_id"))
     user = text(message.get("from_user_id")) or text(profile.get("user_id"))
@@ -138,22 +147,10 @@ def _identities(
 def _words(message: Mapping[str, Json], kind: str) -> str:
     """The person's own words; empty where they sent none. An ad's are never theirs."""
     part = mapping(message.get(kind))
-    match kind:
-        case "text":
-            # As it was written, blanks and all.
-            body = part.get("body")
-            return body if isinstance(body, str) and body.strip() else ""
-        case "image" | "video":
-            return text(part.get("caption"))
-        case "document":
-            return text(part.get("caption")) or text(part.get("filename"))
-        case "location":
-            return text(part.get("name")) or text(part.get("address"))
-        case "button":
-            return text(part.get("text"))
-        case "interactive":
-            reply = mapping(part.get("button_reply")) or mapping(part.get("list_reply"))
-            return text(reply.get("title"))
-        case "order":
-            return text(part.get("text"))
-    return ""
+    if kind == "text":
+        # As it was written, blanks and all.
+        body = part.get("body")
+        return body if isinstance(body, str) and body.strip() else ""
+    if kind == "interactive":
+        part = mapping(part.get("button_reply")) or mapping(part.get("list_reply"))
+    return next(filter(None, (text(part.get(name)) for name in WORDS.get(kind, ()))), "")

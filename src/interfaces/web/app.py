@@ -16,9 +16,7 @@ from interfaces.web.webhook import WebhookController
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 
 
-def create_app(
-    use_cases: UseCases, *, on_startup: Hooks = (), on_shutdown: Hooks = ()
-) -> Litestar:
+def create_app(use_cases: UseCases, *, on_startup: Hooks = (), on_shutdown: Hooks = ()) -> Litestar:
     """Open the doors; each handler names the use cases it needs."""
     return Litestar(
         route_handlers=[WebhookController, HealthController],

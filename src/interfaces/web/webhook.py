@@ -33,12 +33,12 @@ class WebhookController(Controller):
     tags = ("Meta",)
 
     @get(media_type=MediaType.TEXT, sync_to_thread=False, summary="Verification handshake")
-    def handshake(
-        self, request: AnyRequest, verify_webhook: Given[VerifyWebhook]
-    ) -> Response[Any]:
+    def handshake(self, request: AnyRequest, verify_webhook: Given[VerifyWebhook]) -> Response[Any]:
         """Answer with the challenge if the token is ours. It carries no signature."""
         query = request.query_params
-        given = (str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge"))
+        given = (
+            str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
+        )
         mode, token, challenge = given
         if refusal := verify_webhook.handshake_refusal(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})

@@ -1,0 +1,362 @@
+"""What becomes of a delivery: the same over memory and over PostgreSQL."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from crm import crm_of
+from world import NOON, ingestion, leads, new_id, open_shop, phone, said, user
+
+from application.errors import StorageUnavailable
+from application.ingest_messages import Counters
+from application.ports import Transactions
+from domain.contact import Contact, ContactId
+from domain.deal import DealStatus, Description
+from domain.inbound import BrokenMessage
+
+ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
+
+
+async def test_a_message_becomes_a_lead(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+
+    counters = await ingestion(transactions)([said("¿Cuánto cuesta?\nGracias")])
+
+    assert counters == ONE
+    (lead,) = await leads(transactions)
+    assert (lead.org_id, lead.contact, lead.body) == (
+        shop.org_id,
+        "Ana",
+        "¿Cuánto cuesta?\nGracias",
+    )
+    assert (lead.deal, lead.deal_status) == ("¿Cuánto cuesta?", DealStatus.OPEN)
+    assert (lead.intent, lead.score) == ("price", 75)
+
+
+async def test_a_repeated_delivery_changes_nothing(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    delivery = [said("hola"), said("¿hay alguien?", minute=1)]
+    ingest = ingestion(transactions)
+
+    first, second = await ingest(delivery), await ingest(delivery)
+
+    assert first == Counters(received=2, ingested=2, skipped=0, failed=0)
+    assert second == Counters(received=2, ingested=0, skipped=2, failed=0)
+    assert len(await leads(transactions)) == 2
+
+
+async def test_a_message_twice_in_one_delivery_is_stored_once(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    message = said()
+
+    counters = await ingestion(transactions)([message, message])
+
+    assert counters == Counters(received=2, ingested=1, skipped=1, failed=0)
+
+
+async def test_words_and_times_may_repeat_as_long_as_ids_differ(transactions: Transactions) -> None:
+    await open_shop(transactions)
+
+    counters = await ingestion(transactions)([said("ok", id="wamid.a"), said("ok", id="wamid.b")])
+
+    assert counters.ingested == 2
+
+
+async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactions) -> None:
+    await open_shop(transactions, is_enabled=False)
+
+    counters = await ingestion(transactions)([said(), said(to="999")])
+
+    assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
+    assert await leads(transactions) == []
+
+
+async def test_an_empty_delivery_is_welcome(transactions: Transactions) -> None:
+    assert await ingestion(transactions)([]) == Counters.of(0)
+
+
+async def test_each_message_goes_to_its_own_organisation(transactions: Transactions) -> None:
+    """Twenty organisations, an unknown number, a disabled one, a duplicate and a broken item."""
+    shops = [await open_shop(transactions, f"10{n:02}") for n in range(20)]
+    closed = await open_shop(transactions, "2000", is_enabled=False)
+    messages = [said(f"to {shop.external_id}", to=shop.external_id) for shop in shops]
+    broken = BrokenMessage(address=shops[3].address, reason="it names no sender", payload={"a": 1})
+    lost = BrokenMessage(address=replace(closed).address, reason="it names no sender", payload={})
+
+    counters = await ingestion(transactions)(
+        [
+            *messages[:10],
+            said(to="3000"),
+            broken,
+            lost,
+            said(to="2000"),
+            *messages[10:],
+            messages[5],
+        ]
+    )
+
+    assert counters == Counters(received=25, ingested=20, skipped=4, failed=1)
+    stored = {lead.org_id: lead.body for lead in await leads(transactions)}
+    assert stored == {shop.org_id: f"to {shop.external_id}" for shop in shops}
+    async with transactions.begin() as repos:
+        (failure,) = await repos.failed_messages.of(shops[3].org_id)
+        assert (failure.payload, failure.error) == ({"a": 1}, "it names no sender")
+        assert failure.next_attempt_at > NOON
+        assert await repos.failed_messages.of(closed.org_id) == []
+
+
+async def test_messages_of_one_person_share_contact_thread_and_deal(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+
+    await ingest([said("hola"), said("¿hay stock?", minute=1)])
+    await ingest([said("lo quiero", minute=2)])
+
+    captured = await leads(transactions)
+    assert {lead.deal for lead in captured} == {"hola"}
+    assert {lead.intent for lead in captured} == {"purchase"}
+
+
+async def test_a_new_deal_opens_when_the_last_one_is_closed(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+    await ingest([said("hola")])
+
+    await crm_of(transactions).win_all_deals()
+    await ingest([said("otra vez yo", minute=1)])
+
+    assert [lead.deal for lead in await leads(transactions)] == ["hola", "otra vez yo"]
+
+
+async def test_a_person_without_a_phone_is_as_good_as_any_other(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+
+    await ingest([said("hola", by=[user("US.1349")])])
+    await ingest([said("¿sigues ahí?", by=[user("US.1349")], minute=1)])
+
+    assert [lead.deal for lead in await leads(transactions)] == ["hola", "hola"]
+
+
+async def test_ids_seen_together_are_one_person(transactions: Transactions) -> None:
+    """First by phone and user id, then by the user id alone: the thread goes on."""
+    shop = await open_shop(transactions)
+    ingest = ingestion(transactions)
+
+    await ingest([said("hola", by=[phone("5491155550001"), user("AR.1")])])
+    await ingest([said("¿y?", by=[user("AR.1")], minute=1)])
+
+    assert {lead.deal for lead in await leads(transactions)} == {"hola"}
+    crm = crm_of(transactions)
+    assert len(await crm.contacts()) == 1
+    (thread,) = await crm.threads()
+    assert thread.external_id == f"wa:{shop.external_id}:5491155550001"
+    assert thread.last_message_at == NOON + timedelta(minutes=1)
+
+
+async def test_everything_a_message_becomes_is_linked(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+
+    await ingestion(transactions)([said("hola", by="5491155550001", name="Ana")])
+
+    crm = crm_of(transactions)
+    (contact,), (identity,) = await crm.contacts(), await crm.identities()
+    (thread,), (message,) = await crm.threads(), await crm.messages()
+    (deal,), (insight,), (event,) = await crm.deals(), await crm.insights(), await crm.events()
+    assert (contact.name, contact.phone, contact.email) == ("Ana", "5491155550001", None)
+    assert (identity.contact_id, identity.kind, identity.value) == (
+        contact.id,
+        "whatsapp_phone",
+        "5491155550001",
+    )
+    assert (thread.contact_id, thread.connection_id) == (contact.id, shop.id)
+    assert (message.thread_id, message.direction, message.kind) == (thread.id, "inbound", "text")
+    assert message.sent_at == thread.last_message_at == insight.updated_at == NOON
+    assert (deal.contact_id, deal.status, deal.title) == (contact.id, "open", "hola")
+    assert (insight.deal_id, insight.provider) == (deal.id, "dummy")
+    assert event.type == "lead_captured"
+    assert event.payload == {
+        "channel": "whatsapp",
+        "message_id": str(message.id),
+        "thread_id": str(thread.id),
+        "contact_id": str(contact.id),
+        "deal_id": str(deal.id),
+        "deal_opened": True,
+    }
+    rows = (contact, identity, thread, message, deal, insight, event)
+    assert {row.org_id for row in rows} == {shop.org_id}
+
+
+async def test_each_captured_message_has_an_event_and_only_the_first_opens_the_deal(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+
+    await ingestion(transactions)([said(minute=n) for n in range(3)])
+
+    events = await crm_of(transactions).events()
+    assert sorted(event.payload["deal_opened"] for event in events) == [False, False, True]
+
+
+async def test_a_late_message_moves_neither_thread_nor_insight_back(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+
+    await ingest([said("lo quiero", minute=5)])
+    await ingest([said("hola", minute=1)])
+
+    crm = crm_of(transactions)
+    (thread,), (insight,) = await crm.threads(), await crm.insights()
+    assert thread.last_message_at == NOON + timedelta(minutes=5)
+    assert insight.intent == "purchase"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_the_insight_of_two_messages_of_one_second_is_the_same_in_any_order(
+    transactions: Transactions, order: Sequence[int]
+) -> None:
+    await open_shop(transactions)
+    messages = [said("gracias"), said("hola")]
+
+    for n in order:
+        await ingestion(transactions)([messages[n]])
+
+    (insight,) = await crm_of(transactions).insights()
+    assert insight.intent == "thanks"
+
+
+async def test_a_contact_that_the_crm_had_before_is_found(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    eva = Contact(
+        id=ContactId(new_id()), org_id=shop.org_id, name="Eva del CRM", phone="+5491155550001"
+    )
+    async with transactions.begin() as repos:
+        await repos.contacts.add({eva.id: eva}, {})
+
+    await ingestion(transactions)([said(name="eva ✨")])
+
+    assert await crm_of(transactions).contacts() == [eva]
+    assert [lead.contact for lead in await leads(transactions)] == ["Eva del CRM"]
+
+
+async def test_conflicting_identities_follow_the_first_and_nothing_is_merged(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+    await ingest([said("by phone", by="5491155550001")])
+    await ingest([said("by id", by=[user("AR.1")], minute=1)])
+
+    await ingest([said("by both", by=[phone("5491155550001"), user("AR.1")], minute=2)])
+
+    assert len(await crm_of(transactions).contacts()) == 2
+    assert [lead.deal for lead in await leads(transactions)] == ["by phone", "by id", "by phone"]
+
+
+async def test_a_message_without_a_thread_name_goes_to_the_contacts_thread(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+    await ingest([said()])
+
+    await ingest([replace(said(minute=1), thread_external_id=None)])
+
+    assert len(await crm_of(transactions).threads()) == 1
+
+
+async def test_a_removed_and_connected_number_goes_on_with_its_conversations(
+    transactions: Transactions,
+) -> None:
+    shop = await open_shop(transactions)
+    ingest = ingestion(transactions)
+    await ingest([said()])
+    async with transactions.begin() as repos:
+        await repos.connections.remove(shop.org_id, shop.id)
+        await repos.connections.put(shop)
+
+    counters = await ingest([said(minute=1)])
+
+    assert counters == ONE
+    assert len(await crm_of(transactions).threads()) == 1
+
+
+@dataclass(frozen=True)
+class BadInsights:
+    """A provider on a bad day."""
+
+    name: str = "bad"
+    answer: Sequence[Description] | None = None
+
+    async def describe(self, texts: Sequence[str]) -> Sequence[Description]:
+        if self.answer is None:
+            raise RuntimeError(texts[0])
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [None, []], ids=["raises", "answers too little"])
+async def test_a_failing_insight_provider_costs_the_insight_and_nothing_else(
+    transactions: Transactions,
+    answer: Sequence[Description] | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await open_shop(transactions)
+
+    counters = await ingestion(transactions, BadInsights(answer=answer))([said("secret words")])
+
+    assert counters == ONE
+    assert [lead.intent for lead in await leads(transactions)] == [None]
+    assert "secret words" not in caplog.text
+
+
+async def test_storage_that_does_not_answer_is_no_failed_message(
+    transactions: Transactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was kept, so the delivery must come again."""
+    await open_shop(transactions)
+
+    def begin() -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(transactions), "begin", lambda _: begin())
+        with pytest.raises(StorageUnavailable):
+            await ingestion(transactions)([said(), said()])
+
+    assert await leads(transactions) == []
+
+
+async def test_the_twelfth_delivery_is_like_the_first(transactions: Transactions) -> None:
+    """Psycopg prepares after five runs, PostgreSQL plans generically after five more."""
+    await open_shop(transactions)
+    ingest = ingestion(transactions)
+
+    for sender in range(12):
+        assert await ingest([said(by=str(sender))]) == ONE
+        assert await ingest([said(by=str(sender), minute=1)]) == ONE
+
+    deals = Counter(deal.contact_id for deal in await crm_of(transactions).deals())
+    assert set(deals.values()) == {1}
+    assert len(deals) == 12
+
+
+async def test_a_thousand_messages_are_one_batch(
+    transactions: Transactions, caplog: pytest.LogCaptureFixture
+) -> None:
+    await open_shop(transactions)
+    messages = [said(by=str(n % 300), minute=n) for n in range(1000)]
+
+    with caplog.at_level(logging.DEBUG):
+        counters = await ingestion(transactions)(messages)
+
+    assert counters == Counters(received=1000, ingested=1000, skipped=0, failed=0)
+    assert len(await crm_of(transactions).contacts()) == 300

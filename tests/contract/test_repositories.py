@@ -1,0 +1,424 @@
+"""What every adapter promises: each test runs over memory and over PostgreSQL."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from world import NOON, SHOP_NUMBER, new_id, open_shop
+
+from application.errors import Contended
+from application.ports import Transactions
+from domain.connection import Address, Channel, Connection, ConnectionId
+from domain.contact import (
+    Contact,
+    ContactId,
+    ContactIdentity,
+    ContactIdentityId,
+    ContactKey,
+    IdentityKey,
+    IdentityKind,
+)
+from domain.deal import Deal, DealId, DealStatus
+from domain.errors import NumberConnectedElsewhere
+from domain.inbound import FailedMessage, FailedMessageId
+from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
+from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
+
+NOWHERE = Address(Channel.INSTAGRAM, SHOP_NUMBER)
+
+
+def a_contact(shop: Connection, phone: str | None = "5491155550001") -> Contact:
+    return Contact(id=ContactId(new_id()), org_id=shop.org_id, name="Ana", phone=phone)
+
+
+def known_as(contact: Contact, value: str) -> tuple[IdentityKey, ContactIdentity]:
+    key = IdentityKey(contact.org_id, IdentityKind.WHATSAPP_PHONE, value)
+    identity = ContactIdentity(
+        id=ContactIdentityId(new_id()),
+        org_id=contact.org_id,
+        contact_id=contact.id,
+        kind=key.kind,
+        value=value,
+    )
+    return key, identity
+
+
+def a_thread(shop: Connection, contact: Contact, name: str | None = "wa:1:2") -> Thread:
+    return Thread(
+        id=ThreadId(new_id()),
+        org_id=shop.org_id,
+        contact_id=contact.id,
+        connection_id=shop.id,
+        channel=shop.channel,
+        external_id=name,
+        last_message_at=NOON,
+    )
+
+
+def a_message(thread: Thread, id: str = "wamid.1") -> Message:
+    return Message(
+        id=MessageId(new_id()),
+        org_id=thread.org_id,
+        thread_id=thread.id,
+        channel=thread.channel,
+        external_id=id,
+        direction=Direction.INBOUND,
+        kind="text",
+        body="hola ¿qué tal? 👋",
+        content={"nested": [1, None, "é"]},
+        sent_at=NOON,
+    )
+
+
+def a_deal(contact: Contact) -> Deal:
+    return Deal(
+        id=DealId(new_id()),
+        org_id=contact.org_id,
+        contact_id=contact.id,
+        status=DealStatus.OPEN,
+        title="hola",
+    )
+
+
+def key_of(contact: Contact) -> ContactKey:
+    return ContactKey(contact.org_id, contact.id)
+
+
+async def keep(transactions: Transactions, *things: Contact | Thread | Deal) -> None:
+    async with transactions.begin() as repos:
+        for thing in things:
+            match thing:
+                case Contact():
+                    await repos.contacts.add({thing.id: thing}, {})
+                case Thread():
+                    await repos.threads.add({thing.id: thing})
+                case Deal():
+                    await repos.deals.add({ContactKey(thing.org_id, thing.contact_id): thing})
+
+
+async def test_nothing_is_kept_when_the_block_raises(transactions: Transactions) -> None:
+    shop = Organization(id=OrgId(new_id()), name="Shop")
+
+    with pytest.raises(ZeroDivisionError):
+        async with transactions.begin() as repos:
+            await repos.organizations.add(shop)
+            raise ZeroDivisionError
+
+    async with transactions.begin() as repos:
+        assert await repos.organizations.get(shop.id) is None
+
+
+async def test_the_storage_is_ready(transactions: Transactions) -> None:
+    await transactions.ready()
+
+
+async def test_organizations_are_found_by_id_and_listed_in_order(
+    transactions: Transactions,
+) -> None:
+    first, second = (Organization(id=OrgId(new_id()), name=name) for name in ("B", "A"))
+
+    async with transactions.begin() as repos:
+        await repos.organizations.add(first)
+        await repos.organizations.add(second)
+
+    async with transactions.begin() as repos:
+        assert await repos.organizations.get(second.id) == second
+        assert await repos.organizations.all() == [first, second]
+
+
+async def test_a_member_keeps_the_last_role(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
+    member = Member(id=MemberId(new_id()), org_id=shop.org_id, user_id=person.id, role=Role.MEMBER)
+
+    async with transactions.begin() as repos:
+        await repos.users.add(person)
+        await repos.organizations.put_member(member)
+        await repos.organizations.put_member(replace(member, id=new_id(), role=Role.ADMIN))
+
+    async with transactions.begin() as repos:
+        assert await repos.organizations.members(shop.org_id) == [replace(member, role=Role.ADMIN)]
+
+
+async def test_people_are_found_however_their_address_is_capitalised(
+    transactions: Transactions,
+) -> None:
+    person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
+
+    async with transactions.begin() as repos:
+        await repos.users.add(person)
+
+    async with transactions.begin() as repos:
+        assert await repos.users.by_email("Ana@Shop.Example") == person
+        assert await repos.users.by_email("eva@shop.example") is None
+
+
+async def test_an_address_has_one_person(transactions: Transactions) -> None:
+    def person() -> User:
+        return User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
+
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.users.add(person())
+            await repos.users.add(person())
+
+
+async def test_a_connection_is_found_by_its_address_while_enabled(
+    transactions: Transactions,
+) -> None:
+    shop = await open_shop(transactions)
+    closed = await open_shop(transactions, "222", is_enabled=False)
+
+    async with transactions.begin() as repos:
+        found = await repos.connections.enabled({shop.address, closed.address, NOWHERE})
+        assert found == {shop.address: shop}
+        assert await repos.connections.get(closed.org_id, closed.address) == closed
+        assert await repos.connections.get(shop.org_id, closed.address) is None
+
+
+async def test_a_changed_connection_keeps_its_id(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    changed = replace(shop, id=ConnectionId(new_id()), display_name="Ventas", is_enabled=False)
+
+    async with transactions.begin() as repos:
+        stored = await repos.connections.put(changed)
+
+    assert stored == replace(changed, id=shop.id)
+    async with transactions.begin() as repos:
+        assert await repos.connections.of(shop.org_id) == [stored]
+
+
+async def test_an_enabled_number_belongs_to_one_organisation(transactions: Transactions) -> None:
+    await open_shop(transactions)
+
+    with pytest.raises(NumberConnectedElsewhere):
+        await open_shop(transactions)
+
+    await open_shop(transactions, is_enabled=False)
+
+
+async def test_a_disabled_number_cannot_be_enabled_while_another_has_it(
+    transactions: Transactions,
+) -> None:
+    await open_shop(transactions)
+    second = await open_shop(transactions, is_enabled=False)
+
+    with pytest.raises(NumberConnectedElsewhere):
+        async with transactions.begin() as repos:
+            await repos.connections.put(replace(second, is_enabled=True))
+
+
+async def test_a_removed_connection_leaves_its_conversations(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    await keep(transactions, ana, thread)
+
+    async with transactions.begin() as repos:
+        assert await repos.connections.remove(shop.org_id, shop.id)
+        assert not await repos.connections.remove(shop.org_id, shop.id)
+
+    async with transactions.begin() as repos:
+        found = await repos.threads.find(set(), {key_of(ana)})
+        assert found == [replace(thread, connection_id=None)]
+
+
+async def test_nobody_removes_another_organisations_connection(transactions: Transactions) -> None:
+    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+
+    async with transactions.begin() as repos:
+        assert not await repos.connections.remove(other.org_id, shop.id)
+        assert await repos.connections.of(shop.org_id) == [shop]
+
+
+async def test_a_contact_is_found_by_identity(transactions: Transactions) -> None:
+    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    ana = a_contact(shop)
+    key, identity = known_as(ana, "5491155550001")
+
+    async with transactions.begin() as repos:
+        await repos.contacts.add({ana.id: ana}, {key: identity})
+
+    async with transactions.begin() as repos:
+        elsewhere = key._replace(org_id=other.org_id)
+        assert await repos.contacts.owners({key, elsewhere}) == {key: ana.id}
+
+
+@pytest.mark.parametrize("stored", ["5491155550001", "+5491155550001"])
+async def test_a_contact_from_elsewhere_is_found_by_its_phone(
+    transactions: Transactions, stored: str
+) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop, phone=stored)
+    await keep(transactions, ana)
+
+    async with transactions.begin() as repos:
+        key, _ = known_as(ana, "5491155550001")
+        assert await repos.contacts.owners({key}) == {key: ana.id}
+
+
+async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop), a_contact(shop, phone=None)
+    key, identity = known_as(eva, "5491155550001")
+
+    async with transactions.begin() as repos:
+        await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
+
+    async with transactions.begin() as repos:
+        assert await repos.contacts.owners({key}) == {key: eva.id}
+
+
+async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
+    key, identity = known_as(ana, "5491155550001")
+    _, same = known_as(eva, "5491155550001")
+
+    async with transactions.begin() as repos:
+        await repos.contacts.add({ana.id: ana}, {key: identity})
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.contacts.add({eva.id: eva}, {key: same})
+
+
+async def test_a_phone_has_one_contact(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop), a_contact(shop)
+    await keep(transactions, ana)
+
+    with pytest.raises(Contended):
+        await keep(transactions, eva)
+
+
+async def test_threads_are_found_by_name_and_by_contact(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva, leo = (a_contact(shop, phone=None) for _ in range(3))
+    hers, evas, leos = (
+        a_thread(shop, ana, "wa:1:2"),
+        a_thread(shop, eva, None),
+        a_thread(shop, leo, "x"),
+    )
+    await keep(transactions, ana, eva, leo, hers, evas, leos)
+
+    async with transactions.begin() as repos:
+        named = {ThreadName(shop.org_id, "wa:1:2")}
+        found = await repos.threads.find(named, {key_of(ana), key_of(eva)})
+        assert sorted(found, key=lambda thread: thread.id) == [hers, evas]
+
+
+@pytest.mark.parametrize("same", ["name", "contact and connection"])
+async def test_a_thread_is_started_once(transactions: Transactions, same: str) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
+    first = a_thread(shop, ana)
+    second = a_thread(shop, eva) if same == "name" else a_thread(shop, ana, "another name")
+    await keep(transactions, ana, eva, first)
+
+    with pytest.raises(Contended):
+        await keep(transactions, second)
+
+
+async def test_the_end_of_a_thread_only_moves_forward(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    await keep(transactions, ana, thread)
+
+    for hours in (2, 1):
+        moved = replace(thread, last_message_at=NOON + timedelta(hours=hours))
+        async with transactions.begin() as repos:
+            await repos.threads.move({moved.id: moved})
+
+    async with transactions.begin() as repos:
+        (found,) = await repos.threads.find(set(), {key_of(ana)})
+    assert found.last_message_at == NOON + timedelta(hours=2)
+
+
+async def test_a_message_is_added_once(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    await keep(transactions, ana, thread)
+    first, again, other = (a_message(thread, id) for id in ("wamid.1", "wamid.1", "wamid.2"))
+
+    async with transactions.begin() as repos:
+        assert await repos.messages.add({first.key: first}) == {first.key}
+    async with transactions.begin() as repos:
+        assert await repos.messages.known({first.key, other.key}) == {first.key}
+        assert await repos.messages.add({again.key: again, other.key: other}) == {other.key}
+
+
+async def test_a_message_id_is_another_one_on_another_channel(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    await keep(transactions, ana, thread)
+    here = a_message(thread)
+    there = replace(a_message(thread), channel=Channel.INSTAGRAM)
+
+    async with transactions.begin() as repos:
+        both = {here.key: here, there.key: there}
+        assert await repos.messages.add(both) == both.keys()
+
+
+async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    deal = a_deal(ana)
+    await keep(transactions, ana, deal)
+
+    with pytest.raises(Contended):
+        await keep(transactions, a_deal(ana))
+
+    async with transactions.begin() as repos:
+        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): deal.id}
+
+
+async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    await keep(transactions, ana, replace(a_deal(ana), status=DealStatus.WON))
+
+    async with transactions.begin() as repos:
+        assert await repos.deals.open({key_of(ana)}) == {}
+    await keep(transactions, a_deal(ana))
+
+
+async def test_failed_messages_are_kept_by_organisation(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    known, unknown = (
+        FailedMessage(
+            id=FailedMessageId(new_id()),
+            org_id=org_id,
+            payload={"entry": [None, "é"]},
+            error="it names no sender",
+            next_attempt_at=NOON,
+        )
+        for org_id in (shop.org_id, None)
+    )
+
+    async with transactions.begin() as repos:
+        await repos.failed_messages.add([known, unknown])
+
+    async with transactions.begin() as repos:
+        assert await repos.failed_messages.of(shop.org_id) == [known]
+        assert await repos.failed_messages.of(None) == [unknown]
+
+
+async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
+    async with transactions.begin() as repos:
+        assert await repos.connections.enabled(set()) == {}
+        assert await repos.contacts.owners(set()) == {}
+        await repos.contacts.add({}, {})
+        assert await repos.threads.find(set(), set()) == []
+        await repos.threads.add({})
+        await repos.threads.move({})
+        assert await repos.messages.known(set()) == set()
+        assert await repos.messages.add({}) == set()
+        assert await repos.deals.open(set()) == {}
+        await repos.deals.add({})
+        await repos.insights.put({})
+        await repos.events.append([])
+        await repos.failed_messages.add([])
+        assert await repos.leads.latest(None, 10) == []
