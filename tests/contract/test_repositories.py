@@ -134,7 +134,9 @@ async def test_a_member_keeps_the_last_role(transactions: Transactions) -> None:
     async with transactions.begin() as repos:
         await repos.users.add(person)
         await repos.organizations.put_member(member)
-        await repos.organizations.put_member(replace(member, id=new_id(), role=Role.ADMIN))
+        await repos.organizations.put_member(
+            replace(member, id=MemberId(new_id()), role=Role.ADMIN)
+        )
 
     async with transactions.begin() as repos:
         assert await repos.organizations.members(shop.org_id) == [replace(member, role=Role.ADMIN)]
@@ -340,7 +342,7 @@ async def test_a_message_is_added_once(transactions: Transactions) -> None:
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
-    first, again, other = (a_message(thread, id) for id in ("wamid.1", "wamid.1", "wamid.2"))
+    first, again, other = (a_message(thread, name) for name in ("wamid.1", "wamid.1", "wamid.2"))
 
     async with transactions.begin() as repos:
         assert await repos.messages.add({first.key: first}) == {first.key}

@@ -1,0 +1,130 @@
+"""The schema, on the oldest and the newest PostgreSQL that Leadport runs on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
+
+from application.errors import StorageUnavailable
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.postgres.migrations import connect, migrate, unmigrate
+from infrastructure.postgres.tables import metadata
+from infrastructure.postgres.transactions import PostgresTransactions, open_pool
+
+OLDEST = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(scope="module")
+def oldest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not OLDEST.exists():
+        pytest.skip(f"no PostgreSQL 15 in {OLDEST} (Debian 12: apt install postgresql-15)")
+    folder = tmp_path_factory.mktemp("oldest")
+    server = EmbeddedPostgres(folder, programs=OLDEST, locale=["--locale=C"])
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(params=["newest", "oldest"])
+def empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new database on each server."""
+    name = "oldest_url" if request.param == "oldest" else "server_url"
+    yield from new_database(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def another_url(server_url: str) -> Iterator[str]:
+    yield from new_database(server_url)
+
+
+def new_database(server_url: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name}")
+        yield make_conninfo(server_url, dbname=name)
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def schema(url: str) -> set[tuple[object, ...]]:
+    """Every column, constraint and index, in the server's own words."""
+    ours = "n.nspname IN ('public', 'auth') AND c.relname <> 'alembic_version'"
+    queries = (
+        f"""SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                pg_get_expr(d.adbin, d.adrelid)
+            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+            WHERE {ours} AND c.relkind = 'r' AND a.attnum > 0""",
+        f"""SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
+            FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE {ours} AND k.contype <> 'n'""",
+        f"""SELECT c.relname, pg_get_indexdef(i.indexrelid)
+            FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE {ours}""",
+    )
+    with psycopg.connect(url) as db:
+        return {row for query in queries for row in db.execute(query).fetchall()}
+
+
+def test_up_down_and_up_again(empty_url: str) -> None:
+    migrate(empty_url)
+    up = schema(empty_url)
+    unmigrate(empty_url)
+    down = schema(empty_url)
+    migrate(empty_url)
+
+    assert down == set()
+    assert schema(empty_url) == up
+
+
+def test_migrations_make_the_tables_that_the_statements_use(
+    empty_url: str, another_url: str
+) -> None:
+    migrate(empty_url)
+    with connect(another_url) as db:
+        db.execute(sa.schema.CreateSchema("auth"))
+        metadata.create_all(db)
+        db.commit()
+
+    assert schema(empty_url) == schema(another_url)
+
+
+def test_every_table_but_organizations_has_the_organisation_first_in_its_key() -> None:
+    keys = {
+        table.name: [column.name for column in table.primary_key]
+        for table in metadata.tables.values()
+    }
+
+    # docs/DECISIONS.md names these three.
+    assert keys.pop("users") == keys.pop("organizations") == keys.pop("failed_messages") == ["id"]
+    assert set(map(tuple, keys.values())) == {("org_id", "id")}
+
+
+def test_a_users_table_that_was_there_stays(another_url: str) -> None:
+    """On Supabase it is Supabase's."""
+    with psycopg.connect(another_url) as db:
+        db.execute("CREATE SCHEMA auth")
+        db.execute("CREATE TABLE auth.users (id uuid PRIMARY KEY, email text, phone text)")
+
+    migrate(another_url)
+    unmigrate(another_url)
+
+    with psycopg.connect(another_url) as db:
+        assert db.execute("SELECT count(*) FROM auth.users").fetchone() == (0,)
+
+
+async def test_a_database_is_ready_once_it_is_migrated(another_url: str) -> None:
+    engine = open_pool(another_url)
+    transactions = PostgresTransactions(engine)
+
+    with pytest.raises(StorageUnavailable):
+        await transactions.ready()
+    migrate(another_url)
+    await transactions.ready()
+
+    await engine.dispose()
