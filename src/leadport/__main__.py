@@ -1,5 +1,6 @@
 """`leadport`, and `python -m leadport`: the command line's entry."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from application.errors import Contended, StorageRefused, StorageUnavailable
 from application.use_cases import UseCases
 from domain.errors import DomainError
 from infrastructure.embedded_postgres import EmbeddedPostgresError
+from infrastructure.postgres import migrations
 from interfaces.cli import connection, leads, org, simulate
 from interfaces.cli.service import Service, Webhook
 from leadport.container import Container
@@ -48,9 +50,10 @@ def serve_command(host: str, port: int, workers: int) -> None:
 def migrate() -> None:
     """Bring the database to this version's schema."""
     settings = Settings.read()
+    if settings.storage == "memory":
+        raise SettingsError("STORAGE=memory has no schema")
     with database(settings):
-        if settings.is_production:
-            pass
+        migrations.migrate(os.environ["DATABASE_URL"])
     click.echo("The schema is up to date.")
 
 

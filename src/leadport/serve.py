@@ -4,6 +4,7 @@ import asyncio
 import errno
 import http.client
 import shlex
+import signal
 import socket
 import sys
 import threading
@@ -35,6 +36,8 @@ def serve(host: str, port: int, workers: int) -> None:
     if settings.storage == "memory" and workers > 1:
         raise SettingsError("STORAGE=memory serves with --workers 1: workers share no memory")
     _check_address(host, port)
+    # Until the server has handlers of its own, SIGTERM ends us as Ctrl-C does: tidily.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with database(settings):
         if settings.storage == "postgres" and not settings.is_production:
             asyncio.run(_make_demo(settings))

@@ -1,6 +1,7 @@
 """Settings, read once: the environment, then `.env`, then what development made for itself."""
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -63,7 +64,7 @@ class Settings:
             given = {**_made_secrets(data_dir), **given}
         return cls(
             is_production=is_production,
-            database_url=given.get("DATABASE_URL"),
+            database_url=_libpq(given.get("DATABASE_URL")),
             storage=given["STORAGE"],
             insight_provider=given["INSIGHT_PROVIDER"],
             verify_token=given["META_WEBHOOK_VERIFY_TOKEN"],
@@ -94,6 +95,11 @@ def _missing(given: Mapping[str, str]) -> list[str]:
     return problems
 
 
+def _libpq(url: str | None) -> str | None:
+    """The URL without SQLAlchemy's driver in it (`postgresql+psycopg://`), which libpq refuses."""
+    return re.sub(r"^postgres(?:ql)?\+\w+://", "postgresql://", url) if url else None
+
+
 def _several(value: str) -> tuple[str, ...]:
     return tuple(part for part in map(str.strip, value.split(",")) if part)
 
@@ -110,7 +116,7 @@ def _made_secrets(data_dir: Path) -> dict[str, str]:
             _link_if_new(Path(new.name), path)
         return {name: value for name, value in dotenv_values(path).items() if value}
     except OSError as error:
-        msg = f"LEADPORT_DATA_DIR: cannot write to {data_dir}: {error.strerror}"
+        msg = f"LEADPORT_DATA_DIR: cannot keep anything in {data_dir}: {error.strerror}"
         raise SettingsError(msg) from error
 
 

@@ -1,5 +1,7 @@
 """What each worker of the server runs."""
 
+from functools import partial
+
 from litestar import Litestar
 
 from interfaces.web.app import create_app
@@ -17,5 +19,5 @@ def create() -> Litestar:
     use_cases = container.use_cases()
     if settings.storage == "memory":
         # Nobody else can put anything into this process's memory.
-        return create_app(use_cases, on_startup=[lambda: make_demo(use_cases, settings)])
+        return create_app(use_cases, on_startup=[partial(make_demo, use_cases, settings)])
     return create_app(use_cases, on_shutdown=[container.engine().dispose])

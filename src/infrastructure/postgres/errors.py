@@ -27,11 +27,14 @@ CONTENDED = (
 def translated(error: DBAPIError | PoolTimeout | OSError) -> Exception:
     """The application's error for one of the driver's, the pool's or the network's."""
     if not isinstance(error, DBAPIError):
-        return StorageUnavailable(type(error).__name__)
+        return StorageUnavailable(f"the database does not answer ({type(error).__name__})")
     state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # Not from the server, so it quotes no data: libpq says which host it could not reach.
+        return StorageUnavailable(f"the database does not answer: {_first_line(error.orig)}")
     kind = f"{type(error.orig).__name__} ({state})"
-    if state is None or error.connection_invalidated or state.startswith(UNAVAILABLE):
-        return StorageUnavailable(kind)
+    if error.connection_invalidated or state.startswith(UNAVAILABLE):
+        return StorageUnavailable(f"the database is not available: {kind}")
     if state.startswith(CONTENDED):
         return Contended(kind)
     # Only what names parts of the schema: the message itself may quote what was to be stored.
@@ -46,3 +49,7 @@ def violated_constraint(error: DBAPIError) -> str | None:
     """The constraint or unique index that an insert or update broke."""
     name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     return name
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).partition("\n")[0]

@@ -1,5 +1,7 @@
 """Brings a database to today's schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +10,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from infrastructure.postgres.errors import translated
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -29,15 +34,27 @@ def head() -> str:
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Upgrade to the revision; nothing happens where it is reached already."""
-    with connect(database_url) as connection:
+    """Upgrade to the revision; nothing happens where it is reached already.
+
+    Raises StorageUnavailable where the database does not answer.
+    """
+    with _connected(database_url) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def unmigrate(database_url: str, revision: str = "base") -> None:
     """Downgrade to the revision, with the data that it knows nothing of."""
-    with connect(database_url) as connection:
+    with _connected(database_url) as connection:
         command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[sa.Connection]:
+    try:
+        with connect(database_url) as connection:
+            yield connection
+    except DBAPIError as error:
+        raise translated(error) from error
 
 
 def _config(connection: sa.Connection) -> Config:

@@ -1,0 +1,319 @@
+"""`bin/serve` as a newcomer runs it: real processes, a real database, a folder with a blank."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from asyncio import gather
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from application.verify_webhook import sign
+from domain.connection import Channel
+from interfaces.meta.samples import Sample, delivery
+
+ROOT = Path(__file__).parents[2]
+LEADPORT = ROOT / ".venv/bin/leadport"
+NUMBER = "100000000000001"
+SECRET = "old secret,new secret"
+
+
+@dataclass
+class Running:
+    """A service that answers, and what it printed."""
+
+    url: str
+    environ: dict[str, str]
+    printed: str
+    process: "subprocess.Popen[str]"
+
+    def leadport(self, *arguments: str) -> str:
+        """What the command prints when it runs beside the service."""
+        command = [str(LEADPORT), *arguments]
+        done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def simulate(self, *arguments: str) -> dict[str, int]:
+        counters: dict[str, int] = json.loads(
+            self.leadport("simulate", *arguments, "--url", self.url)
+        )
+        return counters
+
+    @property
+    def database(self) -> str:
+        """The embedded database's URL, from its pid file."""
+        data = Path(self.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
+        sockets = (data / "postmaster.pid").read_text().splitlines()[4]
+        return f"postgresql://postgres@/leadport?host={sockets}"
+
+    def stop(self) -> int:
+        """Press Ctrl-C: the terminal tells every process of the group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=20)
+
+
+def environ(folder: Path, **settings: str) -> dict[str, str]:
+    ours = {"LEADPORT_DATA_DIR": str(folder / "data dir"), "META_APP_SECRET": SECRET}
+    return {**os.environ, **ours, **settings}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
+    port, environment = free_port(), environ(folder, **settings)
+    with subprocess.Popen(
+        [str(ROOT / "bin/serve"), "--port", str(port), *arguments],
+        env=environment,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            printed = read_greeting(process)
+            yield Running(f"http://127.0.0.1:{port}", environment, printed, process)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+
+
+def read_greeting(process: "subprocess.Popen[str]") -> str:
+    printed = ""
+    assert process.stdout
+    for line in process.stdout:
+        printed += line
+        if line.rstrip().endswith(" leads"):
+            return printed
+    raise AssertionError(f"the service ended with {process.wait()}: {printed}")
+
+
+@pytest.fixture(scope="module")
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with serving(tmp_path_factory.mktemp("four"), "--workers", "4") as running:
+        yield running
+
+
+def text(id_: str, sender: str = "15550001111") -> Sample:
+    return Sample(sender=sender, name="Ana", text="hola", message_id=id_, sent_at=datetime.now(UTC))
+
+
+async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    body = json.dumps(delivery(Channel.WHATSAPP, NUMBER, samples)).encode()
+    headers = {"X-Hub-Signature-256": sign(body, "new secret")}
+    answer = await client.post(f"{url}/api/webhooks/meta", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    counters: dict[str, Any] = answer.json()
+    return counters
+
+
+def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.printed)
+        first = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
+        again = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
+        assert first == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+        assert again == {"received": 1, "ingested": 0, "skipped": 1, "failed": 0}
+        assert "Hola, ¿cuánto cuesta?" in running.leadport("leads")
+        assert running.stop() == 0
+
+    with serving(tmp_path) as running:
+        (lead,) = json.loads(running.leadport("leads", "--json"))
+        assert (lead["organization"], lead["contact"], lead["deal_status"]) == (
+            "Demo",
+            "Ana Prueba",
+            "open",
+        )
+
+
+def test_the_embedded_database_ends_with_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        url = running.database
+        psycopg.connect(url).close()
+        running.stop()
+
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+
+
+async def test_fifty_identical_posts_at_once_store_one_message(four_workers: Running) -> None:
+    async with httpx.AsyncClient(timeout=30) as client:
+        url, sample = four_workers.url, text("wamid.identical")
+        results = await gather(*(post(client, url, [sample]) for _ in range(50)))
+
+    assert Counter(result["ingested"] for result in results) == {0: 49, 1: 1}
+    with psycopg.connect(four_workers.database) as db:
+        query = "SELECT count(*) FROM conversation_messages WHERE external_id = 'wamid.identical'"
+        assert db.execute(query).fetchone() == (1,)
+
+
+async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
+    four_workers: Running,
+) -> None:
+    async with httpx.AsyncClient(timeout=30) as client:
+        samples = [text(f"wamid.hot.{n}", sender="15550009999") for n in range(100)]
+        results = await gather(*(post(client, four_workers.url, [s]) for s in samples))
+
+    assert sum(result["ingested"] for result in results) == 100
+    query = """
+        SELECT count(DISTINCT c.id), count(DISTINCT t.id), count(DISTINCT m.id), count(DISTINCT d.id)
+        FROM contacts c JOIN conversation_threads t ON t.contact_id = c.id
+        JOIN conversation_messages m ON m.thread_id = t.id
+        JOIN deals d ON d.contact_id = c.id AND d.status = 'open' WHERE c.phone = '15550009999'
+    """
+    with psycopg.connect(four_workers.database) as db:
+        assert db.execute(query).fetchone() == (1, 1, 100, 1)
+
+
+def test_simulated_messages_come_in_batches_and_over_both_channels(four_workers: Running) -> None:
+    counters = four_workers.simulate("whatsapp", "--to", NUMBER, "--count", "1500")
+    assert counters == {"received": 1500, "ingested": 1500, "skipped": 0, "failed": 0}
+
+    counters = four_workers.simulate("instagram", "--to", "17840000000000001")
+    assert counters == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+
+
+def test_operators_make_an_organisation_and_connect_a_number(four_workers: Running) -> None:
+    run = four_workers.leadport
+    org = json.loads(run("org", "create", "Zapatería", "--owner", "Eva@Z.example", "--json"))
+    assert org["password"]
+    again = json.loads(
+        run("org", "add-member", org["org_id"], "eva@z.example", "--role", "admin", "--json")
+    )
+    assert (again["user_id"], again["password"]) == (org["user_id"], None)
+
+    add = ["connection", "add", "--org", org["org_id"], "--channel", "whatsapp"]
+    connection = json.loads(
+        run(*add, "--external-id", " 777 ", "--display-name", "Ventas", "--json")
+    )
+    assert (connection["external_id"], connection["display_name"]) == ("777", "Ventas")
+    assert four_workers.simulate("whatsapp", "--to", "777")["ingested"] == 1
+    assert len(json.loads(run("leads", "--org", org["org_id"], "--json"))) == 1
+
+    run(*add, "--external-id", "777", "--disabled")
+    (listed,) = json.loads(run("connection", "list", "--org", org["org_id"], "--json"))
+    assert listed == {**connection, "is_enabled": False}
+    assert four_workers.simulate("whatsapp", "--to", "777")["skipped"] == 1
+
+    run("connection", "remove", "--org", org["org_id"], connection["id"])
+    assert json.loads(run("connection", "list", "--org", org["org_id"], "--json")) == []
+    assert len(json.loads(run("leads", "--org", org["org_id"], "--json"))) == 1
+
+
+def test_followed_leads_are_shown_as_they_come(four_workers: Running) -> None:
+    with subprocess.Popen(
+        [str(LEADPORT), "leads", "--follow", "--json", "--limit", "1"],
+        env=four_workers.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as follower:
+        assert follower.stdout
+        four_workers.simulate("whatsapp", "--to", NUMBER, "--text", "seen at once")
+        bodies = (json.loads(line)["body"] for line in follower.stdout)
+        assert "seen at once" in bodies
+        follower.terminate()
+
+
+def test_requests_in_flight_are_answered_after_ctrl_c(tmp_path: Path) -> None:
+    with serving(tmp_path) as running, psycopg.connect(running.database) as blocker:
+        blocker.execute("LOCK TABLE conversation_messages IN ACCESS EXCLUSIVE MODE")
+        arguments = ["simulate", "whatsapp", "--to", NUMBER, "--url", running.url]
+        with subprocess.Popen(
+            [str(LEADPORT), *arguments], env=running.environ, stdout=subprocess.PIPE, text=True
+        ) as delivery_in_flight:
+            wait_for_a_lock(running.database)
+            os.killpg(running.process.pid, signal.SIGINT)
+            blocker.rollback()
+            counters, _ = delivery_in_flight.communicate(timeout=20)
+        blocker.close()
+
+        assert json.loads(counters)["ingested"] == 1
+        assert running.process.wait(timeout=20) == 0
+
+
+def wait_for_a_lock(url: str) -> None:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as db:
+        while db.execute(query).fetchone() == (0,):
+            db.execute("SELECT pg_sleep(0.02)")
+
+
+def test_an_unreachable_database_answers_503_and_readyz_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        data = Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
+        postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGINT)  # PostgreSQL's fast shutdown
+        while (data / "postmaster.pid").exists():
+            pass
+        body = json.dumps(delivery(Channel.WHATSAPP, NUMBER, [text("wamid.down")])).encode()
+        headers = {"X-Hub-Signature-256": sign(body, "old secret")}
+
+        answer = httpx.post(f"{running.url}/api/webhooks/meta", content=body, headers=headers)
+        ready = httpx.get(f"{running.url}/readyz")
+        alive = httpx.get(f"{running.url}/healthz")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert (ready.status_code, alive.status_code) == (503, 200)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "code", "line"),
+    [
+        ({}, ["--port", "PORT_IN_USE"], 1, r"port \d+ on 127.0.0.1 is in use"),
+        ({"LEADPORT_DATA_DIR": "/dev/null"}, [], 2, "cannot keep anything in /dev/null"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, [], 1, "the database does not answer"),
+        ({"STORAGE": "memory"}, ["--workers", "2"], 2, "STORAGE=memory serves with --workers 1"),
+        ({"STORAGE": "paper"}, [], 2, "STORAGE must be postgres or memory, not 'paper'"),
+        ({"PYTHON": "/bin/false"}, [], 1, "/bin/false is not Python 3.11 or newer"),
+        (
+            {"LEADPORT_ENV": "production", "META_APP_SECRET": ""},
+            [],
+            2,
+            (
+                "production needs DATABASE_URL, META_WEBHOOK_VERIFY_TOKEN, META_APP_SECRET, "
+                "AUTH_JWT_SECRET or AUTH_JWKS_URL, TOKEN_ENCRYPTION_KEYS, PUBLIC_URL"
+            ),
+        ),
+    ],
+    ids=["port", "folder", "database", "memory", "choice", "python", "production"],
+)
+def test_what_cannot_work_is_one_clear_line(
+    tmp_path: Path, settings: dict[str, str], arguments: list[str], code: int, line: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        given = [a.replace("PORT_IN_USE", str(taken.getsockname()[1])) for a in arguments]
+        done = subprocess.run(
+            [str(ROOT / "bin/serve"), *given],
+            env=environ(tmp_path, **settings),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert re.fullmatch(f"leadport: .*{line}.*\n", done.stderr)
+
+
+def test_memory_needs_no_database(tmp_path: Path) -> None:
+    with serving(tmp_path, STORAGE="memory") as running:
+        assert running.simulate("whatsapp", "--to", NUMBER)["ingested"] == 1
+        assert not (Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres").exists()

@@ -1,0 +1,130 @@
+"""The domain's rules, one by one."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.batch import Batch
+from domain.connection import Channel, Connection, ConnectionId, check_connection
+from domain.contact import Identity
+from domain.deal import Deal, Description
+from domain.errors import InvalidInput
+from domain.organization import OrgId, check_email
+from world import SHOP_NUMBER, new_id, phone, said, user
+
+SHOP = Connection(
+    id=ConnectionId(new_id()),
+    org_id=OrgId(new_id()),
+    channel=Channel.WHATSAPP,
+    external_id=SHOP_NUMBER,
+)
+
+
+def fields_refused(external_id: str = "1", display_name: str = "") -> list[str]:
+    try:
+        check_connection(external_id, display_name)
+    except InvalidInput as error:
+        return [wrong.field for wrong in error.errors]
+    return []
+
+
+@pytest.mark.parametrize("good", ["1", "106540352242922", "page:a_b.c-D", "x" * 64])
+def test_an_external_id_may_be_any_providers(good: str) -> None:
+    assert fields_refused(external_id=good) == []
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 65, "a/b", "ñ", "１", "1\n"])
+def test_an_external_id_is_up_to_64_plain_characters(bad: str) -> None:
+    assert fields_refused(external_id=bad) == ["external_id"]
+
+
+@pytest.mark.parametrize("number", ["+5491155550001", "54 9 11 5555", "(011) 5555-0001"])
+def test_a_phone_number_instead_of_its_id_is_explained(number: str) -> None:
+    with pytest.raises(InvalidInput, match="phone number id is needed"):
+        check_connection(number, "")
+
+
+def test_every_wrong_field_is_named() -> None:
+    assert fields_refused("+", "x" * 81) == ["external_id", "display_name"]
+    assert fields_refused(display_name="two\nlines") == ["display_name"]
+    assert fields_refused(display_name="Ventas 👩‍💻") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "title"),
+    [
+        ("hola", "hola"),
+        ("\n  hola  \nqué tal", "hola"),
+        ("", "(no text)"),
+        (" \n ", "(no text)"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "…"),
+    ],
+)
+def test_a_deal_is_named_by_the_first_line(body: str, title: str) -> None:
+    assert Deal.title_from(body) == title
+
+
+@pytest.mark.parametrize("score", [-1, 101])
+def test_a_score_is_0_to_100(score: int) -> None:
+    with pytest.raises(ValueError, match="0 to 100"):
+        Description(summary="", intent="", score=score, next_step="")
+
+
+def test_an_email_address_is_kept_in_lower_case() -> None:
+    assert check_email("  Ana@Shop.Example ") == "ana@shop.example"
+
+
+@pytest.mark.parametrize("bad", ["", "ana", "ana@", "@shop", "a b@shop", "a@b@c", "a@" + "b" * 254])
+def test_what_is_no_email_address_is_refused(bad: str) -> None:
+    with pytest.raises(InvalidInput, match="email"):
+        check_email(bad)
+
+
+def test_a_batch_is_in_the_order_of_its_messages_own_time() -> None:
+    late, early = said("late", minute=2), said("early", minute=1)
+
+    batch = Batch.of([late, early], {SHOP.address: SHOP})
+
+    assert [arrival.message.body for arrival in batch.arrivals.values()] == ["early", "late"]
+
+
+people = st.lists(
+    st.lists(
+        st.sampled_from([phone("1"), phone("2"), user("A"), user("B")]),
+        min_size=1,
+        max_size=2,
+        unique=True,
+    ),
+    max_size=6,
+)
+
+
+@given(senders=people)
+def test_every_message_has_one_contact_and_every_identity_one_owner(
+    senders: Sequence[Sequence[Identity]],
+) -> None:
+    batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
+
+    found = batch.people({}, new_id)
+
+    assert found.contact_of.keys() == batch.arrivals.keys()
+    assert found.new_identities.keys() == batch.identities
+    assert set(found.contact_of.values()) == found.new_contacts.keys()
+    for key, arrival in batch.arrivals.items():
+        owners = {found.new_identities[id_].contact_id for id_ in arrival.identities}
+        assert found.contact_of[key] in owners
+
+
+@given(senders=people)
+def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]]) -> None:
+    batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
+    first = batch.people({}, new_id)
+    owners = {key: identity.contact_id for key, identity in first.new_identities.items()}
+
+    again = batch.people(owners, new_id)
+
+    assert (again.new_contacts, again.new_identities) == ({}, {})
+    assert again.contact_of.keys() == first.contact_of.keys()

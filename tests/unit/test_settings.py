@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from leadport.settings import Settings, SettingsError
+
+PRODUCTION = {
+    "LEADPORT_ENV": "production",
+    "DATABASE_URL": "postgresql+psycopg://db.example/leadport",
+    "META_WEBHOOK_VERIFY_TOKEN": "the token",
+    "META_APP_SECRET": " one , two ,",
+    "AUTH_JWT_SECRET": "x" * 32,
+    "TOKEN_ENCRYPTION_KEYS": "k1",
+    "PUBLIC_URL": "https://leads.example/",
+}
+
+
+def test_production_takes_what_it_is_given() -> None:
+    settings = Settings.read(PRODUCTION)
+
+    assert settings.is_production
+    assert settings.database_url == "postgresql://db.example/leadport"
+    assert settings.app_secrets == ("one", "two")
+    assert settings.public_url == "https://leads.example"
+    assert (settings.storage, settings.insight_provider) == ("postgres", "dummy")
+
+
+@pytest.mark.parametrize("missing", PRODUCTION.keys() - {"LEADPORT_ENV"})
+def test_production_names_what_is_missing(missing: str) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        Settings.read({**PRODUCTION, missing: " "})
+
+
+def test_a_key_set_serves_in_place_of_a_secret() -> None:
+    keys = {"AUTH_JWT_SECRET": "", "AUTH_JWKS_URL": "https://id.example/jwks.json"}
+    assert Settings.read({**PRODUCTION, **keys}).is_production
+
+
+def test_production_keeps_nothing_in_memory() -> None:
+    with pytest.raises(SettingsError, match="production needs STORAGE=postgres"):
+        Settings.read({**PRODUCTION, "STORAGE": "memory"})
+
+
+def test_development_makes_its_secrets_once(tmp_path: Path) -> None:
+    environ = {"LEADPORT_DATA_DIR": str(tmp_path / "var")}
+
+    first, second = Settings.read(environ), Settings.read(environ)
+
+    assert first == second
+    assert len(first.verify_token) == len(first.demo_password) == 32
+    secrets = tmp_path / "var/secrets.env"
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert list(secrets.parent.iterdir()) == [secrets]
+
+
+def test_what_is_given_comes_before_what_was_made(tmp_path: Path) -> None:
+    environ = {"LEADPORT_DATA_DIR": str(tmp_path), "META_WEBHOOK_VERIFY_TOKEN": "mine"}
+    assert Settings.read(environ).verify_token == "mine"
+
+
+def test_an_unknown_choice_is_refused_with_the_right_ones() -> None:
+    with pytest.raises(SettingsError, match="LEADPORT_ENV must be development or production"):
+        Settings.read({"LEADPORT_ENV": "staging"})
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(Settings.read(PRODUCTION))
+
+    for secret in ("the token", "one", "two", "db.example"):
+        assert f"'{secret}" not in shown
+
+
+def test_every_setting_is_explained_in_the_example() -> None:
+    example = (Path(__file__).parents[2] / ".env.example").read_text()
+
+    for name in PRODUCTION.keys() | {"STORAGE", "INSIGHT_PROVIDER", "LEADPORT_DATA_DIR"}:
+        assert f"\n#{name}=" in example or f"\n{name}=" in example
