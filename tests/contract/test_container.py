@@ -245,7 +245,9 @@ def test_a_delivery_leaves_no_words_or_numbers_in_the_log(
         for body in (text(), text(id_="wamid.2"), b"nonsense secret words 15550001111"):
             connected.post(WEBHOOK, content=body, headers=sign(body))
 
-    logged = "\n".join(str(record.__dict__) for record in caplog.records if "httpx" not in record.name)
+    logged = "\n".join(
+        str(record.__dict__) for record in caplog.records if "httpx" not in record.name
+    )
     assert "ingested" in logged
     for secret in ("secret words", "15550001111", "wamid", SECRET):
         assert secret not in logged
