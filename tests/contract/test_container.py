@@ -13,9 +13,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
-from domain.connection import Channel
+from domain.connection import Channel, ConnectionId
 from domain.errors import InvalidInput, NotFound, NumberConnectedElsewhere
-from domain.organization import Role
+from domain.organization import OrgId, Role
 from infrastructure.postgres.transactions import PostgresTransactions
 from interfaces.web.app import create_app
 from interfaces.web.webhook import LARGEST_BODY
@@ -121,13 +121,13 @@ async def test_operators_and_owners_manage_organisations_and_connections(
 
 async def test_what_does_not_exist_is_not_found(container: Container) -> None:
     do: UseCases = container.use_cases()
-    nobody = new_id()
+    nobody = OrgId(new_id())
 
     for attempt in (
         do.list_connections(nobody),
         do.upsert_connection(nobody, Channel.WHATSAPP, "1"),
         do.add_member(nobody, "ana@shop.example", Role.OWNER),
-        do.remove_connection(nobody, new_id()),
+        do.remove_connection(nobody, ConnectionId(new_id())),
     ):
         with pytest.raises(NotFound):
             await attempt

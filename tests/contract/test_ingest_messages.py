@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from crm import crm_of
-from world import NOON, ingestion, leads, new_id, open_shop, phone, said, user
 
 from application.errors import StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Transactions
+from crm import crm_of
 from domain.contact import Contact, ContactId
 from domain.deal import DealStatus, Description
 from domain.inbound import BrokenMessage
+from world import NOON, ingestion, leads, new_id, open_shop, phone, said, user
 
 ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from world import NOON, SHOP_NUMBER, new_id, open_shop
 
 from application.errors import Contended
 from application.ports import Transactions
@@ -23,6 +22,7 @@ from domain.errors import NumberConnectedElsewhere
 from domain.inbound import FailedMessage, FailedMessageId
 from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
 from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
+from world import NOON, SHOP_NUMBER, new_id, open_shop
 
 NOWHERE = Address(Channel.INSTAGRAM, SHOP_NUMBER)
 

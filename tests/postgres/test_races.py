@@ -5,15 +5,15 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from crm import crm_of
 from sqlalchemy import event
-from world import ingestion, new_id, open_shop, phone, said, user
 
 from application.errors import StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Transactions
+from crm import crm_of
 from domain.contact import Contact, ContactId
 from infrastructure.postgres.transactions import PostgresTransactions, open_pool
+from world import ingestion, new_id, open_shop, phone, said, user
 
 
 async def test_fifty_identical_deliveries_at_once_store_one_message(

@@ -4,10 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from world import NOON
-
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from interfaces.meta.delivery import decode
+from world import NOON
 
 Json: TypeAlias = Any
 Object: TypeAlias = dict[str, Any]

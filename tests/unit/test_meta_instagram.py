@@ -5,6 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+
+from domain.connection import Address, Channel
+from domain.contact import Identity, IdentityKind, Sender
+from domain.inbound import BrokenMessage, InboundMessage
 from unit.payloads import (
     ACCOUNT,
     IVO,
@@ -26,10 +30,6 @@ from unit.payloads import (
     without,
 )
 from world import NOON
-
-from domain.connection import Address, Channel
-from domain.contact import Identity, IdentityKind, Sender
-from domain.inbound import BrokenMessage, InboundMessage
 
 HOLA = dm(text="hola")
 AD: Object = {

@@ -8,8 +8,6 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.payloads import HOLA, Json, change, decoded, dm, encoded, instagram, message_in, whatsapp
-from world import NOON
 
 from interfaces.meta.delivery import decode
 from interfaces.meta.reading import (
@@ -22,6 +20,8 @@ from interfaces.meta.reading import (
     parse,
     text,
 )
+from unit.payloads import HOLA, Json, change, decoded, dm, encoded, instagram, message_in, whatsapp
+from world import NOON
 
 HALF_PAST_ELEVEN = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+
+from domain.connection import Address, Channel
+from domain.contact import Identity, Sender
+from domain.inbound import BrokenMessage, InboundMessage
 from unit.payloads import (
     ANA,
     ANA_CARD,
@@ -24,10 +28,6 @@ from unit.payloads import (
     without,
 )
 from world import NOON, phone, user
-
-from domain.connection import Address, Channel
-from domain.contact import Identity, Sender
-from domain.inbound import BrokenMessage, InboundMessage
 
 AD: Object = {
     "source_type": "ad",
