@@ -305,12 +305,11 @@ def test_every_message_is_read_and_goes_to_the_account_of_its_own_entry() -> Non
 
     found = messages_in({"object": "instagram", "entry": entries})
 
+    accounts = [*["17841"] * 5, "17842", "17842", "17843", "17841"]
     assert [(m.address, m.external_id, m.thread_external_id) for m in found] == [
         (Address(Channel.INSTAGRAM, account), f"mid.{n}", f"ig:{account}:{IVO}")
-        for n, account in enumerate(
-            [*["17841"] * 5, "17842", "17842", "17843", "17841"], start=1
-        )
-    ]  # fmt: skip
+        for n, account in enumerate(accounts, start=1)
+    ]
     assert [decoded(m.payload) for m in found] == [[m] for m in found]
     assert [len(m.payload["entry"][0]["messaging"]) for m in found] == [1] * 9
 

@@ -94,13 +94,13 @@ def test_long_numbers_keep_their_digits(digits: int) -> None:
     assert parse(b"[%s]" % (b"9" * digits)) == [10**digits - 1]
 
 
-STRANGE_WORDS = [
+STRANGE = [
     *(rb'"\u0000"', rb'"\ud83d"', b'"\x00"', b"NaN", b"-Infinity", b"1e999", b"9" * 5000),
     *(b"-" + b"9" * 5000, b"1" + b"0" * 4999, b'"\n"', b"9" * 350, b"0.0000000000000000001"),
 ]
 
 
-@pytest.mark.parametrize("strange", STRANGE_WORDS, ids=range(len(STRANGE_WORDS)))
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
 def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
     beside_whatsapp = whatsapp(change(HOLA, tomorrow="HERE"), change(tomorrow="HERE"))
     beside_instagram = instagram({"read": "HERE"}, dm(text="hola"), tomorrow="HERE")
@@ -110,7 +110,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
         assert decode(body, NOON) == [message_in(delivery)]
 
 
-@pytest.mark.parametrize("strange", STRANGE_WORDS, ids=range(len(STRANGE_WORDS)))
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
 @pytest.mark.parametrize("name", ["timestamp", "context", "text", "type"])
 def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
     delivery = whatsapp(change(HOLA | {name: "HERE"}))
@@ -118,10 +118,7 @@ def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> Non
     (message,) = decode(encoded(delivery).replace(b'"HERE"', strange), NOON)
 
     assert message_in(message.payload) == message
-    assert (message_in(message.payload).external_id, message.address) == (
-        "wamid.hola",
-        message_in(delivery).address,
-    )
+    assert message_in(message.payload).external_id == "wamid.hola"
 
 
 @pytest.mark.parametrize(

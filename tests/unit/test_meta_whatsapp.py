@@ -661,6 +661,15 @@ def test_a_change_may_stand_alone(delivery: Json) -> None:
     assert message_in(message.payload) == message
 
 
+def test_a_bare_change_is_known_by_its_product() -> None:
+    value = without(change(HOLA)["value"], "metadata")
+
+    message = message_in({"field": "messages", "value": value})
+
+    assert message.address == Address(Channel.WHATSAPP, "")
+    assert (message.external_id, message.body) == ("wamid.hola", "hola")
+
+
 @pytest.mark.parametrize(
     ("metadata", "number"),
     [

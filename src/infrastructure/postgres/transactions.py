@@ -35,8 +35,7 @@ from infrastructure.postgres.organizations import (
 )
 
 PATIENCE = 4.0
-"""Seconds for a whole transaction, waiting for a connection included. Meta wants its answer
-within 5 s, and a 503 in time is better than none."""
+"""Meta wants its answer within 5 s, and a 503 in time is better than none."""
 
 
 def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
@@ -63,9 +62,10 @@ def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
 
 @dataclass(frozen=True, slots=True)
 class PostgresTransactions(Transactions):
-    """Transactions over a pool."""
+    """Transactions over a pool, each in `patience` seconds, waiting for a connection included."""
 
     engine: AsyncEngine
+    patience: float = PATIENCE
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Repositories]:
@@ -93,7 +93,7 @@ class PostgresTransactions(Transactions):
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
-            async with asyncio.timeout(PATIENCE), self.engine.begin() as db:
+            async with asyncio.timeout(self.patience), self.engine.begin() as db:
                 yield db
         except (DBAPIError, PoolTimeout, OSError) as error:  # TimeoutError is an OSError
             raise translated(error) from None
