@@ -1,5 +1,6 @@
 """Taking what can be taken out of JSON, whatever stands in it."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,17 @@ def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
         parse(body)
     with pytest.raises(NotJson):
         decode(body, NOON)
+
+
+@pytest.mark.parametrize("depth", [400, 500, 900, 989, 990, 1100])
+def test_nesting_without_end_is_no_error(depth: int) -> None:
+    """Each reader has another limit; beyond it the body is not taken for JSON."""
+    deep = "[" * depth + '"\\u0000"' + "]" * depth
+    message = {name: value for name, value in HOLA.items() if name != "id"}
+    body = encoded(whatsapp(change(message | {"tomorrow": "HERE"}))).decode()
+
+    with contextlib.suppress(NotJson):
+        decode(body.replace('"HERE"', deep).encode(), NOON)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ COUNTED: dict[str, tuple[Object, str]] = {
     "image is a list": ({"type": "image", "image": ["x"]}, "[image]"),
     "interactive is null": ({"type": "interactive", "interactive": None}, "[interactive]"),
     "caption is null": (of("video", caption=None), "[video]"),
+    "words are a number": (of("text", body=38), "38"),
     "caption is a number": (of("image", caption=12), "12"),
     "group is null": (of("text", body="hola") | {"group_id": None}, "hola"),
 }
@@ -214,6 +215,10 @@ NOT_COUNTED: dict[str, Object] = {
     "edit": of("edit", original_message_id="wamid.1", message=of("text", body="adiós")),
     "revoke": of("revoke", original_message_id="wamid.1"),
     "welcome": {"type": "request_welcome"},
+    "call permission by its type": {
+        "type": "interactive",
+        "interactive": {"type": "call_permission_reply"},
+    },
     "call permission": of("interactive", call_permission_reply={"response": "accept"}),
     "empty call permission": of("interactive", call_permission_reply={}),
     "group text": of("text", body="hola a todos") | GROUP,
@@ -379,6 +384,11 @@ SENDERS: dict[str, tuple[Object, Object, list[Identity]]] = {
     "phone in the contact alone": ({}, {"wa_id": ANA}, [phone(ANA)]),
     "user id in `from`": ({"from": BSUID}, {"user_id": BSUID}, [user(BSUID)]),
     "user id in `from` and `wa_id`": ({"from": BSUID}, {"wa_id": BSUID}, [user(BSUID)]),
+    "user id in `from`, phone in the contact": (
+        {"from": BSUID},
+        {"wa_id": ANA, "user_id": BSUID},
+        [phone(ANA), user(BSUID)],
+    ),
     "enterprise user id in `from`": ({"from": "US.ENT.1a"}, {}, [user("US.ENT.1a")]),
     "another user id in `from`": ({"from": "AR.9", "from_user_id": BSUID}, {}, [user(BSUID)]),
     "almost a user id in `from`": ({"from": "ARG.1"}, {}, [phone("ARG.1")]),
@@ -578,7 +588,7 @@ BROKEN = {
 def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> None:
     expected = BrokenMessage(
         address=Address(Channel.WHATSAPP, NUMBER),
-        reason="it names no sender",
+        reason="it names no sender" if isinstance(broken, dict) else "it is no message",
         payload=whatsapp(change(broken, contacts=[{}])),
     )
 
@@ -586,6 +596,10 @@ def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> No
 
     assert found == [expected, message_in(whatsapp(change(HOLA)))]
     assert broken_in(expected.payload) == expected
+
+
+def test_what_is_no_message_becomes_nobodys_even_beside_one_contact() -> None:
+    assert broken_in(whatsapp(change(None))).reason == "it is no message"
 
 
 def test_nobody_is_the_sender_where_several_people_could_be() -> None:

@@ -5,12 +5,15 @@ from datetime import datetime
 
 from domain.inbound import Inbound
 from interfaces.meta import instagram, whatsapp
-from interfaces.meta.reading import Json, listed, mapping, parse, text
+from interfaces.meta.reading import Json, NotJson, listed, mapping, parse, text
 
 
 def decode(body: bytes, arrived_at: datetime) -> list[Inbound]:
     """Read each message that counts, whatever stands beside it. Raises NotJson."""
-    return [message for part in listed(parse(body)) for message in _messages(part, arrived_at)]
+    try:
+        return [message for part in listed(parse(body)) for message in _messages(part, arrived_at)]
+    except RecursionError as error:
+        raise NotJson("nested too deep") from error
 
 
 def _messages(delivery: Json, arrived_at: datetime) -> Iterator[Inbound]:

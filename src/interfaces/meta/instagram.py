@@ -15,6 +15,7 @@ from interfaces.meta.reading import (
     message_id,
     moment,
     text,
+    written,
 )
 
 OBJECT = "instagram"
@@ -72,7 +73,7 @@ def _message(account_id: str, item: Json, time: Json, arrived_at: datetime) -> I
         sender=Sender(identities=(Identity(IdentityKind.INSTAGRAM_USER, sender_id),)),
         kind=kind[:LONGEST_ID],
         body=words or f"[{kind[:LONGEST_ID]}]",
-        sent_at=moment(event.get("timestamp"), moment(time, arrived_at)),
+        sent_at=moment(event.get("timestamp") or time, arrived_at),
         thread_external_id=f"ig:{account_id}:{sender_id}",
         payload=payload,
     )
@@ -86,8 +87,8 @@ def _kind_and_words(event: Mapping[str, Json]) -> tuple[str, str]:
     message = mapping(event.get("message"))
     attachments = [mapping(attachment) for attachment in listed(message.get("attachments"))]
     body = message.get("text")
-    if isinstance(body, str) and body.strip():
-        return "text", body
+    if words := written(body):
+        return "text", words
     if attachments:
         return text(attachments[0].get("type")) or "attachment", ""
     if quick_reply := text(mapping(message.get("quick_reply")).get("payload")):

@@ -89,6 +89,11 @@ def text(value: Json) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
+def written(value: Json) -> str:
+    """What somebody wrote, blanks and all; empty where it is nothing but blanks."""
+    return value if isinstance(value, str) and value.strip() else text(value)
+
+
 def flag(value: Json) -> bool:
     """Whether it says yes, as a boolean or in a string."""
     return value is True or text(value).lower() in ("true", "1")

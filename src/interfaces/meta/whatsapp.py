@@ -7,7 +7,16 @@ from datetime import datetime
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.reading import LONGEST_ID, Json, listed, mapping, message_id, moment, text
+from interfaces.meta.reading import (
+    LONGEST_ID,
+    Json,
+    listed,
+    mapping,
+    message_id,
+    moment,
+    text,
+    written,
+)
 
 OBJECT = "whatsapp_business_account"
 
@@ -60,7 +69,8 @@ def _counts(message: Mapping[str, Json]) -> bool:
         case "request_welcome":
             return "referral" in message
         case "interactive":
-            return "call_permission_reply" not in mapping(message.get("interactive"))
+            reply = mapping(message.get("interactive"))
+            return "call_permission_reply" not in {*reply, text(reply.get("type"))}
         case "unsupported" | "unknown":
             kind = text(mapping(message.get("unsupported")).get("type"))
             return kind not in NOT_A_MESSAGE_UNSUPPORTED
@@ -109,9 +119,11 @@ def _message(
 ) -> Inbound:
     number_id = text(mapping(value.get("metadata")).get("phone_number_id"))
     address = Address(Channel.WHATSAPP, number_id)
+    if not isinstance(item, dict):
+        return BrokenMessage(address=address, reason="it is no message", payload=payload)
     message = mapping(item)
     identities = _identities(message, profile)
-    external_id = message_id(message.get("id"), number_id, item)
+    external_id = message_id(message.get("id"), number_id, identities, item)
     kind = text(message.get("type")) or ("text" if "text" in message else "unknown")
     if not identities:
         return BrokenMessage(address=address, reason="it names no sender", payload=payload)
@@ -133,13 +145,13 @@ def _message(
 
 def _identities(message: Mapping[str, Json], profile: Mapping[str, Json]) -> tuple[Identity, ...]:
     """The sender's phone, unless hidden, then the user id: the thread is named after the first."""
-    phone = text(message.get("from")) or text(profile.get("wa_id"))
-    user = text(message.get("from_user_id")) or text(profile.get("user_id"))
-    if USER_ID.fullmatch(phone):
-        phone, user = "", user or phone
+    shown = [text(message.get("from")), text(profile.get("wa_id"))]
+    phones = (value for value in shown if value and not USER_ID.fullmatch(value))
+    users = [text(message.get("from_user_id")), text(profile.get("user_id"))]
+    users += filter(USER_ID.fullmatch, shown)
     ids = (
-        Identity(IdentityKind.WHATSAPP_PHONE, phone),
-        Identity(IdentityKind.WHATSAPP_USER, user),
+        Identity(IdentityKind.WHATSAPP_PHONE, next(phones, "")),
+        Identity(IdentityKind.WHATSAPP_USER, next(filter(None, users), "")),
     )
     return tuple(identity for identity in ids if identity.value)
 
@@ -148,9 +160,7 @@ def _words(message: Mapping[str, Json], kind: str) -> str:
     """The person's own words; empty where they sent none. An ad's are never theirs."""
     part = mapping(message.get(kind))
     if kind == "text":
-        # As it was written, blanks and all.
-        body = part.get("body")
-        return body if isinstance(body, str) and body.strip() else ""
+        return written(part.get("body"))
     if kind == "interactive":
         part = mapping(part.get("button_reply")) or mapping(part.get("list_reply"))
     return next(filter(None, (text(part.get(name)) for name in WORDS.get(kind, ()))), "")
