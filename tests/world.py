@@ -76,7 +76,7 @@ async def open_shop(
     )
     async with transactions.begin() as repos:
         await repos.organizations.add(Organization(id=org_id, name=f"Shop {number}"))
-        await repos.connections.put(connection)
+        await repos.connections.add(connection)
     return connection
 
 

@@ -9,5 +9,13 @@ class Contended(Exception):
     """Another transaction was first; nothing was kept, and doing it again finds its rows."""
 
 
+class SealBroken(Exception):
+    """An access token cannot be opened: another key, or another connection's."""
+
+
+class CannotIssue(Exception):
+    """Tokens are an identity provider's here; there is no secret to sign our own with."""
+
+
 class StorageRefused(Exception):
     """The storage will not take this; its text names the reason without any of the data."""

@@ -9,15 +9,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
-from domain.connection import Address, Connection, ConnectionId
+from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey
 from domain.deal import Deal, DealId, Description, Insight
 from domain.event import Event
 from domain.inbound import FailedMessage
 from domain.leads import Lead
 from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
-from domain.organization import Member, Organization, OrgId, User
+from domain.organization import Member, Membership, Organization, OrgId, User, UserId
 
 
 class OrganizationRepository(Protocol):
@@ -27,6 +28,10 @@ class OrganizationRepository(Protocol):
 
     async def all(self) -> list[Organization]:
         """Every organisation, oldest first. Names need not differ."""
+        ...
+
+    async def of(self, user_id: UserId) -> list[Membership]:
+        """The organisations the person is in, oldest first."""
         ...
 
     async def put_member(self, member: Member) -> None:
@@ -41,7 +46,11 @@ class UserRepository(Protocol):
         """The person with that address, however it is capitalised."""
         ...
 
-    async def add(self, user: User) -> None: ...
+    async def add(self, user: User) -> None:
+        """Raises Contended where somebody has the address by now."""
+        ...
+
+    async def change_password(self, user_id: UserId, password_hash: str) -> None: ...
 
 
 class ConnectionRepository(Protocol):
@@ -51,11 +60,20 @@ class ConnectionRepository(Protocol):
 
     async def get(self, org_id: OrgId, address: Address) -> Connection | None: ...
 
-    async def put(self, connection: Connection) -> Connection:
-        """Write it by organisation and address, and return it as stored.
+    async def by_id(self, id: ConnectionId) -> Connection | None: ...
 
-        One that was there keeps its id. Raises NumberConnectedElsewhere where it is enabled in
-        another organisation and would be in this one.
+    async def add(self, connection: Connection) -> Connection:
+        """Write a new one, and return it as stored.
+
+        Raises NumberConnectedElsewhere where it is enabled and another organisation has the
+        number enabled, Contended where this organisation has the number by now.
+        """
+        ...
+
+    async def change(self, connection: Connection) -> Connection:
+        """Write name, token and state, and return it as stored.
+
+        Raises NumberConnectedElsewhere as above, Contended where it was removed meanwhile.
         """
         ...
 
@@ -63,7 +81,15 @@ class ConnectionRepository(Protocol):
         """The organisation's connections, oldest first."""
         ...
 
-    async def remove(self, org_id: OrgId, id: ConnectionId) -> bool:
+    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
+        """What arrived over each connection that anything arrived over; counted from `since`."""
+        ...
+
+    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+        """Up to `limit` connections whose sealed token does not begin with `prefix`."""
+        ...
+
+    async def remove(self, id: ConnectionId) -> bool:
         """Delete it, but none of its conversations. False where there is none."""
         ...
 
@@ -139,6 +165,14 @@ class FailedMessageRepository(Protocol):
         ...
 
 
+class SessionRepository(Protocol):
+    """Sessions that were ended before their time."""
+
+    async def end(self, id: UUID, expires_at: datetime) -> None: ...
+
+    async def is_ended(self, id: UUID) -> bool: ...
+
+
 class LeadReader(Protocol):
     async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         """The newest `limit` leads, of one organisation or of all, newest last."""
@@ -159,14 +193,18 @@ class Repositories:
     insights: InsightRepository
     events: EventLog
     failed_messages: FailedMessageRepository
+    sessions: SessionRepository
     leads: LeadReader
 
 
 class Transactions(Protocol):
     """The unit of work."""
 
-    def begin(self) -> AbstractAsyncContextManager[Repositories]:
+    def begin(self, person: UserId | None = None) -> AbstractAsyncContextManager[Repositories]:
         """Keep all that happens in the block if it ends well, and nothing if not.
+
+        With a person it sees and does what that person may, at most; without one it acts as the
+        webhook writer, or as the operator in an operator's command.
 
         Raises StorageUnavailable within 5 s where the storage does not answer, Contended
         where another transaction was first, and StorageRefused where it will not take the data.
@@ -192,6 +230,54 @@ class InsightProvider(Protocol):
 class PasswordHasher(Protocol):
     def hash(self, password: str) -> str:
         """A salted hash that is slow to guess."""
+        ...
+
+    def matches(self, password: str, password_hash: str | None) -> bool:
+        """Whether it is that password; with None it is not, after the same time."""
+        ...
+
+
+class TokenSeal(Protocol):
+    """Encrypts access tokens for one connection of one organisation."""
+
+    @property
+    def prefix(self) -> str:
+        """What everything sealed with the newest key begins with."""
+        ...
+
+    def seal(self, token: str, connection: Connection) -> str: ...
+
+    def open(self, connection: Connection) -> str:
+        """The token. Raises SealBroken where it was sealed for another connection or key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who a token says somebody is, and until when. `id` is the token's own."""
+
+    id: UUID
+    user_id: UserId
+    expires_at: datetime
+
+
+class SessionTokens(Protocol):
+    """JSON Web Tokens: ours, and those of an identity provider."""
+
+    def issue(self, user_id: UserId) -> str:
+        """A token for the person. Raises CannotIssue where only a provider issues tokens."""
+        ...
+
+    async def read(self, token: str) -> Session:
+        """Who it says. Raises NotSignedIn for one that is forged, expired or not for us."""
+        ...
+
+
+class AttemptLimit(Protocol):
+    """Counts attempts to sign in."""
+
+    def allow(self, address: str, account: str) -> int:
+        """Count one; 0 where it is allowed, else the seconds until the next is."""
         ...
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from application.access import check_manager
 from application.ports import Transactions
 from domain.connection import ConnectionId
-from domain.errors import NotFound
-from domain.organization import OrgId
+from domain.errors import Forbidden, NotFound
+from domain.organization import UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,17 @@ class RemoveConnection:
 
     transactions: Transactions
 
-    async def __call__(self, org_id: OrgId, id: ConnectionId) -> None:
-        """Remove it. Raises NotFound where the organisation has no such connection."""
-        async with self.transactions.begin() as repos:
-            if not await repos.connections.remove(org_id, id):
-                raise NotFound(f"the organisation has no connection {id}")
+    async def __call__(self, id: ConnectionId, *, person: UserId | None) -> None:
+        """Remove it. `person` is None for an operator.
+
+        Raises NotFound where there is none, or none that the person may see.
+        """
+        async with self.transactions.begin(person) as repos:
+            connection = await repos.connections.by_id(id)
+            try:
+                if connection is not None:
+                    await check_manager(repos, connection.org_id, person)
+            except Forbidden:
+                connection = None
+            if connection is None or not await repos.connections.remove(id):
+                raise NotFound("there is no such connection")

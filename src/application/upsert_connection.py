@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import Transactions
+from application.access import check_manager
+from application.ports import TokenSeal, Transactions
 from domain.batch import NewId
 from domain.connection import Address, Channel, Connection, ConnectionId, check_connection
-from domain.errors import NotFound
-from domain.organization import OrgId
+from domain.errors import NumberConnectedElsewhere
+from domain.event import CONNECTION_REFUSED, Event, EventId
+from domain.organization import OrgId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class UpsertConnection:
     """Connects a number or account to an organisation, or changes the connection."""
 
     transactions: Transactions
+    seal: TokenSeal
     new_id: NewId
 
     async def __call__(
@@ -22,29 +25,52 @@ class UpsertConnection:
         channel: Channel,
         external_id: str,
         *,
+        person: UserId | None,
         display_name: str | None = None,
+        access_token: str | None = None,
         is_enabled: bool | None = None,
     ) -> tuple[Connection, bool]:
         """Return the connection as stored, and whether it is new.
 
-        What is None keeps its value. Raises InvalidInput for fields that break a rule, NotFound
-        for an organisation that does not exist, and NumberConnectedElsewhere where another one
-        has the number enabled.
+        What is None keeps its value; an empty access token removes the stored one. `person` is
+        None for an operator. Raises InvalidInput for fields that break a rule, Forbidden, and
+        NumberConnectedElsewhere where another organisation has the number enabled.
         """
         address = Address(channel, external_id.strip())
-        check_connection(address.external_id, (display_name or "").strip())
+        name = None if display_name is None else display_name.strip()
+        token = None if access_token is None else access_token.strip()
+        check_connection(address.external_id, name or "", token or "")
+        try:
+            async with self.transactions.begin(person) as repos:
+                await check_manager(repos, org_id, person)
+                stored = await repos.connections.get(org_id, address)
+                connection = stored or Connection(
+                    id=ConnectionId(self.new_id()),
+                    org_id=org_id,
+                    channel=channel,
+                    external_id=address.external_id,
+                )
+                if name is not None:
+                    connection = replace(connection, display_name=name)
+                if token is not None:
+                    sealed = self.seal.seal(token, connection) if token else None
+                    connection = replace(connection, access_token=sealed)
+                if is_enabled is not None:
+                    connection = replace(connection, is_enabled=is_enabled)
+                if stored is None:
+                    return await repos.connections.add(connection), True
+                return await repos.connections.change(connection), False
+        except NumberConnectedElsewhere:
+            await self._log_refusal(org_id, address, person)
+            raise
+
+    async def _log_refusal(self, org_id: OrgId, address: Address, person: UserId | None) -> None:
+        """Keep the attempt for whoever looks into it: the person's transaction was undone."""
+        refusal = Event(
+            id=EventId(self.new_id()),
+            org_id=org_id,
+            type=CONNECTION_REFUSED,
+            payload={**address._asdict(), "user_id": str(person) if person else None},
+        )
         async with self.transactions.begin() as repos:
-            if await repos.organizations.get(org_id) is None:
-                raise NotFound(f"there is no organisation {org_id}")
-            stored = await repos.connections.get(org_id, address)
-            connection = stored or Connection(
-                id=ConnectionId(self.new_id()),
-                org_id=org_id,
-                channel=channel,
-                external_id=address.external_id,
-            )
-            if display_name is not None:
-                connection = replace(connection, display_name=display_name.strip())
-            if is_enabled is not None:
-                connection = replace(connection, is_enabled=is_enabled)
-            return await repos.connections.put(connection), stored is None
+            await repos.events.append([refusal])

@@ -6,8 +6,12 @@ from application.add_member import AddMember
 from application.create_organization import CreateOrganization
 from application.ingest_messages import IngestMessages
 from application.list_connections import ListConnections
+from application.list_organizations import ListOrganizations
+from application.manage_users import IssueToken, ResetPassword
 from application.ports import Clock, Transactions
 from application.remove_connection import RemoveConnection
+from application.rotate_keys import RotateKeys
+from application.sign_in import ReadSession, SignIn, SignOut
 from application.upsert_connection import UpsertConnection
 from application.verify_webhook import VerifyWebhook
 
@@ -25,7 +29,14 @@ class UseCases:
     upsert_connection: UpsertConnection
     list_connections: ListConnections
     remove_connection: RemoveConnection
+    list_organizations: ListOrganizations
+    sign_in: SignIn
+    read_session: ReadSession
+    sign_out: SignOut
     create_organization: CreateOrganization
     add_member: AddMember
+    reset_password: ResetPassword
+    issue_token: IssueToken
+    rotate_keys: RotateKeys
     transactions: Transactions
     clock: Clock

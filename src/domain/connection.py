@@ -1,7 +1,8 @@
 """A business number or account, and the organisation its messages belong to."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 from uuid import UUID
@@ -13,6 +14,7 @@ ConnectionId = NewType("ConnectionId", UUID)
 
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"[+()\s]")
+ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 DISPLAY_NAME_LENGTH = 80
 
@@ -40,6 +42,7 @@ class Connection:
     """Messages to `address` belong to `org_id`, while it is enabled.
 
     At most one organisation has an address enabled; any number may keep it disabled.
+    `access_token` is sealed: `v1.<key id>.<ciphertext>.<last four characters>`.
     """
 
     id: ConnectionId
@@ -49,16 +52,39 @@ class Connection:
     display_name: str = ""
     is_enabled: bool = True
     provider: str = "meta"
+    access_token: str | None = field(default=None, repr=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    updated_at: datetime | None = field(default=None, compare=False)
 
     @property
     def address(self) -> Address:
         """What its deliveries carry."""
         return Address(self.channel, self.external_id)
 
+    @property
+    def access_token_hint(self) -> str | None:
+        """The token's last four characters: all of it that anybody is ever shown."""
+        return self.access_token.split(".", 3)[3] if self.access_token else None
 
-def check_connection(external_id: str, display_name: str) -> None:
-    """Hold what a person entered against the rules; raise InvalidInput naming each wrong field."""
-    if errors := [*_external_id_errors(external_id), *_display_name_errors(display_name)]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What arrived over a connection."""
+
+    last_message_at: datetime | None = None
+    messages_last_day: int = 0
+
+
+def check_connection(external_id: str, display_name: str, access_token: str) -> None:
+    """Hold what a person entered against the rules; raise InvalidInput naming each wrong field.
+
+    An empty display name or token is none.
+    """
+    if errors := [
+        *_external_id_errors(external_id),
+        *_display_name_errors(display_name),
+        *_access_token_errors(access_token),
+    ]:
         raise InvalidInput(*errors)
 
 
@@ -82,3 +108,9 @@ def _display_name_errors(value: str) -> list[FieldError]:
         return []
     hint = f"must be at most {DISPLAY_NAME_LENGTH} characters, on one line"
     return [FieldError("display_name", hint)]
+
+
+def _access_token_errors(value: str) -> list[FieldError]:
+    if not value or ACCESS_TOKEN.fullmatch(value):
+        return []
+    return [FieldError("access_token", "must be 8 to 4096 characters without blanks")]

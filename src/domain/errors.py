@@ -37,5 +37,28 @@ class NumberConnectedElsewhere(DomainError):
         )
 
 
+class Forbidden(DomainError):
+    """The person may not do this in that organisation."""
+
+
+class NotSignedIn(DomainError):
+    """Nobody is signed in, or no longer."""
+
+
+class WrongCredentials(DomainError):
+    """The address and the password do not go together; which of them is wrong is not told."""
+
+    def __init__(self) -> None:
+        super().__init__("the e-mail address or the password is wrong")
+
+
+class TooManyAttempts(DomainError):
+    """Signing in was tried too often; `retry_after` says in how many seconds to try again."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many attempts; try again in {retry_after} seconds")
+        self.retry_after = retry_after
+
+
 class NotFound(DomainError):
     """There is no such thing, or none that may be seen."""

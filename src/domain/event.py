@@ -10,6 +10,7 @@ from domain.organization import OrgId
 EventId = NewType("EventId", UUID)
 
 LEAD_CAPTURED = "lead_captured"
+CONNECTION_REFUSED = "connection_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

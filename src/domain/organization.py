@@ -1,7 +1,7 @@
 """The tenant, and the people who work in it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 from uuid import UUID
@@ -23,6 +23,11 @@ class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
 
+    @property
+    def manages_connections(self) -> bool:
+        """Whether the member may see and change them."""
+        return self is not Role.MEMBER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
@@ -43,12 +48,20 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An organisation as one of its members sees it."""
+
+    organization: Organization
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Somebody who can sign in; the e-mail address is kept in lower case."""
 
     id: UserId
     email: str
-    password_hash: str
+    password_hash: str = field(repr=False)
 
 
 def check_email(value: str) -> str:

@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self
+from uuid import UUID
 
 from application.errors import Contended
 from application.ports import (
@@ -24,11 +25,12 @@ from application.ports import (
     MessageRepository,
     OrganizationRepository,
     Repositories,
+    SessionRepository,
     ThreadRepository,
     Transactions,
     UserRepository,
 )
-from domain.connection import Address, Connection, ConnectionId
+from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import (
     Contact,
     ContactId,
@@ -42,8 +44,8 @@ from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
 from domain.inbound import FailedMessage
 from domain.leads import Lead
-from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
-from domain.organization import Member, Organization, OrgId, User, UserId
+from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
+from domain.organization import Member, Membership, Organization, OrgId, User, UserId
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Store:
     organizations: dict[OrgId, Organization] = field(default_factory=dict)
     users: dict[UserId, User] = field(default_factory=dict)
     members: dict[tuple[OrgId, UserId], Member] = field(default_factory=dict)
+    ended_sessions: dict[UUID, datetime] = field(default_factory=dict)
     connections: dict[ConnectionId, Connection] = field(default_factory=dict)
     contacts: dict[ContactId, Contact] = field(default_factory=dict)
     identities: dict[IdentityKey, ContactIdentity] = field(default_factory=dict)
@@ -69,14 +72,20 @@ class Store:
 
 
 class MemoryTransactions(Transactions):
-    """Transactions over dictionaries; nothing outlives the process."""
+    """Transactions over dictionaries; nothing outlives the process.
+
+    What a person may do is held by the use cases alone: there is no database to hold it too.
+    """
 
     def __init__(self) -> None:
         self.kept = Store()
         self._one_at_a_time = Lock()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Repositories]:
+    async def begin(
+        self,
+        person: UserId | None = None,  # noqa: ARG002 - see the class
+    ) -> AsyncIterator[Repositories]:
         async with self._one_at_a_time:
             store = self.kept.draft()
             yield Repositories(
@@ -90,6 +99,7 @@ class MemoryTransactions(Transactions):
                 insights=MemoryInsightRepository(store),
                 events=MemoryEventLog(store),
                 failed_messages=MemoryFailedMessageRepository(store),
+                sessions=MemorySessionRepository(store),
                 leads=MemoryLeadReader(store),
             )
             self.kept = store  # not reached when the block raised
@@ -110,6 +120,11 @@ class MemoryOrganizationRepository(OrganizationRepository):
 
     async def all(self) -> list[Organization]:
         return _sorted_by_id(self.store.organizations.values())
+
+    async def of(self, user_id: UserId) -> list[Membership]:
+        mine = _sorted_by_id(m for m in self.store.members.values() if m.user_id == user_id)
+        organizations = self.store.organizations
+        return [Membership(organization=organizations[m.org_id], role=m.role) for m in mine]
 
     async def put_member(self, member: Member) -> None:
         key = (member.org_id, member.user_id)
@@ -133,6 +148,21 @@ class MemoryUserRepository(UserRepository):
             raise Contended
         self.store.users[user.id] = user
 
+    async def change_password(self, user_id: UserId, password_hash: str) -> None:
+        user = self.store.users[user_id]
+        self.store.users[user_id] = replace(user, password_hash=password_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySessionRepository(SessionRepository):
+    store: Store
+
+    async def end(self, id: UUID, expires_at: datetime) -> None:
+        self.store.ended_sessions[id] = expires_at
+
+    async def is_ended(self, id: UUID) -> bool:
+        return id in self.store.ended_sessions
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryConnectionRepository(ConnectionRepository):
@@ -145,23 +175,59 @@ class MemoryConnectionRepository(ConnectionRepository):
     async def get(self, org_id: OrgId, address: Address) -> Connection | None:
         return next((c for c in await self.of(org_id) if c.address == address), None)
 
-    async def put(self, connection: Connection) -> Connection:
+    async def by_id(self, id: ConnectionId) -> Connection | None:
+        return self.store.connections.get(id)
+
+    async def add(self, connection: Connection) -> Connection:
+        if await self.get(connection.org_id, connection.address):
+            raise Contended
+        return await self._write(replace(connection, created_at=datetime.now(UTC)))
+
+    async def change(self, connection: Connection) -> Connection:
+        stored = self.store.connections.get(connection.id)
+        if stored is None:
+            raise Contended
+        return await self._write(replace(connection, created_at=stored.created_at))
+
+    async def _write(self, connection: Connection) -> Connection:
         owner = (await self.enabled({connection.address})).get(connection.address, connection)
         if connection.is_enabled and owner.org_id != connection.org_id:
             raise NumberConnectedElsewhere
-        if stored := await self.get(connection.org_id, connection.address):
-            connection = replace(connection, id=stored.id)
-        self.store.connections[connection.id] = connection
-        return connection
+        written = replace(connection, updated_at=datetime.now(UTC))
+        self.store.connections[connection.id] = written
+        return written
 
     async def of(self, org_id: OrgId) -> list[Connection]:
         return _sorted_by_id(c for c in self.store.connections.values() if c.org_id == org_id)
 
-    async def remove(self, org_id: OrgId, id: ConnectionId) -> bool:
-        stored = self.store.connections.get(id)
-        if stored is None or stored.org_id != org_id:
+    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
+        found: dict[ConnectionId, Activity] = {}
+        for thread in self.store.threads.values():
+            if thread.org_id == org_id and thread.connection_id:
+                recent = sum(
+                    m.thread_id == thread.id
+                    and m.direction is Direction.INBOUND
+                    and m.sent_at >= since
+                    for m in self.store.messages.values()
+                )
+                seen = found.get(thread.connection_id, Activity())
+                ends = [t for t in (seen.last_message_at, thread.last_message_at) if t]
+                found[thread.connection_id] = Activity(
+                    last_message_at=max(ends, default=None),
+                    messages_last_day=seen.messages_last_day + recent,
+                )
+        return found
+
+    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+        return _sorted_by_id(
+            c
+            for c in self.store.connections.values()
+            if c.access_token and not c.access_token.startswith(prefix)
+        )[:limit]
+
+    async def remove(self, id: ConnectionId) -> bool:
+        if self.store.connections.pop(id, None) is None:
             return False
-        del self.store.connections[id]
         for thread in self.store.threads.values():
             if thread.connection_id == id:
                 self.store.threads[thread.id] = replace(thread, connection_id=None)

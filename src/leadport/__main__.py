@@ -7,23 +7,31 @@ from contextlib import asynccontextmanager
 
 import click
 
-from application.errors import Contended, StorageRefused, StorageUnavailable
+from application.errors import (
+    CannotIssue,
+    Contended,
+    SealBroken,
+    StorageRefused,
+    StorageUnavailable,
+)
 from application.use_cases import UseCases
 from domain.errors import DomainError
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.postgres import migrations
-from interfaces.cli import connection, leads, org, simulate
+from interfaces.cli import connection, leads, org, simulate, user
 from interfaces.cli.service import Service, Webhook
-from leadport.container import Container
 from leadport.database import database
+from leadport.operators import operators_container
 from leadport.serve import CannotListen, serve
 from leadport.settings import Settings, SettingsError
 
 EXPECTED = (
+    CannotIssue,
     CannotListen,
     Contended,
     DomainError,
     EmbeddedPostgresError,
+    SealBroken,
     StorageRefused,
     StorageUnavailable,
 )
@@ -57,7 +65,15 @@ def migrate() -> None:
     click.echo("The schema is up to date.")
 
 
-for command in (org.group, connection.group, simulate.command, leads.command):
+for command in (
+    org.group,
+    user.group,
+    user.token,
+    user.keys,
+    connection.group,
+    simulate.command,
+    leads.command,
+):
     cli.add_command(command)
 
 
@@ -68,11 +84,8 @@ async def open_use_cases() -> AsyncIterator[UseCases]:
     if settings.storage == "memory":
         raise SettingsError("STORAGE=memory keeps all in the service's own process; ask it there")
     with database(settings):
-        container = Container()
-        try:
+        async with operators_container() as container:
             yield container.use_cases()
-        finally:
-            await container.engine().dispose()
 
 
 def read_webhook() -> Webhook:

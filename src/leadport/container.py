@@ -2,39 +2,73 @@
 
 import uuid_utils.compat
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Object, Selector, Singleton
+from dependency_injector.providers import List, Object, Selector, Singleton
 
 from application.add_member import AddMember, Join
 from application.create_organization import CreateOrganization
 from application.ingest_messages import IngestMessages
 from application.list_connections import ListConnections
+from application.list_organizations import ListOrganizations
+from application.manage_users import IssueToken, ResetPassword
 from application.remove_connection import RemoveConnection
+from application.rotate_keys import RotateKeys
+from application.sign_in import ReadSession, SignIn, SignOut
 from application.upsert_connection import UpsertConnection
 from application.use_cases import UseCases
 from application.verify_webhook import VerifyWebhook
+from infrastructure.attempt_limit import MovingWindowAttemptLimit
 from infrastructure.clock import SystemClock
 from infrastructure.insights.dummy import DummyInsights
 from infrastructure.memory import MemoryTransactions
 from infrastructure.passwords import Argon2PasswordHasher
-from infrastructure.postgres.transactions import PostgresTransactions, open_pool
+from infrastructure.postgres.transactions import (
+    PEOPLE,
+    SIGN_IN,
+    WEBHOOK,
+    PostgresTransactions,
+    open_pool,
+)
+from infrastructure.seals import AesGcmSeal
+from infrastructure.session_tokens import JwtSessionTokens
 from leadport.settings import Settings
 
 
 class Container(DeclarativeContainer):
-    """Everything is made once, when it is first asked for; use cases hold no state."""
+    """Everything is made once, when it is first asked for; use cases hold no state.
+
+    No pool acts as the database's owner, unless an operator's command overrides `role` with None.
+    """
 
     settings = Singleton(Settings.read)
     clock = Singleton(SystemClock)
     new_id = Object(uuid_utils.compat.uuid7)
 
-    engine = Singleton(open_pool, settings.provided.database_url)
+    role = Object(WEBHOOK)
+    database_url = settings.provided.database_url
+    engine = Singleton(open_pool, database_url, role=role)
+    people_engine = Singleton(open_pool, database_url, role=PEOPLE)
+    sign_in_engine = Singleton(open_pool, database_url, role=SIGN_IN)
+    engines = List(engine, people_engine, sign_in_engine)
+
+    memory = Singleton(MemoryTransactions)
     transactions = Selector(
         settings.provided.storage,
-        postgres=Singleton(PostgresTransactions, engine),
-        memory=Singleton(MemoryTransactions),
+        postgres=Singleton(PostgresTransactions, engine, people_engine),
+        memory=memory,
     )
+    sign_in_transactions = Selector(
+        settings.provided.storage,
+        postgres=Singleton(PostgresTransactions, sign_in_engine),
+        memory=memory,
+    )
+
     insights = Selector(settings.provided.insight_provider, dummy=Singleton(DummyInsights))
-    join = Singleton(Join, Singleton(Argon2PasswordHasher), new_id)
+    seal = Singleton(AesGcmSeal, settings.provided.seal_keys)
+    passwords = Singleton(Argon2PasswordHasher)
+    tokens = Singleton(
+        JwtSessionTokens.of, clock, settings.provided.jwt_secret, settings.provided.jwks_url
+    )
+    join = Singleton(Join, passwords, new_id)
 
     use_cases = Singleton(
         UseCases,
@@ -42,11 +76,20 @@ class Container(DeclarativeContainer):
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
         ingest_messages=Singleton(IngestMessages, transactions, insights, clock, new_id),
-        upsert_connection=Singleton(UpsertConnection, transactions, new_id),
-        list_connections=Singleton(ListConnections, transactions),
+        upsert_connection=Singleton(UpsertConnection, transactions, seal, new_id),
+        list_connections=Singleton(ListConnections, transactions, clock),
         remove_connection=Singleton(RemoveConnection, transactions),
+        list_organizations=Singleton(ListOrganizations, transactions),
+        sign_in=Singleton(
+            SignIn, sign_in_transactions, passwords, tokens, Singleton(MovingWindowAttemptLimit)
+        ),
+        read_session=Singleton(ReadSession, sign_in_transactions, tokens),
+        sign_out=Singleton(SignOut, sign_in_transactions),
         create_organization=Singleton(CreateOrganization, transactions, join, new_id),
         add_member=Singleton(AddMember, transactions, join),
+        reset_password=Singleton(ResetPassword, transactions, passwords),
+        issue_token=Singleton(IssueToken, transactions, tokens),
+        rotate_keys=Singleton(RotateKeys, transactions, seal),
         transactions=transactions,
         clock=clock,
     )

@@ -22,6 +22,8 @@ async def make_demo(use_cases: UseCases, settings: Settings) -> None:
     demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
     for channel, (external_id, name) in CONNECTIONS.items():
         try:
-            await use_cases.upsert_connection(demo.org_id, channel, external_id, display_name=name)
+            await use_cases.upsert_connection(
+                demo.org_id, channel, external_id, person=None, display_name=name
+            )
         except NumberConnectedElsewhere:
             continue

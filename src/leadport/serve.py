@@ -17,8 +17,8 @@ from granian.server import Server
 
 from domain.connection import Channel
 from leadport import demo, logs
-from leadport.container import Container
 from leadport.database import database
+from leadport.operators import operators_container
 from leadport.settings import Settings, SettingsError
 
 GRACE_SECONDS = 4
@@ -72,9 +72,8 @@ def _check_address(host: str, port: int) -> None:
 
 
 async def _make_demo(settings: Settings) -> None:
-    container = Container()
-    await demo.make_demo(container.use_cases(), settings)
-    await container.engine().dispose()
+    async with operators_container() as container:
+        await demo.make_demo(container.use_cases(), settings)
 
 
 def _greet_when_ready(settings: Settings, host: str, port: int) -> None:
@@ -95,6 +94,7 @@ def _greet(settings: Settings, host: str, port: int) -> None:
     number, _ = demo.CONNECTIONS[Channel.WHATSAPP]
     print(
         f"""
+  Settings page   {base}/settings/channels
   Webhook         {base}/api/webhooks/meta
   Verify token    {settings.verify_token}
   Demo owner      {demo.OWNER}

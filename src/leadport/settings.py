@@ -1,15 +1,18 @@
 """Settings, read once: the environment, then `.env`, then what development made for itself."""
 
+import base64
+import fcntl
 import os
 import re
 import secrets
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
+
+from infrastructure.seals import SealKey, WrongKey
 
 ROOT = Path(__file__).parents[2]
 """The checkout, where `.env` and `var/` are."""
@@ -27,7 +30,14 @@ REQUIRED_IN_PRODUCTION = (
     ("TOKEN_ENCRYPTION_KEYS",),
     ("PUBLIC_URL",),
 )
-MADE_IN_DEVELOPMENT = ("META_WEBHOOK_VERIFY_TOKEN", "DEMO_PASSWORD")
+MADE_IN_DEVELOPMENT: dict[str, Callable[[], str]] = {
+    "META_WEBHOOK_VERIFY_TOKEN": lambda: secrets.token_hex(16),
+    "AUTH_JWT_SECRET": lambda: secrets.token_hex(32),
+    "TOKEN_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    "DEMO_PASSWORD": lambda: secrets.token_urlsafe(12),
+}
+SHORTEST_SECRET = 32
+"""Characters; RFC 7518 asks as many bytes of an HS256 key."""
 
 
 class SettingsError(Exception):
@@ -44,6 +54,9 @@ class Settings:
     insight_provider: str
     verify_token: str = field(repr=False)
     app_secrets: tuple[str, ...] = field(repr=False)
+    jwt_secret: str | None = field(repr=False)
+    jwks_url: str | None
+    seal_keys: tuple[SealKey, ...]
     demo_password: str = field(repr=False)
     data_dir: Path
     public_url: str
@@ -59,6 +72,8 @@ class Settings:
         is_production = given["LEADPORT_ENV"] == "production"
         if problems := [*_wrong(given), *(_missing(given) if is_production else ())]:
             raise SettingsError("; ".join(problems))
+        if problems := _wrong_secrets(given):
+            raise SettingsError("; ".join(problems))
         data_dir = Path(given.get("LEADPORT_DATA_DIR", ROOT / "var")).resolve()
         if not is_production:
             given = {**_made_secrets(data_dir), **given}
@@ -69,6 +84,9 @@ class Settings:
             insight_provider=given["INSIGHT_PROVIDER"],
             verify_token=given["META_WEBHOOK_VERIFY_TOKEN"],
             app_secrets=_several(given.get("META_APP_SECRET", "")),
+            jwt_secret=given.get("AUTH_JWT_SECRET"),
+            jwks_url=given.get("AUTH_JWKS_URL"),
+            seal_keys=tuple(map(SealKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))),
             demo_password=given.get("DEMO_PASSWORD", ""),
             data_dir=data_dir,
             public_url=given.get("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
@@ -81,6 +99,18 @@ def _wrong(given: Mapping[str, str]) -> list[str]:
         for name, choices in CHOICES.items()
         if given[name] not in choices
     ]
+
+
+def _wrong_secrets(given: Mapping[str, str]) -> list[str]:
+    problems = []
+    if len(given.get("AUTH_JWT_SECRET", "x" * SHORTEST_SECRET)) < SHORTEST_SECRET:
+        problems.append(f"AUTH_JWT_SECRET must have {SHORTEST_SECRET} characters or more")
+    for key in _several(given.get("TOKEN_ENCRYPTION_KEYS", "")):
+        try:
+            SealKey.read(key)
+        except WrongKey as error:
+            problems.append(f"TOKEN_ENCRYPTION_KEYS: {error}")
+    return problems
 
 
 def _missing(given: Mapping[str, str]) -> list[str]:
@@ -106,24 +136,18 @@ def _several(value: str) -> tuple[str, ...]:
 
 def _made_secrets(data_dir: Path) -> dict[str, str]:
     """Secrets that development needs and nobody has to choose, made once."""
-    path = data_dir / "secrets.env"
     try:
-        if not path.exists():
-            data_dir.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=data_dir, delete=False) as new:
-                new.writelines(f"{name}={secrets.token_hex(16)}\n" for name in MADE_IN_DEVELOPMENT)
-            # Of two processes that start together, the first one's secrets stay.
-            _link_if_new(Path(new.name), path)
-        return {name: value for name, value in dotenv_values(path).items() if value}
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / "secrets.env", os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            # Of two processes that start together, the second one reads what the first one made.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            made = {name: value for name, value in dotenv_values(stream=file).items() if value}
+            for name, make in MADE_IN_DEVELOPMENT.items():
+                if name not in made:
+                    made[name] = make()
+                    file.write(f"{name}={made[name]}\n")
     except OSError as error:
         msg = f"LEADPORT_DATA_DIR: cannot keep anything in {data_dir}: {error.strerror}"
         raise SettingsError(msg) from error
-
-
-def _link_if_new(new: Path, path: Path) -> None:
-    try:
-        path.hardlink_to(new)
-    except FileExistsError:
-        pass
-    finally:
-        new.unlink()
+    return made

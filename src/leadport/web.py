@@ -20,4 +20,4 @@ def create() -> Litestar:
     if settings.storage == "memory":
         # Nobody else can put anything into this process's memory.
         return create_app(use_cases, on_startup=[partial(make_demo, use_cases, settings)])
-    return create_app(use_cases, on_shutdown=[container.engine().dispose])
+    return create_app(use_cases, on_shutdown=[engine.dispose for engine in container.engines()])

@@ -281,8 +281,8 @@ async def test_a_removed_and_connected_number_goes_on_with_its_conversations(
     ingest = ingestion(transactions)
     await ingest([said()])
     async with transactions.begin() as repos:
-        await repos.connections.remove(shop.org_id, shop.id)
-        await repos.connections.put(shop)
+        await repos.connections.remove(shop.id)
+        await repos.connections.add(shop)
 
     counters = await ingest([said(minute=1)])
 
@@ -324,11 +324,11 @@ async def test_storage_that_does_not_answer_is_no_failed_message(
     """Nothing was kept, so the delivery must come again."""
     await open_shop(transactions)
 
-    def begin() -> None:
+    def begin(*_: object) -> None:
         raise StorageUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(transactions), "begin", lambda _: begin())
+        patch.setattr(type(transactions), "begin", begin)
         with pytest.raises(StorageUnavailable):
             await ingestion(transactions)([said(), said()])
 

@@ -7,7 +7,7 @@ import pytest
 
 from application.errors import Contended
 from application.ports import Transactions
-from domain.connection import Address, Channel, Connection, ConnectionId
+from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.contact import (
     Contact,
     ContactId,
@@ -178,16 +178,116 @@ async def test_a_connection_is_found_by_its_address_while_enabled(
         assert await repos.connections.get(shop.org_id, closed.address) is None
 
 
-async def test_a_changed_connection_keeps_its_id(transactions: Transactions) -> None:
+async def test_a_connection_is_changed(transactions: Transactions) -> None:
     shop = await open_shop(transactions)
-    changed = replace(shop, id=ConnectionId(new_id()), display_name="Ventas", is_enabled=False)
+    changed = replace(shop, display_name="Ventas", is_enabled=False, access_token="v1.k.c.1234")
 
     async with transactions.begin() as repos:
-        stored = await repos.connections.put(changed)
+        stored = await repos.connections.change(changed)
 
-    assert stored == replace(changed, id=shop.id)
+    assert stored == changed
+    assert stored.created_at
+    assert stored.updated_at
+    assert stored.access_token_hint == "1234"
     async with transactions.begin() as repos:
         assert await repos.connections.of(shop.org_id) == [stored]
+        assert await repos.connections.by_id(shop.id) == stored
+
+
+async def test_a_number_is_connected_once_in_an_organisation(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.connections.add(replace(shop, id=ConnectionId(new_id()), is_enabled=False))
+
+
+async def test_a_connection_that_was_removed_cannot_be_changed(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.connections.remove(shop.id)
+            await repos.connections.change(shop)
+
+
+async def test_tokens_under_other_keys_are_found(transactions: Transactions) -> None:
+    one, two = await open_shop(transactions), await open_shop(transactions, "222")
+    await open_shop(transactions, "333")
+    old = replace(one, access_token="v1.old%.c.1234")
+    new = replace(two, access_token="v1.new_.c.1234")
+
+    async with transactions.begin() as repos:
+        for connection in (old, new):
+            await repos.connections.change(connection)
+
+    async with transactions.begin() as repos:
+        assert await repos.connections.sealed_otherwise("v1.new_.", 10) == [old]
+        assert await repos.connections.sealed_otherwise("v1.", 10) == []
+        assert await repos.connections.sealed_otherwise("v2.", 1) == [old]
+
+
+async def test_activity_counts_what_people_sent_over_each_connection(
+    transactions: Transactions,
+) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
+    hers, evas = a_thread(shop, ana, "a"), a_thread(shop, eva, "b")
+    later = replace(evas, last_message_at=NOON + timedelta(hours=3))
+    await keep(transactions, ana, eva, hers, later)
+    messages = [
+        a_message(hers, "1"),
+        replace(a_message(later, "2"), sent_at=NOON + timedelta(hours=3)),
+        replace(a_message(later, "3"), sent_at=NOON + timedelta(hours=2)),
+        replace(
+            a_message(later, "4"), sent_at=NOON + timedelta(hours=2), direction=Direction.OUTBOUND
+        ),
+    ]
+
+    async with transactions.begin() as repos:
+        await repos.messages.add({message.key: message for message in messages})
+
+    async with transactions.begin() as repos:
+        since = NOON + timedelta(hours=1)
+        assert await repos.connections.activity(shop.org_id, since) == {
+            shop.id: Activity(last_message_at=NOON + timedelta(hours=3), messages_last_day=2)
+        }
+        assert await repos.connections.activity(OrgId(new_id()), since) == {}
+
+
+async def test_a_session_ends_once(transactions: Transactions) -> None:
+    ended, other = new_id(), new_id()
+
+    for _ in range(2):
+        async with transactions.begin() as repos:
+            await repos.sessions.end(ended, NOON)
+
+    async with transactions.begin() as repos:
+        assert await repos.sessions.is_ended(ended)
+        assert not await repos.sessions.is_ended(other)
+
+
+async def test_a_person_sees_their_organisations_and_a_new_password_counts(
+    transactions: Transactions,
+) -> None:
+    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
+    async with transactions.begin() as repos:
+        await repos.users.add(person)
+        for org_id, role in ((shop.org_id, Role.MEMBER), (other.org_id, Role.OWNER)):
+            member = Member(id=MemberId(new_id()), org_id=org_id, user_id=person.id, role=role)
+            await repos.organizations.put_member(member)
+        await repos.users.change_password(person.id, "$argon2id$new")
+
+    async with transactions.begin() as repos:
+        mine = await repos.organizations.of(person.id)
+        assert [(m.organization.id, m.role) for m in mine] == [
+            (shop.org_id, Role.MEMBER),
+            (other.org_id, Role.OWNER),
+        ]
+        assert await repos.organizations.of(UserId(new_id())) == []
+        changed = await repos.users.by_email("ana@shop.example")
+    assert changed == replace(person, password_hash="$argon2id$new")
 
 
 async def test_an_enabled_number_belongs_to_one_organisation(transactions: Transactions) -> None:
@@ -207,7 +307,7 @@ async def test_a_disabled_number_cannot_be_enabled_while_another_has_it(
 
     with pytest.raises(NumberConnectedElsewhere):
         async with transactions.begin() as repos:
-            await repos.connections.put(replace(second, is_enabled=True))
+            await repos.connections.change(replace(second, is_enabled=True))
 
 
 async def test_a_removed_connection_leaves_its_conversations(transactions: Transactions) -> None:
@@ -217,20 +317,12 @@ async def test_a_removed_connection_leaves_its_conversations(transactions: Trans
     await keep(transactions, ana, thread)
 
     async with transactions.begin() as repos:
-        assert await repos.connections.remove(shop.org_id, shop.id)
-        assert not await repos.connections.remove(shop.org_id, shop.id)
+        assert await repos.connections.remove(shop.id)
+        assert not await repos.connections.remove(shop.id)
 
     async with transactions.begin() as repos:
         found = await repos.threads.find(set(), {key_of(ana)})
         assert found == [replace(thread, connection_id=None)]
-
-
-async def test_nobody_removes_another_organisations_connection(transactions: Transactions) -> None:
-    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
-
-    async with transactions.begin() as repos:
-        assert not await repos.connections.remove(other.org_id, shop.id)
-        assert await repos.connections.of(shop.org_id) == [shop]
 
 
 async def test_a_contact_is_found_by_identity(transactions: Transactions) -> None:

@@ -22,9 +22,11 @@ SHOP = Connection(
 )
 
 
-def fields_refused(external_id: str = "1", display_name: str = "") -> list[str]:
+def fields_refused(
+    external_id: str = "1", display_name: str = "", access_token: str = ""
+) -> list[str]:
     try:
-        check_connection(external_id, display_name)
+        check_connection(external_id, display_name, access_token)
     except InvalidInput as error:
         return [wrong.field for wrong in error.errors]
     return []
@@ -43,11 +45,11 @@ def test_an_external_id_is_up_to_64_plain_characters(bad: str) -> None:
 @pytest.mark.parametrize("number", ["+5491155550001", "54 9 11 5555", "(011) 5555-0001"])
 def test_a_phone_number_instead_of_its_id_is_explained(number: str) -> None:
     with pytest.raises(InvalidInput, match="phone number id is needed"):
-        check_connection(number, "")
+        check_connection(number, "", "")
 
 
 def test_every_wrong_field_is_named() -> None:
-    assert fields_refused("+", "x" * 81) == ["external_id", "display_name"]
+    assert fields_refused("+", "x" * 81, "a b") == ["external_id", "display_name", "access_token"]
     assert fields_refused(display_name="two\nlines") == ["display_name"]
     assert fields_refused(display_name="Ventas 👩‍💻") == []
 

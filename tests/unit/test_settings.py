@@ -10,7 +10,7 @@ PRODUCTION = {
     "META_WEBHOOK_VERIFY_TOKEN": "the token",
     "META_APP_SECRET": " one , two ,",
     "AUTH_JWT_SECRET": "x" * 32,
-    "TOKEN_ENCRYPTION_KEYS": "k1",
+    "TOKEN_ENCRYPTION_KEYS": "A" * 43,
     "PUBLIC_URL": "https://leads.example/",
 }
 
@@ -47,7 +47,9 @@ def test_development_makes_its_secrets_once(tmp_path: Path) -> None:
     first, second = Settings.read(environ), Settings.read(environ)
 
     assert first == second
-    assert len(first.verify_token) == len(first.demo_password) == 32
+    assert len(first.verify_token) == 32
+    assert len(first.demo_password) == 16
+    assert len(first.seal_keys) == 1
     secrets = tmp_path / "var/secrets.env"
     assert secrets.stat().st_mode & 0o777 == 0o600
     assert list(secrets.parent.iterdir()) == [secrets]
@@ -75,3 +77,25 @@ def test_every_setting_is_explained_in_the_example() -> None:
 
     for name in PRODUCTION.keys() | {"STORAGE", "INSIGHT_PROVIDER", "LEADPORT_DATA_DIR"}:
         assert f"\n#{name}=" in example or f"\n{name}=" in example
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("AUTH_JWT_SECRET", "short", "AUTH_JWT_SECRET must have 32 characters or more"),
+        ("TOKEN_ENCRYPTION_KEYS", "%", "TOKEN_ENCRYPTION_KEYS: a key must be"),
+        ("TOKEN_ENCRYPTION_KEYS", "AAAA", "32 bytes in base64, not 3"),
+    ],
+)
+def test_a_weak_secret_is_refused_without_showing_it(name: str, value: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Settings.read({**PRODUCTION, name: value})
+
+
+def test_development_adds_secrets_that_are_new(tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text("META_WEBHOOK_VERIFY_TOKEN=old\n")
+
+    settings = Settings.read({"LEADPORT_DATA_DIR": str(tmp_path)})
+
+    assert settings.verify_token == "old"
+    assert settings == Settings.read({"LEADPORT_DATA_DIR": str(tmp_path)})

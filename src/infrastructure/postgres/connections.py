@@ -1,31 +1,69 @@
 """Which organisation a number or account belongs to."""
 
 from collections.abc import Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from application.errors import Contended
 from application.ports import ConnectionRepository
-from domain.connection import Address, Channel, Connection, ConnectionId
+from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.errors import NumberConnectedElsewhere
+from domain.message import Direction
 from domain.organization import OrgId
 from infrastructure.postgres.batches import columns_of, key_arrays, rows
 from infrastructure.postgres.errors import violated_constraint
 from infrastructure.postgres.tables import channel_connections as t
+from infrastructure.postgres.tables import conversation_messages, conversation_threads
 
-CONNECTION = columns_of(t, Connection)
-CONNECTIONS = sa.select(*CONNECTION)
+CONNECTIONS = sa.select(*columns_of(t, Connection))
 
+# All that the webhook writer may read: access tokens are none of its business.
 _wanted = rows("wanted", [t.c.channel, t.c.external_id])
-ENABLED = sa.select(*CONNECTION).where(
+ENABLED = sa.select(t.c.id, t.c.org_id, t.c.channel, t.c.external_id).where(
     t.c.provider == sa.literal_column("'meta'"),
     t.c.channel == _wanted.c.channel,
     t.c.external_id == _wanted.c.external_id,
     t.c.is_enabled,
+)
+
+IDENTIFYING = ("id", "org_id", "provider", "channel", "external_id")
+CHANGEABLE = ("display_name", "access_token", "is_enabled")
+
+_recent = (
+    sa.select(sa.func.count())
+    .where(
+        conversation_messages.c.thread_id == conversation_threads.c.id,
+        conversation_messages.c.sent_at >= sa.bindparam("since"),
+        conversation_messages.c.direction == sa.literal_column(f"'{Direction.INBOUND}'"),
+    )
+    .correlate(conversation_threads)
+    .scalar_subquery()
+)
+ACTIVITY = (
+    sa.select(
+        conversation_threads.c.connection_id,
+        sa.func.max(conversation_threads.c.last_message_at),
+        sa.cast(
+            # Only of threads that go on: the others have no recent message.
+            sa.func.sum(
+                sa.case(
+                    (conversation_threads.c.last_message_at >= sa.bindparam("since"), _recent),
+                    else_=0,
+                )
+            ),
+            sa.Integer,
+        ),
+    )
+    .where(
+        conversation_threads.c.org_id == sa.bindparam("org_id"),
+        conversation_threads.c.connection_id.is_not(None),
+    )
+    .group_by(conversation_threads.c.connection_id)
 )
 
 
@@ -51,31 +89,54 @@ class PostgresConnectionRepository(ConnectionRepository):
         row = found.mappings().one_or_none()
         return _connection(row) if row else None
 
-    async def put(self, connection: Connection) -> Connection:
-        new = insert(t).values(asdict(connection))
-        changed = {
-            "display_name": new.excluded.display_name,
-            "is_enabled": new.excluded.is_enabled,
-            "updated_at": sa.func.now(),
-        }
-        unique = ["org_id", "provider", "channel", "external_id"]
-        upsert = new.on_conflict_do_update(index_elements=unique, set_=changed)
+    async def by_id(self, id: ConnectionId) -> Connection | None:
+        found = await self.db.execute(CONNECTIONS.where(t.c.id == id))
+        row = found.mappings().one_or_none()
+        return _connection(row) if row else None
+
+    async def add(self, connection: Connection) -> Connection:
+        written = {name: getattr(connection, name) for name in (*IDENTIFYING, *CHANGEABLE)}
+        return await self._write(sa.insert(t).values(written))
+
+    async def change(self, connection: Connection) -> Connection:
+        written = {name: getattr(connection, name) for name in CHANGEABLE}
+        same = (t.c.org_id == connection.org_id, t.c.id == connection.id)
+        return await self._write(
+            sa.update(t).where(*same).values(**written, updated_at=sa.func.now())
+        )
+
+    async def _write(self, statement: sa.Insert | sa.Update) -> Connection:
         try:
-            stored = await self.db.execute(upsert.returning(*CONNECTION))
+            found = await self.db.execute(statement.returning(*columns_of(t, Connection)))
         except IntegrityError as error:
             if violated_constraint(error) == "idx_channel_connections_lookup":
                 raise NumberConnectedElsewhere from None
             raise
-        return _connection(stored.mappings().one())
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise Contended
+        return _connection(row)
 
     async def of(self, org_id: OrgId) -> list[Connection]:
         found = await self.db.execute(CONNECTIONS.where(t.c.org_id == org_id).order_by(t.c.id))
         return [_connection(row) for row in found.mappings()]
 
-    async def remove(self, org_id: OrgId, id: ConnectionId) -> bool:
-        removed = await self.db.execute(
-            sa.delete(t).where(t.c.org_id == org_id, t.c.id == id).returning(t.c.id)
+    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
+        found = await self.db.execute(ACTIVITY, {"org_id": org_id, "since": since})
+        return {
+            id_: Activity(last_message_at=last, messages_last_day=recent)
+            for id_, last, recent in found
+        }
+
+    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+        other = t.c.access_token.is_not(None) & ~t.c.access_token.startswith(
+            prefix, autoescape=True
         )
+        found = await self.db.execute(CONNECTIONS.where(other).order_by(t.c.id).limit(limit))
+        return [_connection(row) for row in found.mappings()]
+
+    async def remove(self, id: ConnectionId) -> bool:
+        removed = await self.db.execute(sa.delete(t).where(t.c.id == id).returning(t.c.id))
         return removed.first() is not None
 
 

@@ -84,6 +84,16 @@ organizations = sa.Table(
     sa.PrimaryKeyConstraint("id"),
 )
 
+# Signed out before their time; nothing but signing in and out looks here.
+ended_sessions = sa.Table(
+    "ended_sessions",
+    metadata,
+    _id(),
+    _time("expires_at"),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "expires_at"),
+)
+
 org_members = _tenant_table(
     "org_members",
     _id("user_id"),

@@ -1,12 +1,14 @@
 """The unit of work: one database transaction, in bounded time."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from application.errors import StorageUnavailable
 from application.ports import Repositories, Transactions
+from domain.organization import UserId
 from infrastructure.postgres.connections import PostgresConnectionRepository
 from infrastructure.postgres.conversations import (
     PostgresContactRepository,
@@ -31,6 +34,7 @@ from infrastructure.postgres.leads import (
 from infrastructure.postgres.migrations import head
 from infrastructure.postgres.organizations import (
     PostgresOrganizationRepository,
+    PostgresSessionRepository,
     PostgresUserRepository,
 )
 
@@ -38,17 +42,23 @@ PATIENCE = 4.0
 """Meta wants its answer within 5 s, and a 503 in time is better than none."""
 
 
-def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
+def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> AsyncEngine:
     """A pool of at most `size` connections to any URL or key=value string that libpq takes.
 
-    libpq reads it, not SQLAlchemy: so several hosts and `target_session_attrs` work.
+    libpq reads it, not SQLAlchemy: so several hosts and `target_session_attrs` work. Each
+    connection acts as `role` from its first statement on; without one as its owner, which only
+    operators' commands do.
     """
     given = conninfo_to_dict(database_url)
     defaults: dict[str, str | int] = {"connect_timeout": 2, "application_name": "leadport"}
     conninfo = make_conninfo(database_url, **{k: defaults[k] for k in defaults.keys() - given})
 
     async def connect() -> psycopg.AsyncConnection:
-        return await psycopg.AsyncConnection.connect(conninfo)
+        connection = await psycopg.AsyncConnection.connect(conninfo)
+        if role is not None:
+            await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            await connection.commit()
+        return connection
 
     return create_async_engine(
         "postgresql+psycopg://",
@@ -60,16 +70,29 @@ def open_pool(database_url: str, *, size: int = 10) -> AsyncEngine:
     )
 
 
+# What the roles of migration 0002 are for.
+WEBHOOK, SIGN_IN, PEOPLE = "leadport_ingest", "leadport_auth", "authenticated"
+
+# Local to the transaction, so that nothing of a person stays with the connection.
+ACT_AS_PERSON = sa.text(
+    f"SELECT set_config('role', '{PEOPLE}', true), set_config('request.jwt.claims', :claims, true)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresTransactions(Transactions):
-    """Transactions over a pool, each in `patience` seconds, waiting for a connection included."""
+    """Transactions over pools, each in `patience` seconds, waiting for a connection included.
+
+    `people` is the pool of the role `authenticated`, for transactions of a signed-in person.
+    """
 
     engine: AsyncEngine
+    people: AsyncEngine | None = None
     patience: float = PATIENCE
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Repositories]:
-        async with self._connection() as db:
+    async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
+        async with self._connection(person) as db:
             yield Repositories(
                 organizations=PostgresOrganizationRepository(db),
                 users=PostgresUserRepository(db),
@@ -81,6 +104,7 @@ class PostgresTransactions(Transactions):
                 insights=PostgresInsightRepository(db),
                 events=PostgresEventLog(db),
                 failed_messages=PostgresFailedMessageRepository(db),
+                sessions=PostgresSessionRepository(db),
                 leads=PostgresLeadReader(db),
             )
 
@@ -91,9 +115,15 @@ class PostgresTransactions(Transactions):
             raise StorageUnavailable("the schema is not up to date: run leadport migrate")
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, person: UserId | None = None) -> AsyncIterator[AsyncConnection]:
+        engine = self.engine if person is None else self.people
+        if engine is None:
+            raise StorageUnavailable("there is no pool for people")
         try:
-            async with asyncio.timeout(self.patience), self.engine.begin() as db:
+            async with asyncio.timeout(self.patience), engine.begin() as db:
+                if person is not None:
+                    claims = json.dumps({"sub": str(person), "role": PEOPLE})
+                    await db.execute(ACT_AS_PERSON, {"claims": claims})
                 yield db
         except (DBAPIError, PoolTimeout, OSError) as error:  # TimeoutError is an OSError
             raise translated(error) from None

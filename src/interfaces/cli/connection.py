@@ -5,9 +5,10 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
-from domain.connection import Channel, Connection, ConnectionId
+from domain.connection import Activity, Channel, Connection, ConnectionId
 from domain.organization import OrgId
 from interfaces.cli.service import JSON, ORG, Service, Uuid, print_json, print_table
+from interfaces.connection_json import ConnectionJson
 
 CHANNEL = click.Choice([channel.value for channel in Channel])
 
@@ -46,13 +47,14 @@ def add(
             OrgId(org_id),
             Channel(channel),
             external_id,
+            person=None,
             display_name=display_name,
             is_enabled=is_enabled,
         )
 
     connection, is_new = service.run(work)
     if as_json:
-        print_json(connection)
+        print_json(ConnectionJson.of(connection, Activity()))
     else:
         click.echo(f"{'Connected' if is_new else 'Changed'}: {connection.id}")
 
@@ -64,12 +66,14 @@ def add(
 def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
     """List the connections of all organisations, or of one."""
 
-    async def work(use_cases: UseCases) -> list[Connection]:
-        if org_id:
-            return await use_cases.list_connections(OrgId(org_id))
+    async def work(use_cases: UseCases) -> list[ConnectionJson]:
         async with use_cases.transactions.begin() as repos:
-            organizations = await repos.organizations.all()
-            return [c for org in organizations for c in await repos.connections.of(org.id)]
+            everybody = [organization.id for organization in await repos.organizations.all()]
+        return [
+            ConnectionJson.of(*found)
+            for each in ([OrgId(org_id)] if org_id else everybody)
+            for found in await use_cases.list_connections(each, person=None)
+        ]
 
     connections = service.run(work)
     if as_json:
@@ -82,19 +86,22 @@ def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
     print_table(headings, rows, "No connections yet; add one with `leadport connection add`.")
 
 
-def _state(connection: Connection) -> str:
-    return "enabled" if connection.is_enabled else "disabled"
+def _state(connection: ConnectionJson) -> str:
+    if not connection.is_enabled:
+        return "disabled"
+    if connection.last_message_at is None:
+        return "waiting for the first message"
+    return f"active, last message {connection.last_message_at.astimezone():%Y-%m-%d %H:%M}"
 
 
 @group.command()
-@ORG
 @click.argument("connection_id", metavar="ID", type=Uuid())
 @click.pass_obj
-def remove(service: Service, org_id: UUID, connection_id: UUID) -> None:
+def remove(service: Service, connection_id: UUID) -> None:
     """Disconnect a number or account; its conversations stay."""
 
     async def work(use_cases: UseCases) -> None:
-        await use_cases.remove_connection(OrgId(org_id), ConnectionId(connection_id))
+        await use_cases.remove_connection(ConnectionId(connection_id), person=None)
 
     service.run(work)
     click.echo("Removed. Its conversations stay.")

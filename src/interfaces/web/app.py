@@ -7,8 +7,10 @@ from typing import TypeAlias
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
+from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController
 from interfaces.web.webhook import WebhookController
@@ -19,12 +21,21 @@ Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 def create_app(use_cases: UseCases, *, on_startup: Hooks = (), on_shutdown: Hooks = ()) -> Litestar:
     """Open the doors; each handler names the use cases it needs."""
     return Litestar(
-        route_handlers=[WebhookController, HealthController],
+        route_handlers=[WebhookController, ConnectionsController, HealthController],
         dependencies={f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
-        openapi_config=OpenAPIConfig(title="Leadport", version="1", path="/schema"),
+        openapi_config=OpenAPIConfig(
+            title="Leadport",
+            version="1",
+            path="/schema",
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                }
+            ),
+        ),
         logging_config=None,  # the process sets logging up
     )
 

@@ -1,31 +1,100 @@
 """Every error as a problem document (RFC 9457), without anything that was sent."""
 
 import logging
+import re
 import traceback
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
-from application.errors import StorageUnavailable
+from application.errors import CannotIssue, Contended, StorageUnavailable
+from domain.errors import (
+    DomainError,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    NotSignedIn,
+    NumberConnectedElsewhere,
+    TooManyAttempts,
+    WrongCredentials,
+)
 
 log = logging.getLogger(__name__)
 
 AnyRequest = Request[Any, Any, State]
 PROBLEM = "application/problem+json"
 
+STATUS: dict[type[Exception], HTTPStatus] = {
+    NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    WrongCredentials: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    NumberConnectedElsewhere: HTTPStatus.CONFLICT,
+    InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    CannotIssue: HTTPStatus.NOT_IMPLEMENTED,
+}
 
-def problem(status: int, detail: str | None = None, **extensions: object) -> Response[Any]:
+
+class FieldErrorJson(msgspec.Struct, frozen=True):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong."""
+
+    status: int
+    title: str
+    detail: str = ""
+    errors: list[FieldErrorJson] = []
+
+
+def problem(
+    status: int, detail: str = "", errors: Sequence[FieldError] = ()
+) -> Response[ProblemJson]:
     """A problem document; `detail` must be fit for whoever asked."""
-    body = {"status": status, "title": HTTPStatus(status).phrase}
-    if detail:
-        body["detail"] = detail
-    return Response(body | extensions, status_code=status, media_type=PROBLEM)
+    named = [FieldErrorJson(error.field, error.message) for error in errors]
+    body = ProblemJson(status, HTTPStatus(status).phrase, detail, named)
+    return Response(body, status_code=status, media_type=PROBLEM)
 
 
-def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
+def refused(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
+    """What the rules refuse, in their own words."""
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    if isinstance(error, InvalidInput):
+        return problem(status, "some fields are wrong", error.errors)
+    response = problem(status, str(error))
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def malformed(_: AnyRequest, error: ValidationException) -> Response[ProblemJson]:
+    """Input of another shape than the API describes."""
+    found = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
+    errors = [_field_error(each) for each in found if isinstance(each, dict)]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are wrong", errors)
+
+
+def _field_error(found: dict[str, Any]) -> FieldError:
+    """Name the field; one that is unknown or missing is named in the message only."""
+    message = str(found.get("message", "is wrong"))
+    named = re.search(r"(?:field|parameter) [`'](\w+)[`']", message)
+    return FieldError(named[1] if named else str(found.get("key", "body")), message)
+
+
+def http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
     """What the framework refuses: a route, a method, a size."""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(request, error)
@@ -34,7 +103,7 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     return response
 
 
-def storage_unavailable(_: AnyRequest, error: StorageUnavailable) -> Response[Any]:
+def storage_unavailable(_: AnyRequest, error: StorageUnavailable) -> Response[ProblemJson]:
     """Nothing was kept; Meta asks again by itself."""
     log.error("storage_unavailable", extra={"error": str(error)})
     response = problem(503, "the storage does not answer; nothing was kept, please try again")
@@ -42,7 +111,7 @@ def storage_unavailable(_: AnyRequest, error: StorageUnavailable) -> Response[An
     return response
 
 
-def unexpected(_: AnyRequest, error: Exception) -> Response[Any]:
+def unexpected(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """Something nobody thought of: log the place, not the message, which may quote a person."""
     places = traceback.extract_tb(error.__traceback__)
     where = [f"{place.filename}:{place.lineno} {place.name}" for place in places[-8:]]
@@ -51,7 +120,11 @@ def unexpected(_: AnyRequest, error: Exception) -> Response[Any]:
 
 
 HANDLERS = {
+    DomainError: refused,
+    CannotIssue: refused,
+    ValidationException: malformed,
     HTTPException: http_error,
     StorageUnavailable: storage_unavailable,
+    Contended: storage_unavailable,
     Exception: unexpected,
 }

@@ -1,0 +1,33 @@
+"""How often somebody may try to sign in, counted by each worker for itself."""
+
+import time
+from dataclasses import dataclass, field
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from application.ports import AttemptLimit
+
+
+@dataclass(frozen=True, slots=True)
+class MovingWindowAttemptLimit(AttemptLimit):
+    """So many for a network address, fewer for an account, within a window that moves."""
+
+    per_address: RateLimitItem = field(default_factory=lambda: parse("30/5 minutes"))
+    per_account: RateLimitItem = field(default_factory=lambda: parse("10/15 minutes"))
+    limiter: MovingWindowRateLimiter = field(
+        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
+    )
+
+    def allow(self, address: str, account: str) -> int:
+        waits = [
+            self._wait(self.per_address, "address", address),
+            self._wait(self.per_account, "account", account),
+        ]
+        return max(waits)
+
+    def _wait(self, limit: RateLimitItem, *key: str) -> int:
+        if self.limiter.hit(limit, *key):
+            return 0
+        return max(1, round(self.limiter.get_window_stats(limit, *key).reset_time - time.time()))

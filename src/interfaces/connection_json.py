@@ -1,0 +1,46 @@
+"""A connection as JSON: the same for the API and the command line."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from domain.connection import Activity, Channel, Connection
+
+
+class ConnectionJson(msgspec.Struct, frozen=True):
+    """A number or account that is connected. Its access token is never shown."""
+
+    id: UUID
+    org_id: UUID
+    provider: str
+    channel: Channel
+    external_id: Annotated[str, msgspec.Meta(examples=["106540352242922"])]
+    display_name: Annotated[str, msgspec.Meta(examples=["Ventas"])]
+    is_enabled: bool
+    has_access_token: bool
+    access_token_hint: Annotated[
+        str | None, msgspec.Meta(description="Its last four characters.", examples=["9ZDZ"])
+    ]
+    last_message_at: datetime | None
+    created_at: datetime | None
+    updated_at: datetime | None
+
+    @classmethod
+    def of(cls, connection: Connection, activity: Activity) -> "ConnectionJson":
+        """Show it, with what arrived over it."""
+        return cls(
+            id=connection.id,
+            org_id=connection.org_id,
+            provider=connection.provider,
+            channel=connection.channel,
+            external_id=connection.external_id,
+            display_name=connection.display_name,
+            is_enabled=connection.is_enabled,
+            has_access_token=connection.access_token is not None,
+            access_token_hint=connection.access_token_hint,
+            last_message_at=activity.last_message_at,
+            created_at=connection.created_at,
+            updated_at=connection.updated_at,
+        )

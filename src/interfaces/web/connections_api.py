@@ -1,0 +1,143 @@
+"""The API by which owners and admins manage connections."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import UNSET, UnsetType
+
+from application.list_connections import ListConnections
+from application.ports import Session
+from application.remove_connection import RemoveConnection
+from application.sign_in import ReadSession
+from application.upsert_connection import UpsertConnection
+from domain.connection import Activity, Channel, ConnectionId
+from domain.errors import NotSignedIn
+from domain.organization import OrgId
+from interfaces.connection_json import ConnectionJson
+from interfaces.web.errors import AnyRequest, ProblemJson
+from interfaces.web.given import Given
+
+
+class ConnectionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to connect or change; a field left out keeps its value."""
+
+    org_id: UUID
+    channel: Channel
+    external_id: Annotated[
+        str,
+        msgspec.Meta(
+            description="WhatsApp's phone number id, or Instagram's professional account id: "
+            "1 to 64 letters, digits, dots, underscores, colons or hyphens.",
+            examples=["106540352242922"],
+        ),
+    ]
+    display_name: Annotated[str, msgspec.Meta(examples=["Ventas"])] | UnsetType = UNSET
+    access_token: (
+        Annotated[str, msgspec.Meta(description="Write-only; null removes the stored one.")]
+        | UnsetType
+        | None
+    ) = UNSET
+    is_enabled: bool | UnsetType = UNSET
+
+
+class ConnectionsJson(msgspec.Struct, frozen=True):
+    """An organisation's connections, oldest first."""
+
+    connections: list[ConnectionJson]
+
+
+async def bearer_session(request: AnyRequest, read_session: Given[ReadSession]) -> Session:
+    """Read the session of the Authorization header. Raises NotSignedIn."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotSignedIn("send a token: Authorization: Bearer …")
+    return await read_session(token.strip())
+
+
+def _problem(description: str) -> ResponseSpec:
+    return ResponseSpec(
+        ProblemJson,
+        description=description,
+        media_type="application/problem+json",
+    )
+
+
+REFUSALS = {
+    401: _problem("No token, or one that is not valid any longer."),
+    403: _problem("Not an owner or admin of that organisation."),
+    422: _problem("Fields that are wrong, each with what would be right."),
+    503: _problem("The database does not answer."),
+}
+
+
+SESSION = {"session": Provide(bearer_session)}
+
+
+class ConnectionsController(Controller):
+    """`/api/integrations/meta/connections`, with a bearer token."""
+
+    path = "/api/integrations/meta/connections"
+    tags = ("Connections",)
+    security = ({"bearer": []},)
+    dependencies = SESSION
+
+    @get(summary="List an organisation's connections", responses=REFUSALS)
+    async def list_all(
+        self,
+        session: NamedDependency[Session],
+        list_connections: Given[ListConnections],
+        org_id: FromQuery[UUID],
+    ) -> ConnectionsJson:
+        """Show all of them, oldest first."""
+        found = await list_connections(OrgId(org_id), person=session.user_id)
+        return ConnectionsJson([ConnectionJson.of(*each) for each in found])
+
+    @post(
+        summary="Connect a number or account, or change its connection",
+        responses={
+            200: ResponseSpec(ConnectionJson, description="Changed"),
+            409: _problem("The number is in use elsewhere."),
+            **REFUSALS,
+        },
+    )
+    async def upsert(
+        self,
+        session: NamedDependency[Session],
+        upsert_connection: Given[UpsertConnection],
+        list_connections: Given[ListConnections],
+        data: JSONBody[ConnectionBody],
+    ) -> Response[ConnectionJson]:
+        """Find it by organisation, channel and external id; answer 201 for a new one, else 200."""
+        org_id = OrgId(data.org_id)
+        connection, is_new = await upsert_connection(
+            org_id,
+            data.channel,
+            data.external_id,
+            person=session.user_id,
+            display_name=None if data.display_name is UNSET else data.display_name,
+            access_token=None if data.access_token is UNSET else data.access_token or "",
+            is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
+        )
+        listed = await list_connections(org_id, person=session.user_id)
+        activity = next((seen for known, seen in listed if known.id == connection.id), Activity())
+        body = ConnectionJson.of(connection, activity)
+        return Response(body, status_code=201 if is_new else 200)
+
+    @delete(
+        "/{connection_id:uuid}",
+        summary="Disconnect; conversations stay",
+        responses={404: _problem("There is none, or none that you may see."), **REFUSALS},
+    )
+    async def remove(
+        self,
+        session: NamedDependency[Session],
+        remove_connection: Given[RemoveConnection],
+        connection_id: FromPath[UUID],
+    ) -> None:
+        """Remove it for good."""
+        await remove_connection(ConnectionId(connection_id), person=session.user_id)

@@ -1,0 +1,145 @@
+"""The door Meta knocks on, with each storage behind it."""
+
+import hashlib
+import hmac
+import json
+import logging
+from http import HTTPStatus
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from application.use_cases import UseCases
+from contract.conftest import SECRET, TOKEN, run
+from domain.connection import Channel
+from interfaces.web.webhook import LARGEST_BODY
+from leadport.container import Container
+from world import SHOP_NUMBER
+
+WEBHOOK = "/api/webhooks/meta"
+
+
+def sign(body: bytes) -> dict[str, str]:
+    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    return {"X-Hub-Signature-256": f"sha256={digest}"}
+
+
+def text(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:
+    message = {"from": "15550001111", "id": id_, "type": "text", "text": {"body": body}}
+    value = {"metadata": {"phone_number_id": SHOP_NUMBER}, "messages": [message]}
+    change = {"field": "messages", "value": value}
+    return json.dumps(
+        {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
+    ).encode()
+
+
+@pytest.fixture
+def connected(client: TestClient[Litestar], operators: Container) -> TestClient[Litestar]:
+    """The door, with the number connected behind it."""
+
+    async def connect() -> None:
+        operate: UseCases = operators.use_cases()
+        shop = await operate.create_organization("Shop", "ana@shop.example")
+        await operate.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None)
+
+    run(client, connect)
+    return client
+
+
+def test_a_signed_delivery_is_counted(connected: TestClient[Litestar]) -> None:
+    body = text()
+
+    first, again = (connected.post(WEBHOOK, content=body, headers=sign(body)) for _ in range(2))
+
+    assert first.json() == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+    assert again.json() == {"received": 1, "ingested": 0, "skipped": 1, "failed": 0}
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Hub-Signature-256": "sha256=00"}])
+def test_an_unsigned_or_wrongly_signed_delivery_is_refused(
+    connected: TestClient[Litestar], headers: dict[str, str]
+) -> None:
+    answer = connected.post(WEBHOOK, content=text(), headers=headers)
+
+    assert (answer.status_code, answer.json()) == (403, {"status": 403, "title": "Forbidden"})
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b'{"object":', b"\xff\xfe"])
+def test_what_is_not_json_is_ignored(client: TestClient[Litestar], body: bytes) -> None:
+    answer = client.post(WEBHOOK, content=body, headers=sign(body))
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"1", b'"x"', b'{"entry":5}', b"[[[]]]"])
+def test_json_without_messages_is_counted_as_nothing(
+    client: TestClient[Litestar], body: bytes
+) -> None:
+    answer = client.post(WEBHOOK, content=body, headers=sign(body))
+
+    assert answer.json() == {"received": 0, "ingested": 0, "skipped": 0, "failed": 0}
+
+
+def test_a_body_over_the_limit_is_refused(client: TestClient[Litestar]) -> None:
+    just_right = b" " * (LARGEST_BODY - 2) + b"{}"
+    assert client.post(WEBHOOK, content=just_right, headers=sign(just_right)).status_code == 200
+    too_large = just_right + b" "
+    answer = client.post(WEBHOOK, content=too_large, headers=sign(too_large))
+    assert (answer.status_code, answer.json()["title"]) == (413, HTTPStatus(413).phrase)
+
+
+def test_the_handshake_answers_with_the_challenge(client: TestClient[Litestar]) -> None:
+    query = {"hub.mode": "subscribe", "hub.verify_token": TOKEN, "hub.challenge": "1158201444"}
+
+    answer = client.get(WEBHOOK, params=query)
+
+    assert (answer.status_code, answer.text) == (200, "1158201444")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hub.verify_token": "x"}, {"hub.challenge": "<b>"}, {"hub.mode": ""}, None]
+)
+def test_a_wrong_handshake_is_refused(
+    client: TestClient[Litestar], wrong: dict[str, str] | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = {"hub.mode": "subscribe", "hub.verify_token": TOKEN, "hub.challenge": "1158201444"}
+
+    answer = client.get(WEBHOOK, params={} if wrong is None else {**query, **wrong})
+
+    assert (answer.status_code, answer.json()) == (403, {"status": 403, "title": "Forbidden"})
+    assert TOKEN not in caplog.text
+
+
+def test_a_delivery_leaves_no_words_or_numbers_in_the_log(
+    connected: TestClient[Litestar], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="interfaces"):
+        for body in (text(), text(id_="wamid.2"), b"nonsense secret words 15550001111"):
+            connected.post(WEBHOOK, content=body, headers=sign(body))
+
+    logged = "\n".join(
+        str(record.__dict__) for record in caplog.records if "httpx" not in record.name
+    )
+    assert "ingested" in logged
+    for secret in ("secret words", "15550001111", "wamid", SECRET):
+        assert secret not in logged
+
+
+def test_operators_see_whether_it_lives_and_is_ready(client: TestClient[Litestar]) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_errors_are_problem_documents(client: TestClient[Litestar]) -> None:
+    for answer, status in (
+        (client.get("/nowhere"), 404),
+        (client.delete(WEBHOOK), 405),
+    ):
+        assert (answer.status_code, answer.json()["status"]) == (status, status)
+        assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,185 @@
+"""Tokens: whose key, which algorithm, for whom, until when."""
+
+import base64
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from application.errors import CannotIssue
+from domain.errors import NotSignedIn
+from domain.organization import UserId
+from infrastructure.clock import SystemClock
+from infrastructure.session_tokens import JwtSessionTokens
+from world import StoppedClock, new_id
+
+SECRET = "s" * 32
+ANA = UserId(new_id())
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+OURS = JwtSessionTokens.of(SystemClock(), SECRET, None)
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    base = {"sub": str(ANA), "aud": "authenticated", "exp": now + timedelta(hours=1), "iat": now}
+    return {name: value for name, value in (base | changed).items() if value is not None}
+
+
+def signed(
+    key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None, **given: Any
+) -> str:
+    headers = {"kid": kid} if kid else None
+    return jwt.encode(claims(**given), key, algorithm=algorithm, headers=headers)
+
+
+def by_hand(secret: bytes, kid: str) -> str:
+    """What no library helps with: HS256 with a public key as its secret."""
+    parts = [{"alg": "HS256", "typ": "JWT", "kid": kid}, claims(exp=2_000_000_000, iat=1)]
+    encoded = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in parts]
+    signature = hmac.digest(secret, b".".join(encoded), "sha256")
+    return b".".join([*encoded, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+@dataclass
+class Provider:
+    """An identity provider's key set, behind a real URL."""
+
+    tokens: JwtSessionTokens
+    asked: list[str]
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    asked: list[str] = []
+    keys = [
+        RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True) | {"kid": "rsa", "use": "sig"},
+        ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True) | {"kid": "ec", "use": "sig"},
+    ]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"keys": keys}).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/jwks.json"
+        yield Provider(JwtSessionTokens.of(SystemClock(), None, url), asked)
+        server.shutdown()
+        thread.join()
+
+
+async def test_our_tokens_are_read_and_each_is_a_session_of_its_own() -> None:
+    one, two = OURS.issue(ANA), OURS.issue(ANA)
+
+    first, second = await OURS.read(one), await OURS.read(two)
+
+    assert first.user_id == second.user_id == ANA
+    assert first.id != second.id
+    assert first == await OURS.read(one)
+    assert timedelta(hours=11) < first.expires_at - datetime.now(UTC) <= timedelta(hours=12)
+
+
+async def test_a_token_of_long_ago_has_expired() -> None:
+    yesterday = StoppedClock(datetime.now(UTC) - timedelta(days=1))
+
+    with pytest.raises(NotSignedIn):
+        await OURS.read(JwtSessionTokens.of(yesterday, SECRET, None).issue(ANA))
+
+
+NOW = datetime.now(UTC)
+REFUSED = {
+    "no token": "",
+    "no JWT": "nonsense",
+    "three parts of nonsense": "a.b.c",
+    "without end": "a" * 10_000,
+    "another secret": signed("x" * 32),
+    "no signature": jwt.encode(claims(), "", algorithm="none"),
+    "another algorithm": signed(algorithm="HS384", key="s" * 64),
+    "a key of our own choice": signed(RSA_KEY, "RS256"),
+    "expired": signed(exp=NOW - timedelta(minutes=5)),
+    "not valid yet": signed(nbf=NOW + timedelta(minutes=5)),
+    "for somebody else": signed(aud="anon"),
+    "without audience": signed(aud=None),
+    "without end of validity": signed(exp=None),
+    "without subject": signed(sub=None),
+    "subject is no id": signed(sub="ana"),
+}
+
+
+@pytest.mark.parametrize("token", REFUSED.values(), ids=REFUSED)
+async def test_other_tokens_are_refused(token: str) -> None:
+    with pytest.raises(NotSignedIn):
+        await OURS.read(token)
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm", "kid"), [(RSA_KEY, "RS256", "rsa"), (EC_KEY, "ES256", "ec")]
+)
+async def test_a_providers_tokens_are_read(
+    provider: Provider, key: Any, algorithm: str, kid: str
+) -> None:
+    session = await provider.tokens.read(signed(key, algorithm, kid))
+
+    assert session.user_id == ANA
+    await provider.tokens.read(signed(key, algorithm, kid))
+    assert len(provider.asked) == 1
+
+
+async def test_the_key_chooses_the_algorithm_not_the_token(provider: Provider) -> None:
+    """A public key is known to everybody: taken for an HS256 secret it would let anybody in."""
+    public = RSA_KEY.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    forged = (
+        by_hand(public, kid="rsa"),
+        signed(EC_KEY, "ES256", "rsa"),
+        signed(RSA_KEY, "RS384", "rsa"),
+        signed(RSA_KEY, "RS256", "unknown"),
+        signed(RSA_KEY, "RS256"),
+        signed(),
+    )
+    for token in forged:
+        with pytest.raises(NotSignedIn):
+            await provider.tokens.read(token)
+
+
+async def test_a_provider_that_does_not_answer_signs_nobody_in() -> None:
+    tokens = JwtSessionTokens.of(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
+
+    with pytest.raises(NotSignedIn):
+        await tokens.read(signed(RSA_KEY, "RS256", "rsa"))
+
+
+async def test_a_secret_serves_beside_a_key_set(provider: Provider) -> None:
+    both = JwtSessionTokens(SystemClock(), SECRET, provider.tokens.key_set)
+
+    assert (await both.read(signed(RSA_KEY, "RS256", "rsa"))).user_id == ANA
+    assert (await both.read(signed(kid="hs"))).user_id == ANA
+    assert (await both.read(signed())).user_id == ANA
+
+
+def test_without_a_secret_none_are_issued() -> None:
+    with pytest.raises(CannotIssue):
+        JwtSessionTokens.of(SystemClock(), None, "https://id.example/jwks.json").issue(ANA)
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert SECRET not in repr(OURS)
