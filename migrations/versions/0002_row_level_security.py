@@ -19,7 +19,11 @@ DECLARE
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['authenticated', 'leadport_ingest', 'leadport_auth'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT NOBYPASSRLS', wanted);
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT NOBYPASSRLS', wanted);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL; -- another database's migration made it just now
+            END;
         END IF;
         BEGIN
             PERFORM set_config('role', wanted, true);

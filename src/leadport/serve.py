@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-import http.client
+import os
 import shlex
 import signal
 import socket
@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
@@ -19,7 +20,7 @@ from domain.connection import Channel
 from leadport import demo, logs
 from leadport.database import database
 from leadport.operators import operators_container
-from leadport.settings import Settings, SettingsError
+from leadport.settings import LOCAL_URL, Settings, SettingsError
 
 GRACE_SECONDS = 4
 """How long requests in flight may take after Ctrl-C or SIGTERM."""
@@ -36,6 +37,8 @@ def serve(host: str, port: int, workers: int) -> None:
     if settings.storage == "memory" and workers > 1:
         raise SettingsError("STORAGE=memory serves with --workers 1: workers share no memory")
     _check_address(host, port)
+    if settings.public_url == LOCAL_URL:
+        os.environ["PUBLIC_URL"] = _base(host, port)
     # Until the server has handlers of its own, SIGTERM ends us as Ctrl-C does: tidily.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with database(settings):
@@ -82,15 +85,14 @@ def _greet_when_ready(settings: Settings, host: str, port: int) -> None:
 
 def _greet(settings: Settings, host: str, port: int) -> None:
     """Say how to go on, once the server answers."""
-    at = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    while not _answers(at, port):
+    base = _base(host, port)
+    while not _answers(base):
         time.sleep(0.05)
-    base = f"http://{at}:{port}"
     print(f"\nLeadport answers on {base}   (Ctrl-C stops it)", flush=True)
     if settings.is_production:
         return
     command = shlex.quote(str(Path(sys.executable).with_name("leadport")))
-    url = "" if base == settings.public_url else f" --url {base}"
+    url = "" if base == LOCAL_URL else f" --url {base}"
     number, _ = demo.CONNECTIONS[Channel.WHATSAPP]
     print(
         f"""
@@ -116,12 +118,13 @@ Try it in another shell:
         )
 
 
-def _answers(host: str, port: int) -> bool:
+def _base(host: str, port: int) -> str:
+    at = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://[{at}]:{port}" if ":" in at else f"http://{at}:{port}"
+
+
+def _answers(base: str) -> bool:
     try:
-        connection = http.client.HTTPConnection(host, port, timeout=1)
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+        return httpx.get(f"{base}/healthz", timeout=1).is_success
+    except httpx.HTTPError:
         return False
-    finally:
-        connection.close()

@@ -17,6 +17,8 @@ from infrastructure.seals import SealKey, WrongKey
 ROOT = Path(__file__).parents[2]
 """The checkout, where `.env` and `var/` are."""
 
+LOCAL_URL = "http://127.0.0.1:8000"
+
 CHOICES = {
     "LEADPORT_ENV": ("development", "production"),
     "STORAGE": ("postgres", "memory"),
@@ -89,7 +91,7 @@ class Settings:
             seal_keys=tuple(map(SealKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))),
             demo_password=given.get("DEMO_PASSWORD", ""),
             data_dir=data_dir,
-            public_url=given.get("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
+            public_url=given.get("PUBLIC_URL", LOCAL_URL).rstrip("/"),
         )
 
 

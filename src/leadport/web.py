@@ -1,5 +1,6 @@
 """What each worker of the server runs."""
 
+import hmac
 from functools import partial
 
 from litestar import Litestar
@@ -17,7 +18,14 @@ def create() -> Litestar:
     settings: Settings = container.settings()
     logs.set_up(is_production=settings.is_production)
     use_cases = container.use_cases()
+    open_doors = partial(
+        create_app,
+        use_cases,
+        public_url=settings.public_url,
+        # One that every worker knows, without a setting of its own.
+        form_secret=hmac.digest(settings.seal_keys[0].secret, b"forms", "sha256").hex(),
+    )
     if settings.storage == "memory":
         # Nobody else can put anything into this process's memory.
-        return create_app(use_cases, on_startup=[partial(make_demo, use_cases, settings)])
-    return create_app(use_cases, on_shutdown=[engine.dispose for engine in container.engines()])
+        return open_doors(on_startup=[partial(make_demo, use_cases, settings)])
+    return open_doors(on_shutdown=[engine.dispose for engine in container.engines()])

@@ -78,7 +78,13 @@ def client(container: Container, operators: Container) -> Iterator[TestClient[Li
     async def close_all() -> None:
         await close(container, operators)
 
-    with TestClient(create_app(container.use_cases(), on_shutdown=[close_all])) as client:
+    app = create_app(
+        container.use_cases(),
+        public_url="http://testserver.local",
+        form_secret="form secret",
+        on_shutdown=[close_all],
+    )
+    with TestClient(app) as client:
         yield client
 
 

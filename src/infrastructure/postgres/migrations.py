@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
+from application.errors import StorageRefused
 from infrastructure.postgres.errors import translated
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
@@ -54,7 +55,11 @@ def _connected(database_url: str) -> Iterator[sa.Connection]:
         with connect(database_url) as connection:
             yield connection
     except DBAPIError as error:
-        raise translated(error) from error
+        refusal: Exception = translated(error)
+        if isinstance(refusal, StorageRefused):
+            # Migrations hold no data that PostgreSQL's own words could quote.
+            refusal = StorageRefused(str(error.orig).partition("\n")[0])
+        raise refusal from error
 
 
 def _config(connection: sa.Connection) -> Config:

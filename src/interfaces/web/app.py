@@ -13,15 +13,35 @@ from application.use_cases import UseCases
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController
+from interfaces.web.pages import pages_router, static_router
+from interfaces.web.rendering import template_config
 from interfaces.web.webhook import WebhookController
 
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 
 
-def create_app(use_cases: UseCases, *, on_startup: Hooks = (), on_shutdown: Hooks = ()) -> Litestar:
-    """Open the doors; each handler names the use cases it needs."""
+def create_app(
+    use_cases: UseCases,
+    *,
+    public_url: str,
+    form_secret: str,
+    on_startup: Hooks = (),
+    on_shutdown: Hooks = (),
+) -> Litestar:
+    """Open the doors; each handler names the use cases it needs.
+
+    `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
+    forms carry: every worker needs the same.
+    """
     return Litestar(
-        route_handlers=[WebhookController, ConnectionsController, HealthController],
+        route_handlers=[
+            WebhookController,
+            ConnectionsController,
+            HealthController,
+            pages_router(public_url, form_secret),
+            static_router(),
+        ],
+        template_config=template_config(public_url),
         dependencies={f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
         on_startup=list(on_startup),

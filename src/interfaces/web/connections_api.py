@@ -19,7 +19,7 @@ from domain.connection import Activity, Channel, ConnectionId
 from domain.errors import NotSignedIn
 from domain.organization import OrgId
 from interfaces.connection_json import ConnectionJson
-from interfaces.web.errors import AnyRequest, ProblemJson
+from interfaces.web.errors import AnyRequest, described
 from interfaces.web.given import Given
 
 
@@ -59,19 +59,11 @@ async def bearer_session(request: AnyRequest, read_session: Given[ReadSession]) 
     return await read_session(token.strip())
 
 
-def _problem(description: str) -> ResponseSpec:
-    return ResponseSpec(
-        ProblemJson,
-        description=description,
-        media_type="application/problem+json",
-    )
-
-
 REFUSALS = {
-    401: _problem("No token, or one that is not valid any longer."),
-    403: _problem("Not an owner or admin of that organisation."),
-    422: _problem("Fields that are wrong, each with what would be right."),
-    503: _problem("The database does not answer."),
+    401: described("No token, or one that is not valid any longer."),
+    403: described("Not an owner or admin of that organisation."),
+    422: described("Fields that are wrong, each with what would be right."),
+    503: described("The database does not answer."),
 }
 
 
@@ -101,7 +93,7 @@ class ConnectionsController(Controller):
         summary="Connect a number or account, or change its connection",
         responses={
             200: ResponseSpec(ConnectionJson, description="Changed"),
-            409: _problem("The number is in use elsewhere."),
+            409: described("The number is in use elsewhere."),
             **REFUSALS,
         },
     )
@@ -131,7 +123,7 @@ class ConnectionsController(Controller):
     @delete(
         "/{connection_id:uuid}",
         summary="Disconnect; conversations stay",
-        responses={404: _problem("There is none, or none that you may see."), **REFUSALS},
+        responses={404: described("There is none, or none that you may see."), **REFUSALS},
     )
     async def remove(
         self,

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from application.errors import CannotIssue, Contended, StorageUnavailable
 from domain.errors import (
@@ -56,6 +57,11 @@ class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     detail: str = ""
     errors: list[FieldErrorJson] = []
+
+
+def described(description: str) -> ResponseSpec:
+    """Describe an answer that is a problem document, for `/schema`."""
+    return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM)
 
 
 def problem(

@@ -6,7 +6,7 @@ from litestar import Controller, Response, get
 
 from application.errors import StorageUnavailable
 from application.ports import Transactions
-from interfaces.web.errors import problem
+from interfaces.web.errors import described, problem
 from interfaces.web.given import Given
 
 
@@ -20,7 +20,11 @@ class HealthController(Controller):
         """Answer as long as the process can; it needs no database."""
         return {"status": "ok"}
 
-    @get("/readyz", summary="Can messages be stored?")
+    @get(
+        "/readyz",
+        summary="Can messages be stored?",
+        responses={503: described("Not now; the detail says why.")},
+    )
     async def ready(self, transactions: Given[Transactions]) -> Response[Any]:
         """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
         try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Controller, MediaType, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 
 from application.errors import StorageUnavailable
 from application.ingest_messages import Counters, IngestMessages
@@ -14,7 +15,7 @@ from application.verify_webhook import VerifyWebhook
 from domain.inbound import Inbound
 from interfaces.meta.delivery import decode
 from interfaces.meta.reading import NotJson
-from interfaces.web.errors import AnyRequest, problem
+from interfaces.web.errors import AnyRequest, described, problem
 from interfaces.web.given import Given
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,15 @@ class WebhookController(Controller):
     path = "/api/webhooks/meta"
     tags = ("Meta",)
 
-    @get(media_type=MediaType.TEXT, sync_to_thread=False, summary="Verification handshake")
+    @get(
+        media_type=MediaType.TEXT,
+        sync_to_thread=False,
+        summary="Verification handshake",
+        responses={
+            200: ResponseSpec(str, description="The challenge", media_type=MediaType.TEXT),
+            403: described("Not hub.mode=subscribe, not our token, or no challenge."),
+        },
+    )
     def handshake(self, request: AnyRequest, verify_webhook: Given[VerifyWebhook]) -> Response[Any]:
         """Answer with the challenge if the token is ours. It carries no signature."""
         query = request.query_params
@@ -46,7 +55,16 @@ class WebhookController(Controller):
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(challenge, media_type=MediaType.TEXT, headers=headers)
 
-    @post(status_code=200, request_max_body_size=LARGEST_BODY, summary="Delivery")
+    @post(
+        status_code=200,
+        request_max_body_size=LARGEST_BODY,
+        summary="Delivery",
+        responses={
+            403: described("X-Hub-Signature-256 is missing or wrong."),
+            413: described("More than 4 MiB."),
+            503: described("Nothing could be kept; send it again."),
+        },
+    )
     async def deliver(
         self,
         request: AnyRequest,

@@ -1,0 +1,93 @@
+"""How an answer becomes a page: a template, the reader's language, and what was just done."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.datastructures import Cookie
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.response import Redirect, Template
+from litestar.template import TemplateConfig
+
+from interfaces.web.errors import AnyRequest
+from interfaces.web.texts import LANGUAGES, texts_for
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+NOTICE_COOKIE = "leadport_notice"
+NOTICE_SECONDS = 60
+NOTICES = {
+    "added": "The connection was added.",
+    "changed": "The connection was changed.",
+    "enabled": "The connection is enabled.",
+    "disabled": "The connection is disabled; its messages are skipped from now on.",
+    "removed": "The connection was removed. Its conversations, contacts and deals are still there.",
+    "signed_out": "You are signed out.",
+    "session_ended": "Your session has ended. Please sign in again.",
+}
+"""What may be said on the page after the next redirect. The browser only carries the word."""
+
+
+def template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
+    """Give the application the pages' templates. `public_url` is where Meta finds the service."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = {path.name: _asset(path) for path in STATIC.iterdir()}
+    environment.globals["languages"] = LANGUAGES
+    environment.globals["callback_url"] = f"{public_url}/api/webhooks/meta"
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
+
+
+def page(
+    request: AnyRequest, template: str, context: Mapping[str, object], status_code: int = 200
+) -> Template:
+    """Render it, with the notice that the last redirect left, once."""
+    texts = texts_for(request)
+    notice = NOTICES.get(request.cookies.get(NOTICE_COOKIE, ""))
+    own = {"_": texts, "notice": notice, "here": address(request)}
+    rendered = Template(template, context={**own, **context}, status_code=status_code)
+    rendered.headers["Content-Language"] = texts.language
+    if notice:
+        rendered.delete_cookie(NOTICE_COOKIE)
+    return rendered
+
+
+def redirect(path: str, notice: str | None = None) -> Redirect:
+    """Go on to a page of ours, which then shows the notice of that name."""
+    onward = Redirect(path, status_code=303)
+    if notice:
+        onward.set_cookie(cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
+    return onward
+
+
+def cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
+    """Leave something in the browser that no script and no other site has a use for.
+
+    Without `max_age` it stays until the browser is closed. Under https it becomes `Secure` on the
+    way out (`pages`).
+    """
+    return Cookie(key=name, value=value, max_age=max_age, httponly=True, samesite="lax")
+
+
+def address(request: AnyRequest) -> str:
+    """Return what was asked for, without host and without a choice of language.
+
+    Every address of the pages answers GET, also those that forms are sent to.
+    """
+    query = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    path = "/" + request.url.path.strip("/")
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _asset(path: Path) -> str:
+    """Name the content too, so that browsers may keep it for good."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"/static/{path.name}?v={digest[:8]}"

@@ -1,0 +1,18 @@
+"""Who is signed in on the pages: a cookie with the token that the API takes as Bearer."""
+
+from application.ports import Session
+from application.sign_in import ReadSession
+from domain.errors import NotSignedIn
+from interfaces.web.errors import AnyRequest
+from interfaces.web.given import Given
+
+COOKIE = "leadport_session"
+"""It lasts until the browser is closed, the token expires or the person signs out."""
+
+
+async def current_session(request: AnyRequest, read_session: Given[ReadSession]) -> Session:
+    """Return the session of the one who asks. Raises NotSignedIn."""
+    token = request.cookies.get(COOKIE)
+    if not token:
+        raise NotSignedIn("sign in first")
+    return await read_session(token)

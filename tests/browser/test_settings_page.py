@@ -1,0 +1,280 @@
+"""The settings page in a real Chromium, over a real service."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from service import ROOT, Running, serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = "axe-core@4.10"
+ARTEFACTS = ROOT / "var/screenshots"
+CANARY = "EAAGcanary0123456789ZDZ"
+NUMBER, OTHER = "200000000000001", "200000000000002"
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The accessibility checker's script, from its npm package."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm to fetch axe-core with")
+    folder = tmp_path_factory.mktemp("axe")
+    subprocess.run(
+        [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), AXE],
+        check=True,
+        capture_output=True,
+    )
+    return (folder / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no {CHROMIUM} (Debian: apt install chromium)")
+    with serving(tmp_path_factory.mktemp("pages")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(running: Running) -> Iterator[Browser]:
+    assert running
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"],
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Person:
+    """Somebody with an account, and what they look at the page with."""
+
+    running: Running
+    browser: Browser
+    axe: str
+    email: str
+    password: str
+    org_id: str
+
+    @contextmanager
+    def looking(
+        self, *, width: int = 1440, script: bool = True, dark: bool = False, language: str = "en"
+    ) -> Iterator[Page]:
+        context = self.browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            locale=language,
+        )
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.goto(f"{self.running.url}/settings/channels")
+        yield page
+        context.close()
+
+    def sign_in(self, page: Page) -> None:
+        page.fill("#email", self.email)
+        page.fill("#password", self.password)
+        page.click("main form button")
+
+    def keep(self, page: Page, name: str) -> None:
+        """A screenshot for whoever looks at the artefacts; nothing may stick out of the window."""
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+    def check(self, page: Page, name: str) -> None:
+        """No serious finding of axe-core, and no sideways scrolling."""
+        self.keep(page, name)
+        # Not by a script tag: the page's own policy forbids that, rightly.
+        client = page.context.new_cdp_session(page)
+        expression = f"{self.axe};axe.run().then(r => JSON.stringify(r.violations))"
+        answer = client.send(
+            "Runtime.evaluate",
+            {"expression": expression, "awaitPromise": True, "returnByValue": True},
+        )
+        found: list[dict[str, Any]] = json.loads(answer["result"]["value"])
+        serious = [(v["id"], v["help"]) for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wide) <= 0
+
+
+@pytest.fixture
+def person(running: Running, browser: Browser, axe: str, request: pytest.FixtureRequest) -> Person:
+    """A new owner of a new organisation."""
+    name = request.node.name.partition("[")[0][-40:]
+    email = f"{abs(hash(request.node.name))}@shop.example"
+    made = json.loads(running.leadport("org", "create", name, "--owner", email, "--json"))
+    return Person(running, browser, axe, email, made["password"], made["org_id"])
+
+
+def connect(page: Page, external_id: str, **fields: str) -> None:
+    page.fill("#external_id", external_id)
+    for name, value in fields.items():
+        page.fill(f"#{name}", value)
+    page.click("#form button.primary")
+
+
+def row(page: Page, external_id: str) -> Any:
+    return page.locator("tbody tr", has_text=external_id)
+
+
+@pytest.mark.parametrize(
+    ("width", "script", "language"),
+    [(1440, True, "en"), (360, False, "es-MX")],
+    ids=["desktop", "phone, without JavaScript, in Spanish"],
+)
+def test_a_number_is_connected_used_changed_and_removed(
+    person: Person, *, width: int, script: bool, language: str
+) -> None:
+    number = NUMBER if script else OTHER
+    words = {
+        "en": {"wait": "Waiting for the first message", "active": "Active", "off": "Disabled"},
+        "es-MX": {"wait": "Esperando el primer mensaje", "active": "Activ", "off": "Desactivad"},
+    }[language]
+    with person.looking(width=width, script=script, language=language) as page:
+        person.keep(page, f"sign-in-{width}")
+        person.sign_in(page)
+        person.keep(page, f"empty-{width}")
+
+        connect(page, number, display_name="Ventas", access_token=CANARY)
+        expect(page.locator(".notice.good")).to_be_visible()
+        expect(row(page, number)).to_contain_text(words["wait"])
+        expect(row(page, number)).to_contain_text("9ZDZ"[-4:])
+        assert person.running.simulate("whatsapp", "--to", number)["ingested"] == 1
+        page.reload()
+        expect(row(page, number)).to_contain_text(words["active"])
+        expect(row(page, number).locator(".number")).to_contain_text("1")
+        person.keep(page, f"active-{width}")
+
+        row(page, number).locator("a[href*=edit]").click()
+        page.fill("#display_name", "Ventas Norte")
+        page.click("#form button.primary")
+        expect(row(page, number)).to_contain_text("Ventas Norte")
+        row(page, number).locator("form button").click()
+        expect(row(page, number)).to_contain_text(words["off"])
+        assert person.running.simulate("whatsapp", "--to", number)["skipped"] == 1
+
+        row(page, number).locator("a[href*=remove]").click()
+        person.keep(page, f"remove-{width}")
+        page.click("main form button")
+        expect(row(page, number)).to_have_count(0)
+        assert CANARY not in page.content()
+
+
+def test_wrong_fields_say_so_where_they_are_and_keep_what_was_typed(person: Person) -> None:
+    with person.looking() as page:
+        person.sign_in(page)
+        connect(page, "+54 9 11 5555 0001", display_name="V" * 81, access_token=CANARY)
+
+        expect(page.locator("#external_id")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#external_id-error")).to_contain_text("phone number ID")
+        expect(page.locator("#display_name-error")).to_be_visible()
+        expect(page.locator("#external_id")).to_have_value("+54 9 11 5555 0001")
+        expect(page.locator("#access_token")).to_have_value("")
+        expect(page.locator("#errors")).to_be_focused()
+        assert CANARY not in page.content()
+        person.check(page, "errors")
+
+
+def test_a_number_of_somebody_elses_is_refused_without_a_name(person: Person) -> None:
+    with person.looking() as page:
+        person.sign_in(page)
+        connect(page, "100000000000001")
+
+        expect(page.locator("#external_id-error")).to_be_visible()
+        assert "Demo" not in page.content()
+        person.check(page, "conflict")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_page_is_for_everybody(person: Person, *, width: int, dark: bool) -> None:
+    with person.looking(width=width, dark=dark) as page:
+        name = f"{width}-{'dark' if dark else 'light'}"
+        person.check(page, f"sign-in-{name}")
+        person.sign_in(page)
+        person.check(page, f"empty-{name}")
+        connect(page, f"3{width}{int(dark)}", display_name="Ventas")
+        person.check(page, f"added-{name}")
+        row(page, f"3{width}{int(dark)}").locator("a[href*=remove]").click()
+        person.check(page, f"remove-{name}")
+
+
+def test_the_keyboard_alone_is_enough(person: Person) -> None:
+    with person.looking() as page:
+        page.keyboard.type(person.email)
+        page.keyboard.press("Tab")
+        page.keyboard.type(person.password)
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_be_visible()
+        page.focus("#external_id")
+        page.keyboard.type("4000")
+        page.keyboard.press("Enter")
+        expect(row(page, "4000")).to_be_visible()
+
+
+def test_language_and_organisation_can_be_switched(person: Person) -> None:
+    run = person.running.leadport
+    run("org", "create", "Segunda", "--owner", person.email)
+    with person.looking(language="es-AR") as page:
+        expect(page.locator("html")).to_have_attribute("lang", "es")
+        person.sign_in(page)
+        page.select_option("#org_id", label="Segunda")
+        page.click(".switch button")
+        expect(page.locator(".lead")).to_contain_text("Segunda")
+        page.click("a[hreflang=en], [lang=en]")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page.locator(".lead")).to_contain_text("Segunda")
+
+
+def test_signing_out_ends_the_session(person: Person) -> None:
+    with person.looking() as page:
+        person.sign_in(page)
+        expect(page.locator("#form")).to_be_visible()
+        cookies = page.context.cookies()
+        page.click("form[action='/sign-out'] button")
+        expect(page.locator("#email")).to_be_visible()
+        page.context.add_cookies(cookies)  # type: ignore[arg-type]
+        page.goto(f"{person.running.url}/settings/channels")
+        expect(page.locator("#email")).to_be_visible()
+
+
+def test_the_callback_url_can_be_copied(person: Person) -> None:
+    with person.looking() as page:
+        person.sign_in(page)
+        callback = f"{person.running.url}/api/webhooks/meta"
+        expect(page.get_by_text(callback)).to_be_visible()
+        assert "META_WEBHOOK_VERIFY_TOKEN" in page.content()
+        secrets = Path(person.running.environ["LEADPORT_DATA_DIR"]) / "secrets.env"
+        token = secrets.read_text().partition("VERIFY_TOKEN=")[2].splitlines()[0]
+        assert token
+        assert token not in page.content()
+
+
+def test_a_token_is_stored_sealed_and_nowhere_else(person: Person) -> None:
+    with person.looking() as page:
+        person.sign_in(page)
+        connect(page, "5000", access_token=CANARY)
+        expect(row(page, "5000")).to_be_visible()
+
+    with psycopg.connect(person.running.database) as db:
+        tables = db.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname IN ('public', 'auth')"
+        ).fetchall()
+        for (table,) in tables:
+            query = f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s"
+            assert db.execute(query, [f"%{CANARY[:12]}%"]).fetchone() == (0,)

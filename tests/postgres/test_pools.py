@@ -1,0 +1,67 @@
+"""Who the service's connections are to the database."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import sqlalchemy as sa
+
+from domain.organization import UserId
+from infrastructure.postgres.transactions import PostgresTransactions
+from leadport.container import Container
+from leadport.settings import Settings
+from world import new_id
+
+WHO = sa.text("""
+    SELECT current_user, rolsuper, rolbypassrls,
+        EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid) AS owns_something,
+        coalesce(current_setting('request.jwt.claims', true), '') AS claims
+    FROM pg_roles WHERE rolname = current_user
+""")
+
+
+@pytest.fixture
+async def container(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Container]:
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    container = Container()
+    container.settings.override(
+        Settings.read({"DATABASE_URL": database_url, "LEADPORT_DATA_DIR": data_dir})
+    )
+    yield container
+    for engine in container.engines():
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("pool", "role"),
+    [
+        ("engine", "leadport_ingest"),
+        ("people_engine", "authenticated"),
+        ("sign_in_engine", "leadport_auth"),
+    ],
+)
+async def test_each_pool_acts_as_its_own_role_from_the_first_statement_on(
+    container: Container, pool: str, role: str
+) -> None:
+    engine = getattr(container, pool)()
+    for _ in range(3):
+        async with engine.connect() as db:
+            assert (await db.execute(WHO)).one() == (role, False, False, False, "")
+
+
+async def test_a_persons_claims_are_the_transactions_alone(container: Container) -> None:
+    transactions: PostgresTransactions = container.transactions()
+    person = UserId(new_id())
+    assert transactions.people
+
+    async with transactions.begin(person) as repos:
+        db = repos.organizations.db  # type: ignore[attr-defined]
+        user, *_, claims = (await db.execute(WHO)).one()
+        uid = await db.scalar(sa.text("SELECT auth.uid()"))
+    async with transactions.people.connect() as again:
+        after = (await again.execute(WHO)).one()
+
+    assert (user, uid) == ("authenticated", person)
+    assert str(person) in claims
+    assert after == ("authenticated", False, False, False, "")
