@@ -23,6 +23,8 @@ from urllib.parse import quote
 
 import psycopg
 
+from application.errors import StorageUnavailable
+
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +44,7 @@ START_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
 STOP_SECONDS = 10
 
 
-class EmbeddedPostgresError(Exception):
+class EmbeddedPostgresError(StorageUnavailable):
     """The server cannot be started; the text says why in one line."""
 
 

@@ -1,4 +1,7 @@
-"""`leadport`, and `python -m leadport`: the command line's entry."""
+"""`leadport`, and `python -m leadport`: the command line's entry.
+
+Server and database are imported by the commands that need them, because they take most of a second.
+"""
 
 import os
 import sys
@@ -16,21 +19,15 @@ from application.errors import (
 )
 from application.use_cases import UseCases
 from domain.errors import DomainError
-from infrastructure.embedded_postgres import EmbeddedPostgresError
-from infrastructure.postgres import migrations
 from interfaces.cli import connection, leads, org, simulate, user
 from interfaces.cli.service import Service, Webhook
-from leadport.database import database
-from leadport.operators import operators_container
-from leadport.serve import CannotListen, serve
-from leadport.settings import Settings, SettingsError
+from leadport.settings import CannotListen, Settings, SettingsError
 
 EXPECTED = (
     CannotIssue,
     CannotListen,
     Contended,
     DomainError,
-    EmbeddedPostgresError,
     SealBroken,
     StorageRefused,
     StorageUnavailable,
@@ -51,12 +48,17 @@ def cli(context: click.Context) -> None:
 @click.option("--workers", default=1, type=click.IntRange(1, 64), help="Processes that answer.")
 def serve_command(host: str, port: int, workers: int) -> None:
     """Run the service, with an embedded PostgreSQL unless DATABASE_URL is set."""
+    from leadport.serve import serve
+
     serve(host, port, workers)
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
+    from infrastructure.postgres import migrations
+    from leadport.database import database
+
     settings = Settings.read()
     if settings.storage == "memory":
         raise SettingsError("STORAGE=memory has no schema")
@@ -80,6 +82,9 @@ for command in (
 @asynccontextmanager
 async def open_use_cases() -> AsyncIterator[UseCases]:
     """The use cases over the database that the settings name; the embedded one is started."""
+    from leadport.database import database
+    from leadport.operators import operators_container
+
     settings = Settings.read()
     if settings.storage == "memory":
         raise SettingsError("STORAGE=memory keeps all in the service's own process; ask it there")

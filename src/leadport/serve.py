@@ -20,14 +20,10 @@ from domain.connection import Channel
 from leadport import demo, logs
 from leadport.database import database
 from leadport.operators import operators_container
-from leadport.settings import LOCAL_URL, Settings, SettingsError
+from leadport.settings import LOCAL_URL, CannotListen, Settings, SettingsError
 
 GRACE_SECONDS = 4
 """How long requests in flight may take after Ctrl-C or SIGTERM."""
-
-
-class CannotListen(Exception):
-    """The address cannot be served on; the text says why."""
 
 
 def serve(host: str, port: int, workers: int) -> None:

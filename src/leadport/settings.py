@@ -46,6 +46,10 @@ class SettingsError(Exception):
     """Settings are missing or wrong; the text names every one of them."""
 
 
+class CannotListen(Exception):
+    """The address cannot be served on; the text says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the operator decides. `.env.example` explains each."""

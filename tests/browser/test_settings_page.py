@@ -142,7 +142,7 @@ def test_a_number_is_connected_used_changed_and_removed(
     number = NUMBER if script else OTHER
     words = {
         "en": {"wait": "Waiting for the first message", "active": "Active", "off": "Disabled"},
-        "es-MX": {"wait": "Esperando el primer mensaje", "active": "Activ", "off": "Desactivad"},
+        "es-MX": {"wait": "En espera del primer mensaje", "active": "Activ", "off": "Desactivad"},
     }[language]
     with person.looking(width=width, script=script, language=language) as page:
         person.keep(page, f"sign-in-{width}")

@@ -92,7 +92,7 @@ class SettingsPage(Controller):
         return redirect(desk.path, notice="disabled")
 
     @get(["/{id:uuid}/enable", "/{id:uuid}/disable"])
-    async def asked_to_switch(self, desk: Given[Desk], id: FromPath[UUID]) -> Response[Any]:  # noqa: ARG002
+    async def asked_to_switch(self, desk: Given[Desk]) -> Response[Any]:
         """Whoever reloads an answer to one of those forms sees the page."""
         return redirect(desk.path)
 
