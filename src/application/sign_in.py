@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from application.ports import AttemptLimit, PasswordHasher, Session, SessionTokens, Transactions
-from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
+from domain.errors import InvalidInput, NotSignedIn, TooManyAttempts, WrongCredentials
+from domain.organization import User, check_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,21 @@ class SignIn:
         email = email.strip().lower()
         if retry_after := self.attempts.allow(address, email):
             raise TooManyAttempts(retry_after)
-        async with self.transactions.begin() as repos:
-            user = await repos.users.by_email(email)
+        user = await self._find(email)
         password_hash = user.password_hash if user else None
         # Slow on purpose, so not in the event loop.
         matches = await asyncio.to_thread(self.passwords.matches, password, password_hash)
         if user is None or not matches:
             raise WrongCredentials
         return self.tokens.issue(user.id)
+
+    async def _find(self, email: str) -> User | None:
+        try:
+            address = check_email(email)
+        except InvalidInput:
+            return None
+        async with self.transactions.begin() as repos:
+            return await repos.users.by_email(address)
 
 
 @dataclass(frozen=True, slots=True)
