@@ -96,7 +96,7 @@ def _greet(settings: Settings, host: str, port: int) -> None:
   Webhook         {base}/api/webhooks/meta
   Verify token    {settings.verify_token}
   Demo owner      {demo.OWNER}
-  Password        {settings.demo_password}
+  Password        {settings.demo_password}   (until you change it)
 
 Try it in another shell:
 
