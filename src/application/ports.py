@@ -58,7 +58,9 @@ class ConnectionRepository(Protocol):
         """The enabled connections among `addresses`; at most one organisation has each."""
         ...
 
-    async def get(self, org_id: OrgId, address: Address) -> Connection | None: ...
+    async def get(self, org_id: OrgId, address: Address) -> Connection | None:
+        """The connection, which nobody else changes until the transaction ends."""
+        ...
 
     async def by_id(self, id: ConnectionId) -> Connection | None: ...
 
@@ -86,7 +88,10 @@ class ConnectionRepository(Protocol):
         ...
 
     async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
-        """Up to `limit` connections whose sealed token does not begin with `prefix`."""
+        """Up to `limit` connections whose sealed token does not begin with `prefix`.
+
+        Nobody else changes them until the transaction ends.
+        """
         ...
 
     async def remove(self, id: ConnectionId) -> bool:
@@ -269,7 +274,11 @@ class SessionTokens(Protocol):
         ...
 
     async def read(self, token: str) -> Session:
-        """Who it says. Raises NotSignedIn for one that is forged, expired or not for us."""
+        """Who it says.
+
+        Raises NotSignedIn for one that is forged, expired or not for us, and StorageUnavailable
+        where the provider's keys cannot be read.
+        """
         ...
 
 

@@ -1,14 +1,19 @@
 """A number or account is connected to an organisation, or its connection changed."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from application.access import check_manager
+from application.errors import Contended, StorageUnavailable
 from application.ports import TokenSeal, Transactions
 from domain.batch import NewId
 from domain.connection import Address, Channel, Connection, ConnectionId, check_connection
 from domain.errors import NumberConnectedElsewhere
 from domain.event import CONNECTION_REFUSED, Event, EventId
 from domain.organization import OrgId, UserId
+
+STARTS = 3
+"""How often to start again where somebody else connected or removed the same number meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,23 @@ class UpsertConnection:
         name = None if display_name is None else display_name.strip()
         token = None if access_token is None else access_token.strip()
         check_connection(address.external_id, name or "", token or "")
+        for _ in range(STARTS):
+            with suppress(Contended):
+                return await self._upsert(
+                    org_id, address, person, name=name, token=token, is_enabled=is_enabled
+                )
+        raise StorageUnavailable("the connection keeps changing; please try again")
+
+    async def _upsert(
+        self,
+        org_id: OrgId,
+        address: Address,
+        person: UserId | None,
+        *,
+        name: str | None,
+        token: str | None,
+        is_enabled: bool | None,
+    ) -> tuple[Connection, bool]:
         try:
             async with self.transactions.begin(person) as repos:
                 await check_manager(repos, org_id, person)
@@ -47,7 +69,7 @@ class UpsertConnection:
                 connection = stored or Connection(
                     id=ConnectionId(self.new_id()),
                     org_id=org_id,
-                    channel=channel,
+                    channel=address.channel,
                     external_id=address.external_id,
                 )
                 if name is not None:

@@ -26,8 +26,7 @@ class InvalidInput(DomainError):
 class NumberConnectedElsewhere(DomainError):
     """The number is enabled in another organisation.
 
-    The text does not say in which: that one's business is nobody else's (PITFALLS of other
-    systems: two organisations saved one number, and messages went to the wrong one).
+    The text does not say in which: that one's business is nobody else's.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """How often somebody may try to sign in, counted by each worker for itself."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -21,13 +22,15 @@ class MovingWindowAttemptLimit(AttemptLimit):
     )
 
     def allow(self, address: str, account: str) -> int:
-        waits = [
-            self._wait(self.per_address, "address", address),
-            self._wait(self.per_account, "account", account),
-        ]
-        return max(waits)
+        # The account is charged only where the address may try at all, or one machine could keep
+        # an account's owner out for ever.
+        return self._wait(self.per_address, "address", address) or self._wait(
+            self.per_account, "account", account
+        )
 
     def _wait(self, limit: RateLimitItem, *key: str) -> int:
         if self.limiter.hit(limit, *key):
             return 0
-        return max(1, round(self.limiter.get_window_stats(limit, *key).reset_time - time.time()))
+        return max(
+            1, math.ceil(self.limiter.get_window_stats(limit, *key).reset_time - time.time())
+        )

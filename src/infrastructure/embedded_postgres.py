@@ -93,10 +93,11 @@ class EmbeddedPostgres:
             except BlockingIOError:
                 log.info("embedded_postgres_left_running")
             else:
-                sockets = self._sockets()
-                stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
-                self._run("pg_ctl", "-D", str(self._data), *stop, check=False)
-                shutil.rmtree(sockets, ignore_errors=True)
+                with suppress(FileNotFoundError):  # no pid file: somebody has stopped it already
+                    sockets = self._sockets()
+                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
+                    self._run("pg_ctl", "-D", str(self._data), *stop, check=False)
+                    shutil.rmtree(sockets, ignore_errors=True)
             finally:
                 self._in_use.close()
                 self._in_use = None

@@ -19,8 +19,9 @@ class Argon2PasswordHasher(PasswordHasher):
         return self.hasher.hash(password)
 
     def matches(self, password: str, password_hash: str | None) -> bool:
+        nobodys = self._nobodys  # made by the first attempt, whoever's it is
         try:
-            return self.hasher.verify(password_hash or self._nobodys, password) and (
+            return self.hasher.verify(password_hash or nobodys, password) and (
                 password_hash is not None
             )
         except (VerificationError, InvalidHashError):

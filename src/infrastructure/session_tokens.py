@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 import uuid_utils.compat
 
-from application.errors import CannotIssue
+from application.errors import CannotIssue, StorageUnavailable
 from application.ports import Clock, Session, SessionTokens
 from domain.errors import NotSignedIn
 from domain.organization import UserId
@@ -69,11 +69,14 @@ class JwtSessionTokens(SessionTokens):
                 options={"require": ["exp", "sub", "aud"]},
             )
             return Session(
-                # Of the token itself: not every provider gives it an id.
-                id=UUID(bytes=hashlib.sha256(token.encode()).digest()[:16]),
+                # Of what was signed: not every provider gives a token an id, and a signature can
+                # be written in more than one way.
+                id=UUID(bytes=hashlib.sha256(token.rpartition(".")[0].encode()).digest()[:16]),
                 user_id=UserId(UUID(claims["sub"])),
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             )
+        except jwt.PyJWKClientConnectionError as error:
+            raise StorageUnavailable("the identity provider's keys cannot be read") from error
         except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise NotSignedIn("the token is not valid; sign in again") from error
 
@@ -83,6 +86,8 @@ class JwtSessionTokens(SessionTokens):
         if self.key_set is not None and key_id is not None:
             try:
                 key = await asyncio.to_thread(self.key_set.get_signing_key, key_id)
+            except jwt.PyJWKClientConnectionError:
+                raise
             except jwt.PyJWKClientError:
                 if self.secret is None:
                     raise

@@ -76,11 +76,10 @@ class Settings:
         }
         given = {**{name: choices[0] for name, choices in CHOICES.items()}, **given}
         is_production = given["LEADPORT_ENV"] == "production"
-        if problems := [*_wrong(given), *(_missing(given) if is_production else ())]:
+        missing = _missing(given) if is_production else []
+        if problems := [*_wrong(given), *_wrong_secrets(given), *missing]:
             raise SettingsError("; ".join(problems))
-        if problems := _wrong_secrets(given):
-            raise SettingsError("; ".join(problems))
-        data_dir = Path(given.get("LEADPORT_DATA_DIR", ROOT / "var")).resolve()
+        data_dir = Path(ROOT, given.get("LEADPORT_DATA_DIR", "var")).resolve()
         if not is_production:
             given = {**_made_secrets(data_dir), **given}
         return cls(

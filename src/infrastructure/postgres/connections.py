@@ -84,7 +84,7 @@ class PostgresConnectionRepository(ConnectionRepository):
                 t.c.org_id == org_id,
                 t.c.channel == address.channel,
                 t.c.external_id == address.external_id,
-            )
+            ).with_for_update()
         )
         row = found.mappings().one_or_none()
         return _connection(row) if row else None
@@ -132,7 +132,9 @@ class PostgresConnectionRepository(ConnectionRepository):
         other = t.c.access_token.is_not(None) & ~t.c.access_token.startswith(
             prefix, autoescape=True
         )
-        found = await self.db.execute(CONNECTIONS.where(other).order_by(t.c.id).limit(limit))
+        found = await self.db.execute(
+            CONNECTIONS.where(other).order_by(t.c.id).limit(limit).with_for_update()
+        )
         return [_connection(row) for row in found.mappings()]
 
     async def remove(self, id: ConnectionId) -> bool:

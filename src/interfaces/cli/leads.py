@@ -33,16 +33,16 @@ def command(
     only = OrgId(org_id) if org_id else None
 
     async def work(use_cases: UseCases) -> None:
-        leads = await _latest(use_cases, only, limit)
         if not follow:
-            _print_all(leads, as_json=as_json)
+            _print_all(await _latest(use_cases, only, limit), as_json=as_json)
             return
-        shown: set[MessageKey] = set()
+        leads = await _latest(use_cases, only, FOLLOWED)
+        shown: set[MessageKey] = {lead.key for lead in leads[:-limit]}
         while True:
             for lead in leads:
                 if lead.key not in shown:
                     _print_line(lead, as_json=as_json)
-            shown = {lead.key for lead in leads} | (shown if len(leads) < FOLLOWED else set())
+            shown = {lead.key for lead in leads}
             await asyncio.sleep(POLL_SECONDS)
             leads = await _latest(use_cases, only, FOLLOWED)
 

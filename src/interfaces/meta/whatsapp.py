@@ -53,10 +53,10 @@ def messages(
         return
     value = mapping(change.get("value"))
     items = listed(value.get("messages"))
-    people = [mapping(contact) for contact in listed(value.get("contacts"))]
+    people = _People([mapping(contact) for contact in listed(value.get("contacts"))], items)
     for item in items:
         if _counts(mapping(item)):
-            profile = _profile(mapping(item), people, items)
+            profile = people.who_sent(mapping(item))
             payload = _alone(value, profile, item, account_id)
             yield _message(value, profile, item, payload, arrived_at)
 
@@ -78,22 +78,25 @@ def _counts(message: Mapping[str, Json]) -> bool:
             return kind not in NOT_A_MESSAGE
 
 
-def _profile(
-    message: Mapping[str, Json], people: Sequence[Mapping[str, Json]], items: Sequence[Json]
-) -> Mapping[str, Json]:
-    """The entry of `contacts` that is the sender's: by either id, for the order means nothing.
+class _People:
+    """The entries of `contacts`, by both of their ids, for their order means nothing."""
 
-    A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
-    messages are of several people.
-    """
-    for person in people:
-        for theirs, ours in (("wa_id", "from"), ("user_id", "from_user_id"), ("user_id", "from")):
-            if text(person.get(theirs)) and text(person.get(theirs)) == text(message.get(ours)):
-                return person
-    senders = {
-        (text(mapping(item).get("from")), text(mapping(item).get("from_user_id"))) for item in items
-    }
-    return people[0] if len(people) == len(senders) == 1 else {}
+    def __init__(self, people: Sequence[Mapping[str, Json]], items: Sequence[Json]) -> None:
+        self._by_phone = {text(person.get("wa_id")): person for person in reversed(people)}
+        self._by_user = {text(person.get("user_id")): person for person in reversed(people)}
+        senders = {(text(m.get("from")), text(m.get("from_user_id"))) for m in map(mapping, items)}
+        # A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
+        # messages are of several people.
+        self._only = people[0] if len(people) == len(senders) == 1 else {}
+
+    def who_sent(self, message: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Find the sender's entry; empty where there is none."""
+        phone, user = text(message.get("from")), text(message.get("from_user_id"))
+        return (
+            (phone and (self._by_phone.get(phone) or self._by_user.get(phone)))
+            or (user and self._by_user.get(user))
+            or self._only
+        )
 
 
 def _alone(

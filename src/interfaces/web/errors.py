@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from application.errors import CannotIssue, Contended, StorageUnavailable
+from application.errors import CannotIssue, Contended, StorageRefused, StorageUnavailable
 from domain.errors import (
     DomainError,
     FieldError,
@@ -109,10 +109,10 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJso
     return response
 
 
-def storage_unavailable(_: AnyRequest, error: StorageUnavailable) -> Response[ProblemJson]:
-    """Nothing was kept; Meta asks again by itself."""
+def storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
+    """It could not all be kept; Meta asks again by itself, and what was kept counts as skipped."""
     log.error("storage_unavailable", extra={"error": str(error)})
-    response = problem(503, "the storage does not answer; nothing was kept, please try again")
+    response = problem(503, "the storage does not answer; please try again")
     response.headers["Retry-After"] = "5"
     return response
 
@@ -131,6 +131,7 @@ HANDLERS = {
     ValidationException: malformed,
     HTTPException: http_error,
     StorageUnavailable: storage_unavailable,
+    StorageRefused: storage_unavailable,
     Contended: storage_unavailable,
     Exception: unexpected,
 }

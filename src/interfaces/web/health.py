@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Controller, Response, get
 
-from application.errors import StorageUnavailable
+from application.errors import StorageRefused, StorageUnavailable
 from application.ports import Transactions
 from interfaces.web.errors import described, problem
 from interfaces.web.given import Given
@@ -29,6 +29,6 @@ class HealthController(Controller):
         """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
         try:
             await transactions.ready()
-        except StorageUnavailable as error:
+        except (StorageUnavailable, StorageRefused) as error:
             return problem(503, str(error))
         return Response({"status": "ok"})
