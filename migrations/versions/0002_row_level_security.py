@@ -104,7 +104,7 @@ INGEST = {
     "channel_connections": "SELECT (id, org_id, provider, channel, external_id, is_enabled)",
     "contacts": "SELECT, INSERT",
     "contact_identities": "SELECT, INSERT",
-    "conversation_threads": "SELECT, INSERT, UPDATE (last_message_at)",
+    "conversation_threads": "SELECT, INSERT, UPDATE (last_message_at, connection_id)",
     "conversation_messages": "SELECT, INSERT",
     "deals": "SELECT, INSERT",
     "deal_insights": "SELECT, INSERT, UPDATE",

@@ -130,7 +130,11 @@ class ThreadRepository(Protocol):
         ...
 
     async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
-        """Write each `last_message_at` that is later than the stored one."""
+        """Write each `last_message_at` that is later than the stored one.
+
+        A thread that has lost its connection gets the new one. Raises Contended where another
+        thread of the contact has it by now.
+        """
         ...
 
 

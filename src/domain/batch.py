@@ -5,7 +5,7 @@ are mappings by key, so that nothing is in a batch twice.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self, TypeAlias
 from uuid import UUID
 
@@ -175,8 +175,11 @@ class Batch:
             by_name, by_connection, by_channel = _lookup_keys(wanted)
             named = found.get(by_name) or found.get(by_connection)
             thread = (named if wanted.external_id else found.get(by_channel)) or wanted
-            if thread is wanted:
-                found |= dict.fromkeys(_lookup_keys(wanted), wanted)
+            if thread.connection_id is None and by_connection not in found:
+                # The number was removed and is connected again: its conversations go on.
+                thread = replace(thread, connection_id=arrival.connection.id)
+                latest[thread.id] = thread
+            found |= dict.fromkeys(_lookup_keys(thread), thread)
             thread_of[key] = thread
             latest[thread.id] = latest.get(thread.id, thread).heard_at(arrival.message.sent_at)
         new = {id_: thread for id_, thread in latest.items() if id_ not in stored}

@@ -284,7 +284,10 @@ class MemoryThreadRepository(ThreadRepository):
         for id_, thread in threads.items():
             stored = self.store.threads.get(id_)
             if stored and thread.last_message_at:
-                self.store.threads[id_] = stored.heard_at(thread.last_message_at)
+                self.store.threads[id_] = replace(
+                    stored.heard_at(thread.last_message_at),
+                    connection_id=stored.connection_id or thread.connection_id,
+                )
 
 
 def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:

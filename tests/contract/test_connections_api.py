@@ -153,7 +153,11 @@ def test_a_wrong_field_is_named(world: World, body: dict[str, Any], field: str) 
     assert world.listed() == (200, {"connections": []})
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"nonsense", b"[]", b"{}", b'{"display_name":"\xff"}', b'{"x":' + b"[" * 100_000],
+    ids=["empty", "nonsense", "list", "object", "broken UTF-8", "nested without end"],
+)
 def test_a_body_of_another_shape_is_refused(world: World, body: bytes) -> None:
     assert world.call("POST", "owner", content=body)[0] in (400, 422)
 

@@ -179,6 +179,18 @@ def test_a_token_is_in_no_log_and_no_event(
     assert operators.use_cases().transactions
 
 
+@pytest.mark.parametrize("name", ["%00", "leadport.css%00.x", "a" * 5000, "leadport.css/x", ".."])
+def test_there_are_no_other_files(visitor: Visitor, name: str) -> None:
+    assert visitor.get(f"/static/{name}")[0] == 404
+
+
+def test_style_and_script_may_be_kept(visitor: Visitor) -> None:
+    for path in re.findall(r'"(/static/[^"]+)"', visitor.get("/sign-in")[1]):
+        answer = visitor.client.get(path)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+
+
 @pytest.mark.parametrize(
     ("accept", "language"),
     [

@@ -167,7 +167,7 @@ def test_some_may_use_certain_columns_only(db: Db) -> None:
             "external_id",
             "is_enabled",
         },
-        ("leadport_ingest", "conversation_threads", "UPDATE"): {"last_message_at"},
+        ("leadport_ingest", "conversation_threads", "UPDATE"): {"connection_id", "last_message_at"},
         ("leadport_auth", "auth.users", "SELECT"): {"id", "email", "encrypted_password"},
     }
 

@@ -50,7 +50,7 @@ def test_json_is_read(body: bytes, value: Json) -> None:
     [
         *(b"", b" ", b"\x00", b"hola", b"object=instagram&entry=1", b"<xml/>", b"{'a': 1}"),
         *(b'{"a": 1', b'{"a": "hola', b'{"a":', b'{"a": 1}}', b"[1,]", b"[] []", b"nul"),
-        *(b'{"a": "\xff"}', b'{"a": "\xc3"}', b"\xff\xfe\xff", b'{"a": "\xf5\x80\x80\x80"}'),
+        b"\xff\xfe\xff",
         pytest.param(b"[" * 100_000, id="nested without end"),
         pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested too deep"),
         pytest.param(encoded(whatsapp(change(HOLA)))[:-1], id="a delivery but its end"),
@@ -78,12 +78,13 @@ def test_nesting_without_end_is_no_error(depth: int) -> None:
     ("body", "value"),
     [
         (rb'["a\u0000b"]', ["a�b"]),
+        (b'["a\xff", "\xc3"]', ["a\ufffd", "\ufffd"]),
         (b'["a\x00b"]', ["a�b"]),
         (rb'["a\ud83d"]', ["a�"]),
         (rb'["\udc4bb"]', ["�b"]),
         (rb'["\udc4b\ud83d"]', ["��"]),
         (rb'["\ud83d\u0000\udc4b"]', ["���"]),
-        (b'["a\xed\xa0\xbdb"]', ["a�b"]),
+        (b'["a\xed\xa0\xbdb"]', ["a\ufffd\ufffd\ufffdb"]),
         (rb'{"\u0000": {"\ud83d": ["\u0000"]}}', {"�": {"�": ["�"]}}),
         (rb'["\ud83d", "\ud83d\udc4b"]', ["�", "👋"]),
     ],

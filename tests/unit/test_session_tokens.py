@@ -115,7 +115,7 @@ REFUSED = {
     "another algorithm": signed(algorithm="HS384", key="s" * 64),
     "a key of our own choice": signed(RSA_KEY, "RS256"),
     "expired": signed(exp=NOW - timedelta(minutes=5)),
-    "not valid yet": signed(nbf=NOW + timedelta(minutes=5)),
+    "not valid yet": signed(nbf=NOW + timedelta(days=1), exp=NOW + timedelta(days=2)),
     "for somebody else": signed(aud="anon"),
     "without audience": signed(aud=None),
     "without end of validity": signed(exp=None),

@@ -91,9 +91,9 @@ FIND_THREADS = sa.union(
 )
 
 # The inner select locks in key order; greatest() sees what was committed meanwhile.
-_moved = rows("moved", [threads.org_id, threads.id, threads.last_message_at])
+_moved = rows("moved", [threads.org_id, threads.id, threads.last_message_at, threads.connection_id])
 _locked = (
-    sa.select(threads.org_id, threads.id, _moved.c.last_message_at)
+    sa.select(threads.org_id, threads.id, _moved.c.last_message_at, _moved.c.connection_id)
     .where(threads.org_id == _moved.c.org_id, threads.id == _moved.c.id)
     .order_by(threads.org_id, threads.id)
     .with_for_update(of=t.conversation_threads, key_share=True)
@@ -102,7 +102,10 @@ _locked = (
 MOVE_THREADS = (
     sa.update(t.conversation_threads)
     .where(threads.org_id == _locked.c.org_id, threads.id == _locked.c.id)
-    .values(last_message_at=sa.func.greatest(threads.last_message_at, _locked.c.last_message_at))
+    .values(
+        last_message_at=sa.func.greatest(threads.last_message_at, _locked.c.last_message_at),
+        connection_id=sa.func.coalesce(threads.connection_id, _locked.c.connection_id),
+    )
 )
 
 
@@ -124,8 +127,8 @@ class PostgresThreadRepository(ThreadRepository):
 
     async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
         if threads:
-            moved = [(t.org_id, t.id, t.last_message_at) for t in threads.values()]
-            columns = ["org_id", "id", "last_message_at"]
+            columns = ["org_id", "id", "last_message_at", "connection_id"]
+            moved = [tuple(getattr(t, name) for name in columns) for t in threads.values()]
             await self.db.execute(MOVE_THREADS, key_arrays("moved", moved, columns))
 
 

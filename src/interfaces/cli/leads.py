@@ -9,7 +9,7 @@ from application.use_cases import UseCases
 from domain.leads import Lead
 from domain.message import MessageKey
 from domain.organization import OrgId
-from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table
+from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table, printable
 
 HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
 POLL_SECONDS = 1.0
@@ -66,7 +66,7 @@ def _print_line(lead: Lead, *, as_json: bool) -> None:
     if as_json:
         print_json(lead)
     else:
-        click.echo("  ".join(_cells(lead)))
+        click.echo(printable("  ".join(_cells(lead))))
 
 
 def _cells(lead: Lead) -> list[str]:

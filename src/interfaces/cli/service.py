@@ -71,6 +71,11 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
+def printable(text: str) -> str:
+    """What people wrote, without anything that a terminal would obey."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
     """Print a table as wide as the terminal, or the sentence for when there is nothing."""
     if not rows:
@@ -81,6 +86,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], nothi
         # An id that is cut short cannot be copied.
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     width = None if sys.stdout.isatty() else UNLIMITED
     Console(markup=False, highlight=False, width=width).print(table)

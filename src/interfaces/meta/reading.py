@@ -35,10 +35,15 @@ def parse(body: bytes) -> Json:
     try:
         value = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        # Lone surrogates, NaN, numbers without end: not quite JSON, and not worth losing a lead.
+        # Lone surrogates, broken UTF-8, NaN, numbers without end: not quite JSON, and not worth
+        # losing a lead.
         try:
             value = json.loads(
-                body, strict=False, parse_int=_int, parse_float=_float, parse_constant=_nothing
+                body.decode(json.detect_encoding(body), "replace"),
+                strict=False,
+                parse_int=_int,
+                parse_float=_float,
+                parse_constant=_nothing,
             )
         except (ValueError, RecursionError) as error:
             raise NotJson from error

@@ -102,6 +102,10 @@ def _field_error(found: dict[str, Any]) -> FieldError:
 
 def http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
     """What the framework refuses: a route, a method, a size."""
+    if error.detail == "client disconnected prematurely":
+        # Also what a body of broken chunks looks like; nobody may be there to read the answer.
+        log.info("body_incomplete")
+        return problem(HTTPStatus.BAD_REQUEST, "the body ended early")
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(request, error)
     response = problem(error.status_code)
@@ -115,6 +119,12 @@ def storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson
     response = problem(503, "the storage does not answer; please try again")
     response.headers["Retry-After"] = "5"
     return response
+
+
+def unreadable(request: AnyRequest, error: Exception) -> Response[ProblemJson]:
+    """A body that the framework's parsers choke on: broken UTF-8, nesting without end."""
+    unexpected(request, error)
+    return problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
 
 
 def unexpected(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
@@ -133,5 +143,7 @@ HANDLERS = {
     StorageUnavailable: storage_unavailable,
     StorageRefused: storage_unavailable,
     Contended: storage_unavailable,
+    UnicodeDecodeError: unreadable,
+    RecursionError: unreadable,
     Exception: unexpected,
 }

@@ -7,13 +7,13 @@ from litestar import Response, Router
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.static_files import create_static_files_router
 
 from domain.errors import Forbidden, NotSignedIn
-from interfaces.web.errors import HANDLERS, AnyRequest
+from interfaces.web.errors import HANDLERS, AnyRequest, problem
 from interfaces.web.rendering import STATIC, address, cookie, page, redirect
 from interfaces.web.session import COOKIE as SESSION_COOKIE
 from interfaces.web.session import current_session
@@ -70,6 +70,8 @@ def static_router() -> Router:
         directories=[STATIC],
         cache_control=CacheControlHeader(public=True, max_age=YEAR, immutable=True),
         after_request=_with_nosniff,
+        # Names that no file can have: too long, with a NUL, below a file.
+        exception_handlers=dict.fromkeys((ValueError, OSError, HTTPException), _no_such_file),
     )
 
 
@@ -93,6 +95,10 @@ def _securing(*, is_https: bool) -> Hook:
         return response
 
     return secured
+
+
+def _no_such_file(_: AnyRequest, __: Exception) -> Response[Any]:
+    return problem(404)
 
 
 def _with_nosniff(response: Response[Any]) -> Response[Any]:
