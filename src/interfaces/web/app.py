@@ -7,6 +7,7 @@ from typing import TypeAlias
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
@@ -50,6 +51,8 @@ def create_app(
             title="Leadport",
             version="1",
             path="/schema",
+            # As JSON alone: the viewers would load scripts from somebody else's server.
+            render_plugins=[JsonRenderPlugin()],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
