@@ -215,11 +215,12 @@ def test_the_page_is_for_everybody(person: Person, *, width: int, dark: bool) ->
 
 def test_the_keyboard_alone_is_enough(person: Person) -> None:
     with person.looking() as page:
+        expect(page.locator("#email")).to_be_focused()
         page.keyboard.type(person.email)
         page.keyboard.press("Tab")
         page.keyboard.type(person.password)
         page.keyboard.press("Enter")
-        expect(page.locator("h1")).to_be_visible()
+        expect(page.locator("#external_id")).to_be_visible()
         page.focus("#external_id")
         page.keyboard.type("4000")
         page.keyboard.press("Enter")
