@@ -19,6 +19,11 @@ CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.10"
 ARTEFACTS = ROOT / "var/screenshots"
 CANARY = "EAAGcanary0123456789ZDZ"
+PATIENCE = 30_000
+"""Milliseconds; a busy machine is no failure."""
+
+expect.set_options(timeout=PATIENCE)
+
 NUMBER, OTHER = "200000000000001", "200000000000002"
 
 
@@ -78,7 +83,7 @@ class Person:
             java_script_enabled=script,
             locale=language,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(f"{self.running.url}/settings/channels")
         yield page
