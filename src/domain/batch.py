@@ -175,11 +175,12 @@ class Batch:
             by_name, by_connection, by_channel = _lookup_keys(wanted)
             named = found.get(by_name) or found.get(by_connection)
             thread = (named if wanted.external_id else found.get(by_channel)) or wanted
-            if thread.connection_id is None and by_connection not in found:
-                # The number was removed and is connected again: its conversations go on.
-                thread = replace(thread, connection_id=arrival.connection.id)
-                latest[thread.id] = thread
-            found |= dict.fromkeys(_lookup_keys(thread), thread)
+            goes_on = thread.connection_id is None and by_connection not in found
+            if goes_on:
+                # The number was removed and is connected again.
+                thread = latest[thread.id] = replace(thread, connection_id=arrival.connection.id)
+            if goes_on or thread is wanted:
+                found |= dict.fromkeys(_lookup_keys(thread), thread)
             thread_of[key] = thread
             latest[thread.id] = latest.get(thread.id, thread).heard_at(arrival.message.sent_at)
         new = {id_: thread for id_, thread in latest.items() if id_ not in stored}

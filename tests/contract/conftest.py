@@ -59,6 +59,13 @@ async def close(*containers: Container) -> None:
                 await engine.dispose()
 
 
+def at_the_end(*containers: Container) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    async def close_all() -> None:
+        await close(*containers)
+
+    return [close_all]
+
+
 @pytest.fixture
 async def do(container: Container) -> AsyncIterator[UseCases]:
     """What the service can do."""
@@ -75,14 +82,11 @@ async def operate(operators: Container) -> AsyncIterator[UseCases]:
 
 @pytest.fixture
 def client(container: Container, operators: Container) -> Iterator[TestClient[Litestar]]:
-    async def close_all() -> None:
-        await close(container, operators)
-
     app = create_app(
         container.use_cases(),
         public_url="http://testserver.local",
         form_secret="form secret",
-        on_shutdown=[close_all],
+        on_shutdown=at_the_end(container, operators),
     )
     with TestClient(app) as client:
         yield client

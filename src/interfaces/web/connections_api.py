@@ -115,10 +115,11 @@ class ConnectionsController(Controller):
             access_token=None if data.access_token is UNSET else data.access_token or "",
             is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
         )
+        if is_new:
+            return Response(ConnectionJson.of(connection, Activity()), status_code=201)
         listed = await list_connections(org_id, person=session.user_id)
         activity = next((seen for known, seen in listed if known.id == connection.id), Activity())
-        body = ConnectionJson.of(connection, activity)
-        return Response(body, status_code=201 if is_new else 200)
+        return Response(ConnectionJson.of(connection, activity), status_code=200)
 
     @delete(
         "/{connection_id:uuid}",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from litestar import Controller, MediaType, Response, get, post
@@ -88,8 +89,8 @@ class WebhookController(Controller):
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
         counters = await _in_time(ingest_messages, delivery)
-        log.info("delivery", extra=_as_dict(counters))
-        return Response(_as_dict(counters))
+        log.info("delivery", extra=asdict(counters))
+        return Response(asdict(counters))
 
 
 async def _in_time(ingest_messages: IngestMessages, delivery: Sequence[Inbound]) -> Counters:
@@ -103,12 +104,3 @@ async def _in_time(ingest_messages: IngestMessages, delivery: Sequence[Inbound])
         work.cancel()
         raise StorageUnavailable("no answer in time")
     return work.result()
-
-
-def _as_dict(counters: Counters) -> dict[str, int]:
-    return {
-        "received": counters.received,
-        "ingested": counters.ingested,
-        "skipped": counters.skipped,
-        "failed": counters.failed,
-    }
