@@ -7,7 +7,9 @@ from itertools import count
 
 import uuid_utils.compat
 
+from application.apply_changes import ApplyChanges
 from application.ingest_messages import IngestMessages
+from application.keep_failed import KeepFailed
 from application.ports import InsightProvider, Transactions
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity, IdentityKind, Sender
@@ -83,7 +85,12 @@ async def open_shop(
 def ingestion(
     transactions: Transactions, insights: InsightProvider | None = None
 ) -> IngestMessages:
-    return IngestMessages(transactions, insights or DummyInsights(), StoppedClock(), new_id)
+    keep_failed = KeepFailed(transactions, StoppedClock(), new_id)
+    return IngestMessages(transactions, insights or DummyInsights(), keep_failed, new_id)
+
+
+def application(transactions: Transactions) -> ApplyChanges:
+    return ApplyChanges(transactions, KeepFailed(transactions, StoppedClock(), new_id), new_id)
 
 
 async def leads(transactions: Transactions, org_id: OrgId | None = None) -> list[Lead]:

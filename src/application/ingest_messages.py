@@ -3,22 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Self
 
-from application.errors import Contended, StorageRefused, StorageUnavailable
-from application.ports import Clock, InsightProvider, Repositories, Transactions
-from domain.batch import Batch, Captured, NewId
-from domain.inbound import BrokenMessage, FailedMessage, FailedMessageId, Inbound, InboundMessage
-from domain.leads import Descriptions, insights, lead_events, missing_deals
+from application.attempts import in_halves
+from application.keep_failed import KeepFailed
+from application.ports import InsightProvider, Repositories, Transactions
+from domain.batch import Batch, Captured, NewId, Waiting
+from domain.change_batch import conflict_events, echo_events
+from domain.inbound import BrokenMessage, Inbound, InboundMessage
+from domain.leads import Descriptions, deals, insights, lead_events
 
 log = logging.getLogger(__name__)
-
-STARTS = 5
-"""How often a batch that was overtaken starts again. Each start finds the winner's rows, so more
-would only help against rows that keep appearing: contact, thread and deal are three."""
-
-FIRST_RETRY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +51,7 @@ class IngestMessages:
 
     transactions: Transactions
     insights: InsightProvider
-    clock: Clock
+    keep_failed: KeepFailed
     new_id: NewId
 
     async def __call__(self, delivery: Sequence[Inbound]) -> Counters:
@@ -67,59 +62,56 @@ class IngestMessages:
         """
         readable = [message for message in delivery if isinstance(message, InboundMessage)]
         unreadable = [(m, m.reason) for m in delivery if isinstance(m, BrokenMessage)]
-        counters = await self._ingest(readable, await self._describe(readable))
-        return counters + await self._keep(unreadable)
+        descriptions = await self._describe(readable)
 
-    async def _ingest(
+        async def store(messages: Sequence[InboundMessage]) -> Counters:
+            return await self._store(messages, descriptions)
+
+        async def set_aside(message: InboundMessage, reason: str) -> Counters:
+            return Counters.of(1, failed=await self.keep_failed([(message, reason)]))
+
+        failed = await self.keep_failed(unreadable)
+        stored = await in_halves(store, readable, set_aside)
+        return sum(stored, Counters.of(len(unreadable), failed=failed))
+
+    async def _store(
         self, messages: Sequence[InboundMessage], descriptions: Descriptions
     ) -> Counters:
-        """Store all at once; where that fails, by halves, so that a bad message fails alone."""
-        if not messages:
-            return Counters.of(0)
-        try:
-            ingested = await self._store_unless_overtaken(messages, descriptions)
-        except StorageUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours must be stored
-            if len(messages) == 1:
-                return await self._keep([(messages[0], _reason(error))])
-            middle = len(messages) // 2
-            first_half = await self._ingest(messages[:middle], descriptions)
-            return first_half + await self._ingest(messages[middle:], descriptions)
-        return Counters.of(len(messages), ingested=ingested)
-
-    async def _store_unless_overtaken(
-        self, messages: Sequence[InboundMessage], descriptions: Descriptions
-    ) -> int:
-        for _ in range(STARTS - 1):
-            try:
-                return await self._store(messages, descriptions)
-            except Contended:
-                log.debug("overtaken", extra={"messages": len(messages)})
-        return await self._store(messages, descriptions)
-
-    async def _store(self, messages: Sequence[InboundMessage], descriptions: Descriptions) -> int:
         """Read what is there, decide what is missing, write that: in one transaction."""
         async with self.transactions.begin() as repos:
             connections = await repos.connections.enabled({m.address for m in messages})
             batch = Batch.of(messages, connections)
             batch = batch.without(await repos.messages.known(set(batch.arrivals)))
-            captured = await self._store_messages(repos, batch)
+            waiting = await repos.changes.waiting(batch.subjects)
+            waiting |= await repos.changes.waiting(batch.echo_subjects(waiting))
+            captured = await self._store_messages(repos, batch, waiting)
             await self._store_leads(repos, captured, descriptions)
-        return len(captured)
+        return Counters.of(len(messages), ingested=len(captured))
 
-    async def _store_messages(self, repos: Repositories, batch: Batch) -> list[Captured]:
+    async def _store_messages(
+        self, repos: Repositories, batch: Batch, waiting: Waiting
+    ) -> list[Captured]:
         owners = await repos.contacts.owners(batch.identities)
-        people = batch.people(owners, self.new_id)
+        people = batch.people(owners, waiting, self.new_id)
         await repos.contacts.add(people.new_contacts, people.new_identities)
+        await repos.contacts.change(people.changed)
 
         threads = await repos.threads.find(batch.thread_names, people.keys)
-        conversations = batch.conversations(people, threads, self.new_id)
+        conversations = batch.conversations(people, threads, waiting, self.new_id)
         await repos.threads.add(conversations.new)
 
-        messages = batch.messages(conversations, self.new_id)
-        added = await repos.messages.add(messages)
+        messages = batch.messages(conversations, waiting, self.new_id)
+        echoes = batch.echoes(conversations, waiting, self.new_id)
+        added = await repos.messages.add(messages | echoes)
+        noticed = await repos.changes.add(people.conflicts)
+        await repos.changes.update(batch.settled(waiting))
         await repos.threads.move(conversations.moved)
+        await repos.events.append(
+            [
+                *echo_events([echoes[key] for key in echoes.keys() & added], self.new_id),
+                *conflict_events([people.conflicts[key] for key in noticed], self.new_id),
+            ]
+        )
         return [
             Captured(message, conversations.thread_of[key])
             for key, message in messages.items()
@@ -129,14 +121,14 @@ class IngestMessages:
     async def _store_leads(
         self, repos: Repositories, captured: Sequence[Captured], descriptions: Descriptions
     ) -> None:
-        deals = await repos.deals.open({item.contact for item in captured})
-        opened = missing_deals(captured, deals, self.new_id)
-        await repos.deals.add(opened)
+        found = await repos.deals.open({item.contact for item in captured})
+        theirs = deals(captured, found, self.new_id)
+        await repos.deals.add(theirs.new)
+        await repos.deals.change(theirs.changed)
 
-        deals |= {contact: deal.id for contact, deal in opened.items()}
         provider = self.insights.name
-        await repos.insights.put(insights(captured, deals, descriptions, provider, self.new_id))
-        await repos.events.append(lead_events(captured, deals, opened, self.new_id))
+        await repos.insights.put(insights(captured, theirs, descriptions, provider, self.new_id))
+        await repos.events.append(lead_events(captured, theirs, self.new_id))
 
     async def _describe(self, messages: Sequence[InboundMessage]) -> Descriptions:
         """Ask before the transaction, so that no provider ever holds a database connection.
@@ -150,38 +142,3 @@ class IngestMessages:
         except Exception as error:  # noqa: BLE001 - a provider may fail in any way
             log.warning("insights_failed", extra={"error": type(error).__name__})
             return {}
-
-    async def _keep(self, failures: Sequence[tuple[Inbound, str]]) -> Counters:
-        """Put messages that cannot be processed aside, unless nobody has connected their number.
-
-        This is the last resort: where even this fails, the delivery must come again.
-        """
-        if not failures:
-            return Counters.of(0)
-        try:
-            async with self.transactions.begin() as repos:
-                connections = await repos.connections.enabled({m.address for m, _ in failures})
-                kept = [
-                    FailedMessage(
-                        id=FailedMessageId(self.new_id()),
-                        org_id=connections[message.address].org_id,
-                        payload=message.payload,
-                        error=error,
-                        next_attempt_at=self.clock.now() + FIRST_RETRY,
-                    )
-                    for message, error in failures
-                    if message.address in connections
-                ]
-                await repos.failed_messages.add(kept)
-        except (Contended, StorageRefused) as error:
-            raise StorageUnavailable from error
-        for failure in kept:
-            log.warning(
-                "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
-            )
-        return Counters.of(len(failures), failed=len(kept))
-
-
-def _reason(error: Exception) -> str:
-    """Say what went wrong without the data: only a refusal's text is known to hold none."""
-    return str(error) if isinstance(error, StorageRefused) else type(error).__name__

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.changes import StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey
-from domain.deal import Deal, DealId, Description, Insight
+from domain.deal import Deal, DealId, Description, Insight, OpenDeal
 from domain.event import Event
 from domain.inbound import FailedMessage
 from domain.leads import Lead
@@ -100,7 +101,7 @@ class ConnectionRepository(Protocol):
 
 
 class ContactRepository(Protocol):
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
         """Whose each identity is.
 
         A phone that is nobody's identity belongs to the contact with that number, with or
@@ -117,6 +118,10 @@ class ContactRepository(Protocol):
 
         Raises Contended where somebody has one of them by now.
         """
+        ...
+
+    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+        """Write the second of each two; raises Contended where the first is no longer stored."""
         ...
 
 
@@ -145,20 +150,73 @@ class MessageRepository(Protocol):
         """Keep those never seen before, and return their keys."""
         ...
 
+    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+        """Those stored, which nobody else changes until the transaction ends."""
+        ...
+
+    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+        """Write body and content of locked messages."""
+        ...
+
+
+class ChangeRepository(Protocol):
+    """What happened to messages and people; kept for ever, and looked up by what it is about."""
+
+    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]: ...
+
+    async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        """Those that came before their subject.
+
+        Until the transaction ends nobody adds one that waits, so a message that is stored now
+        cannot miss one. Ask before anything is written.
+        """
+        ...
+
+    async def alone(self) -> None:
+        """Wait until no other transaction stores messages or adds changes that wait.
+
+        Who adds one that waits must call this before reading what it is about.
+        """
+        ...
+
+    async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        """All changes, whether they wait or not."""
+        ...
+
+    async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
+        """Keep those never seen before, and return their keys."""
+        ...
+
+    async def update(self, changes: Collection[StateChange]) -> None:
+        """Write content, and whether they wait."""
+        ...
+
 
 class DealRepository(Protocol):
-    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, DealId]:
+    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
         """The open deal of each contact that has one."""
+        ...
+
+    async def named_after(self, messages: Collection[Message]) -> list[Deal]:
+        """The deals, open or not, whose first message is one of these."""
         ...
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
         """Open new deals. Raises Contended where somebody has opened one by now."""
         ...
 
+    async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
+        """Write the second of each two; raises Contended where the first is no longer stored."""
+        ...
+
 
 class InsightRepository(Protocol):
     async def put(self, insights: Mapping[DealId, Insight]) -> None:
         """Write each deal's insight, unless the stored one has a higher rank."""
+        ...
+
+    async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
+        """Write what is now said of these messages, where an insight is about one of them."""
         ...
 
 
@@ -198,6 +256,7 @@ class Repositories:
     contacts: ContactRepository
     threads: ThreadRepository
     messages: MessageRepository
+    changes: ChangeRepository
     deals: DealRepository
     insights: InsightRepository
     events: EventLog

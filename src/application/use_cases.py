@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from application.add_member import AddMember
+from application.apply_changes import ApplyChanges
 from application.create_organization import CreateOrganization
 from application.ingest_messages import IngestMessages
 from application.list_connections import ListConnections
@@ -26,6 +27,7 @@ class UseCases:
 
     verify_webhook: VerifyWebhook
     ingest_messages: IngestMessages
+    apply_changes: ApplyChanges
     upsert_connection: UpsertConnection
     list_connections: ListConnections
     remove_connection: RemoveConnection

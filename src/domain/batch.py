@@ -4,11 +4,13 @@ The use case reads what is there, asks here what is missing, and writes that. Wh
 are mappings by key, so that nothing is in a batch twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple, Self, TypeAlias
 from uuid import UUID
 
+from domain.changes import ChangeId, ChangeKind, StateChange, Subject, changed, echo_in
 from domain.connection import Address, Connection
 from domain.contact import (
     Contact,
@@ -22,6 +24,9 @@ from domain.inbound import InboundMessage
 from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId, ThreadName
 
 NewId: TypeAlias = Callable[[], UUID]
+
+Waiting: TypeAlias = Mapping[Subject, Sequence[StateChange]]
+"""Changes that came before what they are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,21 @@ class Arrival:
         return (IdentityKey(org_id, *identity) for identity in self.message.sender.identities)
 
     @property
+    def person(self) -> list[Subject]:
+        """The sender, under each of the ids that a change may name."""
+        org_id, channel, _ = self.key
+        return [Subject.person(org_id, channel, id_) for id_ in self.message.sender.identities]
+
+    def echoes(self, waiting: Waiting) -> Iterator[StateChange]:
+        """What the business said to the sender over this connection, and nobody knew where."""
+        for subject in self.person:
+            for change in waiting.get(subject, ()):
+                if change.kind is ChangeKind.ECHO and change.content["over"] == (
+                    self.connection.external_id
+                ):
+                    yield change
+
+    @property
     def thread_name(self) -> ThreadName | None:
         """What the provider calls the conversation, if it names it."""
         name = self.message.thread_external_id
@@ -52,11 +72,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who wrote each message; which contacts are new, and which identities they now have."""
+    """Who wrote each message; which contacts are new or know more now, and by which identities.
+
+    `changed` holds each contact as it was read and as it shall be.
+    """
 
     contact_of: Mapping[MessageKey, ContactId]
     new_contacts: Mapping[ContactId, Contact]
+    changed: Mapping[ContactId, tuple[Contact, Contact]]
     new_identities: Mapping[IdentityKey, ContactIdentity]
+    conflicts: Mapping[MessageKey, StateChange]
 
     @property
     def keys(self) -> set[ContactKey]:
@@ -117,41 +142,59 @@ class Batch:
         """Every conversation the provider names."""
         return {name for arrival in self.arrivals.values() if (name := arrival.thread_name)}
 
-    def people(self, owners: Mapping[IdentityKey, ContactId], new_id: NewId) -> People:
+    @property
+    def subjects(self) -> set[Subject]:
+        """What changes that wait may be about: each message, and each sender."""
+        return {
+            subject
+            for key, arrival in self.arrivals.items()
+            for subject in (Subject(*key), *arrival.person)
+        }
+
+    def people(
+        self, owners: Mapping[IdentityKey, Contact], waiting: Waiting, new_id: NewId
+    ) -> People:
         """Find each sender among the `owners` of their identities, or make a contact.
 
         Ids seen together are one person's, so an unknown one goes to the contact of a known one.
-        Senders who show the most ids come first, because they link the others.
+        Senders who show the most ids come first, because they link the others. Where the known
+        ones are two contacts', the first id decides, and nothing is merged.
         """
-        found = dict(owners)
+        found = {key: contact.id for key, contact in owners.items()}
+        stored = {contact.id: contact for contact in owners.values()}
+        latest: dict[ContactId, Contact] = {}
         contact_of: dict[MessageKey, ContactId] = {}
-        new: dict[ContactId, Contact] = {}
+        conflicts: dict[MessageKey, StateChange] = {}
         for key, arrival in sorted(self.arrivals.items(), key=_fewest_ids_last):
-            sender = arrival.message.sender
-            contact_id = next((found[id_] for id_ in arrival.identities if id_ in found), None)
-            if contact_id is None:
-                contact_id = ContactId(new_id())
-                new[contact_id] = Contact(
-                    id=contact_id, org_id=key.org_id, name=sender.name, phone=sender.phone
-                )
+            known = [found[identity] for identity in arrival.identities if identity in found]
+            contact_id = known[0] if known else ContactId(new_id())
+            conflicts |= conflicting(key, known, arrival.message.sent_at, new_id)
+            contact = latest.get(contact_id) or stored.get(contact_id)
+            contact = contact or Contact(id=contact_id, org_id=key.org_id)
+            contact = contact.wrote(arrival.message.sender, arrival.message.sent_at)
+            for subject in arrival.person:
+                for change in waiting.get(subject, ()):
+                    if change.kind is ChangeKind.CONSENT:
+                        wanted = change.content["marketing"]
+                        contact = contact.consented(change.sent_at, is_given=wanted)
+            latest[contact_id] = contact
+            contact_of[key] = contact_id
             for identity in arrival.identities:
                 found.setdefault(identity, contact_id)
-            contact_of[key] = contact_id
-        claimed = {
-            key: ContactIdentity(
-                id=ContactIdentityId(new_id()),
-                org_id=key.org_id,
-                contact_id=contact_id,
-                kind=key.kind,
-                value=key.value,
-            )
-            for key, contact_id in found.items()
-            if key not in owners
-        }
-        return People(contact_of, new, claimed)
+        return People(
+            contact_of=contact_of,
+            new_contacts={id_: c for id_, c in latest.items() if id_ not in stored},
+            changed={
+                id_: (stored[id_], c)
+                for id_, c in latest.items()
+                if id_ in stored and c != stored[id_]
+            },
+            new_identities=claimed({k: id_ for k, id_ in found.items() if k not in owners}, new_id),
+            conflicts=conflicts,
+        )
 
     def conversations(
-        self, people: People, threads: Iterable[Thread], new_id: NewId
+        self, people: People, threads: Iterable[Thread], waiting: Waiting, new_id: NewId
     ) -> Conversations:
         """Find each message's thread among `threads`, or start one.
 
@@ -182,28 +225,104 @@ class Batch:
             if goes_on or thread is wanted:
                 found |= dict.fromkeys(_lookup_keys(thread), thread)
             thread_of[key] = thread
-            latest[thread.id] = latest.get(thread.id, thread).heard_at(arrival.message.sent_at)
+            said_at = [arrival.message.sent_at, *(e.sent_at for e in arrival.echoes(waiting))]
+            latest[thread.id] = latest.get(thread.id, thread).heard_at(max(said_at))
         new = {id_: thread for id_, thread in latest.items() if id_ not in stored}
         moved = {id_: t for id_, t in latest.items() if id_ in stored and t != stored[id_]}
         return Conversations(thread_of, new, moved)
 
-    def messages(self, conversations: Conversations, new_id: NewId) -> dict[MessageKey, Message]:
-        """Make each message one of its thread."""
+    def messages(
+        self, conversations: Conversations, waiting: Waiting, new_id: NewId
+    ) -> dict[MessageKey, Message]:
+        """Make each message one of its thread, as what waited for it has made it."""
         return {
-            key: Message(
-                id=MessageId(new_id()),
-                org_id=key.org_id,
-                thread_id=conversations.thread_of[key].id,
-                channel=key.channel,
-                external_id=key.external_id,
-                direction=Direction.INBOUND,
-                kind=arrival.message.kind,
-                body=arrival.message.body,
-                content=arrival.message.content,
-                sent_at=arrival.message.sent_at,
+            key: changed(
+                Message(
+                    id=MessageId(new_id()),
+                    org_id=key.org_id,
+                    thread_id=conversations.thread_of[key].id,
+                    channel=key.channel,
+                    external_id=key.external_id,
+                    direction=Direction.INBOUND,
+                    kind=arrival.message.kind,
+                    body=arrival.message.body,
+                    content=arrival.message.content,
+                    sent_at=arrival.message.sent_at,
+                ),
+                waiting.get(Subject(*key), ()),
             )
             for key, arrival in self.arrivals.items()
         }
+
+    def echo_subjects(self, waiting: Waiting) -> set[Subject]:
+        """What changes may be about besides: echoes that find their conversation now."""
+        return {Subject(*echo.key) for a in self.arrivals.values() for echo in a.echoes(waiting)}
+
+    def settled(self, waiting: Waiting) -> list[StateChange]:
+        """What waits no more."""
+        subjects = {Subject(*key) for key in self.arrivals} | self.echo_subjects(waiting)
+        done = {c.id: c for subject in subjects for c in waiting.get(subject, ())}
+        for arrival in self.arrivals.values():
+            done |= {echo.id: echo for echo in arrival.echoes(waiting)}
+            for subject in arrival.person:
+                theirs = waiting.get(subject, ())
+                done |= {c.id: c for c in theirs if c.kind is ChangeKind.CONSENT}
+        return [change.settled() for change in done.values()]
+
+    def echoes(
+        self, conversations: Conversations, waiting: Waiting, new_id: NewId
+    ) -> dict[MessageKey, Message]:
+        """Put what the business said before its conversation was known where it belongs."""
+        return {
+            echo.key: changed(
+                echo_in(conversations.thread_of[key].id, echo, MessageId(new_id())),
+                waiting.get(Subject(*echo.key), ()),
+            )
+            for key, arrival in self.arrivals.items()
+            for echo in arrival.echoes(waiting)
+        }
+
+
+def conflicting(
+    key: MessageKey, contacts: Sequence[ContactId], noticed_at: datetime, new_id: NewId
+) -> dict[MessageKey, StateChange]:
+    """Record, once for each two, that one person's ids are those of several contacts.
+
+    The first contact has the message; nothing is merged or moved.
+    """
+    kept = str(contacts[0]) if contacts else ""
+    records = (
+        StateChange(
+            id=ChangeId(new_id()),
+            org_id=key.org_id,
+            channel=key.channel,
+            external_id=f"conflict:{kept}:{other}",
+            kind=ChangeKind.CONFLICT,
+            subject=f"contact:{kept}",
+            content={"contacts": [kept, other]},
+            sent_at=noticed_at,
+            is_waiting=False,
+        )
+        for other in map(str, contacts)
+        if other != kept
+    )
+    return {record.key: record for record in records}
+
+
+def claimed(
+    owners: Mapping[IdentityKey, ContactId], new_id: NewId
+) -> dict[IdentityKey, ContactIdentity]:
+    """Give identities that were nobody's to their owners."""
+    return {
+        key: ContactIdentity(
+            id=ContactIdentityId(new_id()),
+            org_id=key.org_id,
+            contact_id=contact_id,
+            kind=key.kind,
+            value=key.value,
+        )
+        for key, contact_id in owners.items()
+    }
 
 
 def _fewest_ids_last(item: tuple[MessageKey, Arrival]) -> int:

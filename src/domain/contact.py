@@ -1,8 +1,10 @@
 """A person who wrote, and the ids by which they are known again."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, Self
 from uuid import UUID
 
 from domain.organization import OrgId
@@ -16,11 +18,13 @@ class IdentityKind(StrEnum):
 
     A phone is digits as Meta gave them. A WhatsApp user id (BSUID, `CC.` and up to 128
     letters and digits) comes beside the phone since April 2026, and alone for people who hide
-    their number. An Instagram user id is scoped to the business account.
+    their number; businesses with several portfolios get a parent id (`CC.ENT.…`) too. An
+    Instagram user id is scoped to the business account.
     """
 
     WHATSAPP_PHONE = "whatsapp_phone"
     WHATSAPP_USER = "whatsapp_user"
+    WHATSAPP_PARENT_USER = "whatsapp_parent_user"
     INSTAGRAM_USER = "instagram_user"
 
 
@@ -68,13 +72,50 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A person in one organisation's CRM. `phone` is stored as Meta gave it."""
+    """A person in one organisation's CRM. `phone` is stored as Meta gave it.
+
+    `profile_name` is what they called themselves when first seen, at `profile_seen_at`; `name` is
+    the same until people change it. `marketing_consent` is None until they say anything.
+    """
 
     id: ContactId
     org_id: OrgId
-    name: str
+    name: str = ""
     phone: str | None = None
     email: str | None = None
+    profile_name: str | None = None
+    profile_seen_at: datetime | None = None
+    marketing_consent: bool | None = None
+    marketing_consent_at: datetime | None = None
+
+    def wrote(self, sender: Sender, sent_at: datetime) -> Self:
+        """Learn from a message of theirs: a phone if none is known, the name of the first one.
+
+        The first is the one sent first, in whatever order they come in. An empty name never wins,
+        and neither does any over one that people have given.
+        """
+        known = self if self.phone else replace(self, phone=sender.phone)
+        seen = (sent_at, sender.name)
+        first = self.profile_seen_at and (self.profile_seen_at, self.profile_name or "")
+        if not sender.name or (first and seen >= first):
+            return known
+        name = sender.name if self.name in ("", self.profile_name) else self.name
+        return replace(known, name=name, profile_name=sender.name, profile_seen_at=sent_at)
+
+    def consented(self, said_at: datetime, *, is_given: bool) -> Self:
+        """Take their last word on marketing; a refusal wins where two were given at once."""
+        if self.marketing_consent_at and (said_at, not is_given) < (
+            self.marketing_consent_at,
+            not self.marketing_consent,
+        ):
+            return self
+        return replace(self, marketing_consent=is_given, marketing_consent_at=said_at)
+
+    def changed_number(self, old: Iterable[str], new: str) -> Self:
+        """Be called at the new number, unless it was not the old one that is known."""
+        if self.phone is None or self.phone.removeprefix("+") in old:
+            return replace(self, phone=new)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

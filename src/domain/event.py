@@ -10,6 +10,13 @@ from domain.organization import OrgId
 EventId = NewType("EventId", UUID)
 
 LEAD_CAPTURED = "lead_captured"
+MESSAGE_SENT = "message_sent"
+MESSAGE_EDITED = "message_edited"
+MESSAGE_DELETED = "message_deleted"
+MESSAGE_REACTED = "message_reacted"
+CONSENT_CHANGED = "consent_changed"
+IDENTITY_CHANGED = "identity_changed"
+IDENTITY_CONFLICT = "identity_conflict"
 CONNECTION_REFUSED = "connection_refused"
 
 

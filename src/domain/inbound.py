@@ -19,6 +19,7 @@ class InboundMessage:
 
     `thread_external_id` is None for providers that name no conversation. `payload` is a delivery
     in the provider's form that holds only this message, kept where it cannot be processed.
+    `content` is what `docs/MESSAGES.md` lists; `referral` in it is the ad or link it came from.
     """
 
     address: Address

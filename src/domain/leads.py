@@ -8,7 +8,16 @@ from typing import TypeAlias
 from domain.batch import Captured, NewId
 from domain.connection import Channel
 from domain.contact import ContactKey
-from domain.deal import Deal, DealId, DealStatus, Description, Insight, InsightId
+from domain.deal import (
+    Deal,
+    DealId,
+    DealStatus,
+    Description,
+    Insight,
+    InsightId,
+    OpenDeal,
+    nothing_known,
+)
 from domain.event import LEAD_CAPTURED, Event, EventId
 from domain.message import MessageKey
 from domain.organization import OrgId
@@ -40,26 +49,50 @@ class Lead:
         return MessageKey(self.org_id, self.channel, self.external_id)
 
 
-def missing_deals(
-    captured: Iterable[Captured], open_deals: Mapping[ContactKey, DealId], new_id: NewId
-) -> dict[ContactKey, Deal]:
-    """Open a deal for each contact that has none, named by the first message."""
-    missing: dict[ContactKey, Deal] = {}
+@dataclass(frozen=True, slots=True)
+class Deals:
+    """Each contact's open deal; which are new, and which have another name or source now.
+
+    `changed` holds each deal as it was read and as it shall be.
+    """
+
+    open: Mapping[ContactKey, Deal]
+    new: Mapping[ContactKey, Deal]
+    changed: Mapping[DealId, tuple[Deal, Deal]]
+
+
+def deals(
+    captured: Iterable[Captured], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
+) -> Deals:
+    """Open a deal for each contact that has none; name each by its first message."""
+    latest = dict(stored)
     for item in captured:
-        if item.contact not in open_deals and item.contact not in missing:
-            missing[item.contact] = Deal(
+        known = latest.get(item.contact) or OpenDeal(
+            Deal(
                 id=DealId(new_id()),
                 org_id=item.contact.org_id,
                 contact_id=item.contact.contact_id,
                 status=DealStatus.OPEN,
                 title=Deal.title_from(item.message.body),
-            )
-    return missing
+                message_id=item.message.id,
+            ),
+            item.message,
+        )
+        latest[item.contact] = known.with_message(item.message)
+    return Deals(
+        open={contact: deal for contact, (deal, _) in latest.items()},
+        new={contact: deal for contact, (deal, _) in latest.items() if contact not in stored},
+        changed={
+            deal.id: (stored[contact].deal, deal)
+            for contact, (deal, _) in latest.items()
+            if contact in stored and deal != stored[contact].deal
+        },
+    )
 
 
 def insights(
     captured: Iterable[Captured],
-    deals: Mapping[ContactKey, DealId],
+    deals: Deals,
     descriptions: Descriptions,
     provider: str,
     new_id: NewId,
@@ -68,8 +101,11 @@ def insights(
     latest: dict[DealId, Insight] = {}
     for item in captured:
         message = item.message
-        if description := descriptions.get((message.channel, message.external_id)):
-            deal_id = deals[item.contact]
+        description = descriptions.get((message.channel, message.external_id))
+        if message.is_deleted:
+            description = nothing_known(message.body)
+        if description:
+            deal_id = deals.open[item.contact].id
             insight = Insight(
                 id=InsightId(new_id()),
                 org_id=message.org_id,
@@ -80,20 +116,16 @@ def insights(
                 next_step=description.next_step,
                 provider=provider,
                 updated_at=message.sent_at,
+                message_external_id=message.external_id,
             )
             if deal_id not in latest or latest[deal_id].rank <= insight.rank:
                 latest[deal_id] = insight
     return latest
 
 
-def lead_events(
-    captured: Sequence[Captured],
-    deals: Mapping[ContactKey, DealId],
-    opened: Mapping[ContactKey, Deal],
-    new_id: NewId,
-) -> list[Event]:
+def lead_events(captured: Sequence[Captured], deals: Deals, new_id: NewId) -> list[Event]:
     """Tell of each captured message once, with the ids of all that came of it."""
-    unannounced = dict(opened)
+    unannounced = dict(deals.new)
     return [
         Event(
             id=EventId(new_id()),
@@ -104,7 +136,7 @@ def lead_events(
                 "message_id": str(item.message.id),
                 "thread_id": str(item.thread.id),
                 "contact_id": str(item.thread.contact_id),
-                "deal_id": str(deals[item.contact]),
+                "deal_id": str(deals.open[item.contact].id),
                 "deal_opened": unannounced.pop(item.contact, None) is not None,
             },
         )

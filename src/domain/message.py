@@ -83,3 +83,13 @@ class Message:
     def key(self) -> MessageKey:
         """What the duplicate check compares."""
         return MessageKey(self.org_id, self.channel, self.external_id)
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Where it stands in its conversation; WhatsApp counts in seconds, so ids break ties."""
+        return self.sent_at, self.external_id
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its words were taken back."""
+        return "deleted_at" in self.content

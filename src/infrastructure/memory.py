@@ -5,6 +5,7 @@ which replaces the original if it ends well. Transactions run one at a time.
 """
 
 from asyncio import Lock
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Set
 from contextlib import asynccontextmanager
 from copy import copy
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from application.errors import Contended
 from application.ports import (
+    ChangeRepository,
     ConnectionRepository,
     ContactRepository,
     DealRepository,
@@ -30,6 +32,7 @@ from application.ports import (
     Transactions,
     UserRepository,
 )
+from domain.changes import StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import (
     Contact,
@@ -39,7 +42,7 @@ from domain.contact import (
     IdentityKey,
     IdentityKind,
 )
-from domain.deal import Deal, DealId, DealStatus, Insight
+from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
 from domain.inbound import FailedMessage
@@ -61,6 +64,7 @@ class Store:
     identities: dict[IdentityKey, ContactIdentity] = field(default_factory=dict)
     threads: dict[ThreadId, Thread] = field(default_factory=dict)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
+    changes: dict[MessageKey, StateChange] = field(default_factory=dict)
     deals: dict[DealId, Deal] = field(default_factory=dict)
     insights: dict[DealId, Insight] = field(default_factory=dict)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
@@ -95,6 +99,7 @@ class MemoryTransactions(Transactions):
                 contacts=MemoryContactRepository(store),
                 threads=MemoryThreadRepository(store),
                 messages=MemoryMessageRepository(store),
+                changes=MemoryChangeRepository(store),
                 deals=MemoryDealRepository(store),
                 insights=MemoryInsightRepository(store),
                 events=MemoryEventLog(store),
@@ -238,7 +243,7 @@ class MemoryConnectionRepository(ConnectionRepository):
 class MemoryContactRepository(ContactRepository):
     store: Store
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
         by_phone = {
             IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
             for c in self.store.contacts.values()
@@ -246,7 +251,7 @@ class MemoryContactRepository(ContactRepository):
         }
         by_identity = {key: i.contact_id for key, i in self.store.identities.items()}
         owners = by_phone | by_identity
-        return {key: owners[key] for key in identities if key in owners}
+        return {key: self.store.contacts[owners[key]] for key in identities if key in owners}
 
     async def add(
         self,
@@ -260,6 +265,12 @@ class MemoryContactRepository(ContactRepository):
             raise Contended
         self.store.identities |= identities
         self.store.contacts |= contacts
+
+    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+        _swap(self.store.contacts, contacts)
+        phones = Counter((c.org_id, c.phone) for c in self.store.contacts.values() if c.phone)
+        if any(count > 1 for count in phones.values()):
+            raise Contended
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,23 +323,68 @@ class MemoryMessageRepository(MessageRepository):
         self.store.messages |= {key: messages[key] for key in fresh}
         return fresh
 
+    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+        return {key: self.store.messages[key] for key in await self.known(keys)}
+
+    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+        self.store.messages |= messages
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryChangeRepository(ChangeRepository):
+    store: Store
+
+    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        return keys & self.store.changes.keys()
+
+    async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        found = await self.about(subjects)
+        waiting = {s: [c for c in changes if c.is_waiting] for s, changes in found.items()}
+        return {subject: changes for subject, changes in waiting.items() if changes}
+
+    async def alone(self) -> None:
+        return  # transactions run one at a time
+
+    async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        found: dict[Subject, list[StateChange]] = {}
+        for change in self.store.changes.values():
+            if change.about in subjects:
+                found.setdefault(change.about, []).append(change)
+        return found
+
+    async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
+        fresh = changes.keys() - self.store.changes.keys()
+        self.store.changes |= {key: changes[key] for key in fresh}
+        return fresh
+
+    async def update(self, changes: Collection[StateChange]) -> None:
+        self.store.changes |= {change.key: change for change in changes}
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryDealRepository(DealRepository):
     store: Store
 
-    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, DealId]:
+    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
+        messages = {message.id: message for message in self.store.messages.values()}
         return {
-            key: deal.id
+            key: OpenDeal(deal, messages.get(deal.message_id) if deal.message_id else None)
             for deal in self.store.deals.values()
             if deal.status is DealStatus.OPEN
             and (key := ContactKey(deal.org_id, deal.contact_id)) in contacts
         }
 
+    async def named_after(self, messages: Collection[Message]) -> list[Deal]:
+        ids = {message.id for message in messages}
+        return [deal for deal in self.store.deals.values() if deal.message_id in ids]
+
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
         if await self.open(deals.keys()):
             raise Contended
         self.store.deals |= {deal.id: deal for deal in deals.values()}
+
+    async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
+        _swap(self.store.deals, deals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +398,23 @@ class MemoryInsightRepository(InsightRepository):
                 self.store.insights[deal_id] = insight
             elif stored.rank <= insight.rank:
                 self.store.insights[deal_id] = replace(insight, id=stored.id)
+
+    async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
+        for key, said in messages.items():
+            message = self.store.messages[key]
+            contact_id = self.store.threads[message.thread_id].contact_id
+            for deal_id, insight in self.store.insights.items():
+                if (self.store.deals[deal_id].contact_id, insight.message_external_id) == (
+                    contact_id,
+                    key.external_id,
+                ):
+                    self.store.insights[deal_id] = replace(
+                        insight,
+                        summary=said.summary,
+                        intent=said.intent,
+                        score=said.score,
+                        next_step=said.next_step,
+                    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,3 +480,10 @@ class MemoryLeadReader(LeadReader):
 
 def _sorted_by_id(found: Any) -> list[Any]:
     return sorted(found, key=lambda entity: entity.id)
+
+
+def _swap(stored: dict[Any, Any], changes: Mapping[Any, tuple[Any, Any]]) -> None:
+    """Write the second of each two, where the first is still stored."""
+    if any(stored.get(key) != old for key, (old, _) in changes.items()):
+        raise Contended
+    stored |= {key: new for key, (_, new) in changes.items()}

@@ -5,8 +5,10 @@ from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import List, Object, Selector, Singleton
 
 from application.add_member import AddMember, Join
+from application.apply_changes import ApplyChanges
 from application.create_organization import CreateOrganization
 from application.ingest_messages import IngestMessages
+from application.keep_failed import KeepFailed
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
@@ -68,6 +70,7 @@ class Container(DeclarativeContainer):
     tokens = Singleton(
         JwtSessionTokens.of, clock, settings.provided.jwt_secret, settings.provided.jwks_url
     )
+    keep_failed = Singleton(KeepFailed, transactions, clock, new_id)
     join = Singleton(Join, passwords, new_id)
 
     use_cases = Singleton(
@@ -75,7 +78,8 @@ class Container(DeclarativeContainer):
         verify_webhook=Singleton(
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
-        ingest_messages=Singleton(IngestMessages, transactions, insights, clock, new_id),
+        ingest_messages=Singleton(IngestMessages, transactions, insights, keep_failed, new_id),
+        apply_changes=Singleton(ApplyChanges, transactions, keep_failed, new_id),
         upsert_connection=Singleton(UpsertConnection, transactions, seal, new_id),
         list_connections=Singleton(ListConnections, transactions, clock),
         remove_connection=Singleton(RemoveConnection, transactions),

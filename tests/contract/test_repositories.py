@@ -17,7 +17,7 @@ from domain.contact import (
     IdentityKey,
     IdentityKind,
 )
-from domain.deal import Deal, DealId, DealStatus
+from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.inbound import FailedMessage, FailedMessageId
 from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
@@ -335,7 +335,7 @@ async def test_a_contact_is_found_by_identity(transactions: Transactions) -> Non
 
     async with transactions.begin() as repos:
         elsewhere = key._replace(org_id=other.org_id)
-        assert await repos.contacts.owners({key, elsewhere}) == {key: ana.id}
+        assert await repos.contacts.owners({key, elsewhere}) == {key: ana}
 
 
 @pytest.mark.parametrize("stored", ["5491155550001", "+5491155550001"])
@@ -348,7 +348,7 @@ async def test_a_contact_from_elsewhere_is_found_by_its_phone(
 
     async with transactions.begin() as repos:
         key, _ = known_as(ana, "5491155550001")
-        assert await repos.contacts.owners({key}) == {key: ana.id}
+        assert await repos.contacts.owners({key}) == {key: ana}
 
 
 async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) -> None:
@@ -360,7 +360,7 @@ async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) 
         await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
 
     async with transactions.begin() as repos:
-        assert await repos.contacts.owners({key}) == {key: eva.id}
+        assert await repos.contacts.owners({key}) == {key: eva}
 
 
 async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
@@ -466,7 +466,7 @@ async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
         await keep(transactions, a_deal(ana))
 
     async with transactions.begin() as repos:
-        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): deal.id}
+        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): OpenDeal(deal, None)}
 
 
 async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:

@@ -144,7 +144,7 @@ async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
     one, thousand = await statements(messages=1, day=1), await statements(messages=1000, day=2)
 
     assert one == thousand
-    assert one == {"SELECT": 5, "INSERT": 7}
+    assert one == {"SELECT": 7, "INSERT": 7}
 
 
 async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transactions) -> None:
@@ -158,7 +158,8 @@ async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transact
         await somebody_waits(postgres_transactions)
 
     assert (await overtaken).ingested == 1
-    assert await crm_of(postgres_transactions).contacts() == [eva]
+    (contact,) = await crm_of(postgres_transactions).contacts()
+    assert (contact.id, contact.name) == (eva.id, "Eva")
 
 
 async def somebody_waits(transactions: Transactions) -> None:

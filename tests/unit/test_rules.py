@@ -110,7 +110,7 @@ def test_every_message_has_one_contact_and_every_identity_one_owner(
 ) -> None:
     batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
 
-    found = batch.people({}, new_id)
+    found = batch.people({}, {}, new_id)
 
     assert found.contact_of.keys() == batch.arrivals.keys()
     assert found.new_identities.keys() == batch.identities
@@ -123,10 +123,13 @@ def test_every_message_has_one_contact_and_every_identity_one_owner(
 @given(senders=people)
 def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]]) -> None:
     batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
-    first = batch.people({}, new_id)
-    owners = {key: identity.contact_id for key, identity in first.new_identities.items()}
+    first = batch.people({}, {}, new_id)
+    owners = {
+        key: first.new_contacts[identity.contact_id]
+        for key, identity in first.new_identities.items()
+    }
 
-    again = batch.people(owners, new_id)
+    again = batch.people(owners, {}, new_id)
 
     assert (again.new_contacts, again.new_identities) == ({}, {})
     assert again.contact_of.keys() == first.contact_of.keys()

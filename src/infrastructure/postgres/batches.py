@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.errors import Contended
 
+KEY = ("org_id", "id")
+
 
 def columns_of(table: sa.Table, entity: type) -> list[sa.Column[Any]]:
     """The columns that bear the names of the entity's fields, so that `Entity(**row)` maps."""
@@ -31,6 +33,24 @@ def insert_rows(columns: Sequence[sa.Column[Any]]) -> Insert:
     """An insert of the rows `new` into these columns of their table."""
     new = rows("new", columns)
     return insert(columns[0].table).from_select([c.name for c in columns], sa.select(*new.c))
+
+
+def swap_rows(columns: Sequence[sa.Column[Any]]) -> sa.Update:
+    """An update of these columns from `old` to `new`, where they still hold `old`."""
+    table = columns[0].table
+    keys = [table.c.org_id, table.c.id]
+    parts = [*(("key", c) for c in keys), *((name, c) for name in ("old", "new") for c in columns)]
+    arrays = [sa.bindparam(f"{name}_{c.name}", type_=ARRAY(c.type)) for name, c in parts]
+    names = [sa.column(f"{name}_{c.name}", c.type) for name, c in parts]
+    swap = sa.func.unnest(*arrays).table_valued(*names).render_derived(name="swap")
+    return (
+        sa.update(table)
+        .where(
+            *(key == swap.c[f"key_{key.name}"] for key in keys),
+            *(c.is_not_distinct_from(swap.c[f"old_{c.name}"]) for c in columns),
+        )
+        .values({c.name: swap.c[f"new_{c.name}"] for c in columns})
+    )
 
 
 def key_arrays(
@@ -57,4 +77,21 @@ async def add_all(
     if batch:
         added = await db.execute(add, value_arrays(batch, columns))
         if len(added.all()) < len(batch):
+            raise Contended
+
+
+async def swap_all(
+    db: AsyncConnection,
+    swap: sa.Update,
+    batch: Mapping[Any, tuple[Any, Any]],
+    columns: Sequence[sa.Column[Any]],
+) -> None:
+    """Change all rows with `swap`, from the first of each two; raise Contended for fewer."""
+    if batch:
+        ordered = [batch[key] for key in sorted(batch)]
+        keys = {f"key_{name}": [getattr(old, name) for old, _ in ordered] for name in KEY}
+        old = {f"old_{c.name}": [getattr(old, c.name) for old, _ in ordered] for c in columns}
+        new = {f"new_{c.name}": [getattr(new, c.name) for _, new in ordered] for c in columns}
+        changed = await db.execute(swap, keys | old | new)
+        if changed.rowcount < len(batch):
             raise Contended

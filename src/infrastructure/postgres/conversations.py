@@ -17,7 +17,7 @@ from domain.contact import (
     IdentityKey,
     IdentityKind,
 )
-from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
+from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from infrastructure.postgres import tables as t
 from infrastructure.postgres.batches import (
     add_all,
@@ -25,6 +25,8 @@ from infrastructure.postgres.batches import (
     insert_rows,
     key_arrays,
     rows,
+    swap_all,
+    swap_rows,
     value_arrays,
 )
 
@@ -33,23 +35,36 @@ threads, messages = t.conversation_threads.c, t.conversation_messages.c
 
 # A contact's own phone counts only where nobody has it as an identity: that row comes last.
 _wanted = rows("wanted", [identities.org_id, identities.kind, identities.value])
+_wanted_as = [_wanted.c.kind.label("wanted_kind"), _wanted.c.value.label("wanted_value")]
+CONTACT = columns_of(t.contacts, Contact)
+_is_theirs = sa.and_(contacts.org_id == identities.org_id, contacts.id == identities.contact_id)
 OWNERS = sa.union_all(
-    sa.select(*_wanted.c, contacts.id.label("contact_id"), sa.false().label("is_identity")).where(
+    sa.select(*_wanted_as, *CONTACT, sa.false().label("is_identity")).where(
         _wanted.c.kind == sa.literal_column(f"'{IdentityKind.WHATSAPP_PHONE}'"),
         contacts.org_id == _wanted.c.org_id,
         contacts.phone.in_([_wanted.c.value, sa.literal_column("'+'") + _wanted.c.value]),
     ),
-    sa.select(*_wanted.c, identities.contact_id, sa.true()).where(
+    sa.select(*_wanted_as, *CONTACT, sa.true()).where(
+        _is_theirs,
         identities.org_id == _wanted.c.org_id,
         identities.kind == _wanted.c.kind,
         identities.value == _wanted.c.value,
     ),
 ).order_by(sa.text("is_identity"))
 
-CONTACT = columns_of(t.contacts, Contact)
 IDENTITY = columns_of(t.contact_identities, ContactIdentity)
 ADD_CONTACTS = insert_rows(CONTACT).on_conflict_do_nothing().returning(contacts.id)
 ADD_IDENTITIES = insert_rows(IDENTITY).on_conflict_do_nothing().returning(identities.id)
+CONTACT_FIELDS = [column.name for column in CONTACT]
+LEARNED = [
+    contacts.name,
+    contacts.phone,
+    contacts.profile_name,
+    contacts.profile_seen_at,
+    contacts.marketing_consent,
+    contacts.marketing_consent_at,
+]
+CHANGE_CONTACTS = swap_rows(LEARNED).values(updated_at=sa.func.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +73,13 @@ class PostgresContactRepository(ContactRepository):
 
     db: AsyncConnection
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, ContactId]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
         wanted = key_arrays("wanted", identities, ["org_id", "kind", "value"])
-        found = await self.db.execute(OWNERS, wanted)
-        return {
-            IdentityKey(org_id, IdentityKind(kind), value): contact_id
-            for org_id, kind, value, contact_id, _ in found
-        }
+        owners = {}
+        for kind, value, *contact, _ in await self.db.execute(OWNERS, wanted):
+            owner = Contact(**dict(zip(CONTACT_FIELDS, contact, strict=True)))
+            owners[IdentityKey(owner.org_id, IdentityKind(kind), value)] = owner
+        return owners
 
     async def add(
         self,
@@ -75,6 +90,9 @@ class PostgresContactRepository(ContactRepository):
         # reference to the contact is checked at the commit.
         await add_all(self.db, ADD_IDENTITIES, identities, IDENTITY)
         await add_all(self.db, ADD_CONTACTS, contacts, CONTACT)
+
+    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+        await swap_all(self.db, CHANGE_CONTACTS, contacts, LEARNED)
 
 
 THREAD = columns_of(t.conversation_threads, Thread)
@@ -136,8 +154,19 @@ MESSAGE = columns_of(t.conversation_messages, Message)
 MESSAGE_KEY = [messages.org_id, messages.channel, messages.external_id]
 ADD_MESSAGES = insert_rows(MESSAGE).on_conflict_do_nothing().returning(*MESSAGE_KEY)
 _asked = rows("asked", MESSAGE_KEY)
-KNOWN_MESSAGES = sa.select(*MESSAGE_KEY).where(
-    *(column == _asked.c[column.name] for column in MESSAGE_KEY)
+_is_asked = [column == _asked.c[column.name] for column in MESSAGE_KEY]
+KNOWN_MESSAGES = sa.select(*MESSAGE_KEY).where(*_is_asked)
+LOCKED_MESSAGES = (
+    sa.select(*MESSAGE)
+    .where(*_is_asked)
+    .order_by(*MESSAGE_KEY)
+    .with_for_update(of=t.conversation_messages, key_share=True)
+)
+_changed = rows("new", [messages.org_id, messages.id, messages.body, messages.content])
+CHANGE_MESSAGES = (
+    sa.update(t.conversation_messages)
+    .where(messages.org_id == _changed.c.org_id, messages.id == _changed.c.id)
+    .values(body=_changed.c.body, content=_changed.c.content)
 )
 
 
@@ -149,13 +178,36 @@ class PostgresMessageRepository(MessageRepository):
 
     async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
         asked = key_arrays("asked", keys, MessageKey._fields)
-        return _message_keys(await self.db.execute(KNOWN_MESSAGES, asked))
+        return message_keys(await self.db.execute(KNOWN_MESSAGES, asked))
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
         if not messages:
             return set()
-        return _message_keys(await self.db.execute(ADD_MESSAGES, value_arrays(messages, MESSAGE)))
+        return message_keys(await self.db.execute(ADD_MESSAGES, value_arrays(messages, MESSAGE)))
+
+    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+        asked = key_arrays("asked", keys, MessageKey._fields)
+        found = (await self.db.execute(LOCKED_MESSAGES, asked)).mappings()
+        stored = (message_from(row) for row in found)
+        return {message.key: message for message in stored}
+
+    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+        if messages:
+            changed = value_arrays(messages, [*_changed.c])
+            await self.db.execute(CHANGE_MESSAGES, changed)
 
 
-def _message_keys(found: Iterable[Sequence[Any]]) -> set[MessageKey]:
+def message_from(row: Mapping[Any, Any]) -> Message:
+    """The message in the columns of its name."""
+    return Message(
+        **{
+            **row,
+            "channel": Channel(row["channel"]),
+            "direction": Direction(row["direction"]),
+        }
+    )
+
+
+def message_keys(found: Iterable[Sequence[Any]]) -> set[MessageKey]:
+    """The keys in rows of MESSAGE_KEY's columns."""
     return {MessageKey(row[0], Channel(row[1]), row[2]) for row in found}

@@ -133,6 +133,10 @@ contacts = _tenant_table(
     _text("phone", nullable=True),
     _text("email", nullable=True),
     _time("updated_at", default_now=True),
+    _text("profile_name", nullable=True),
+    _time("profile_seen_at", nullable=True),
+    sa.Column("marketing_consent", sa.Boolean, nullable=True),
+    _time("marketing_consent_at", nullable=True),
     sa.UniqueConstraint("org_id", "phone"),
     sa.UniqueConstraint("org_id", "email"),
 )
@@ -146,7 +150,7 @@ contact_identities = _tenant_table(
     # Deferred, because an identity is written before its contact: see ContactRepository.add.
     _belongs_to("contact_id", "contacts", deferrable=True, initially="DEFERRED"),
     sa.Index(None, "org_id", "contact_id"),
-    _one_of("kind", "whatsapp_phone", "whatsapp_user", "instagram_user"),
+    _one_of("kind", "whatsapp_phone", "whatsapp_user", "whatsapp_parent_user", "instagram_user"),
 )
 
 conversation_threads = _tenant_table(
@@ -180,12 +184,30 @@ conversation_messages = _tenant_table(
     _one_of("direction", "inbound", "outbound"),
 )
 
+state_changes = _tenant_table(
+    "state_changes",
+    _text("channel"),
+    _text("external_id"),
+    _text("kind"),
+    _text("subject"),
+    _json("content"),
+    _time("sent_at"),
+    sa.Column("is_waiting", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("org_id", "channel", "external_id"),
+    sa.Index(None, "org_id", "channel", "subject"),
+    _one_of("kind", "edit", "unsend", "reaction", "consent", "identity", "echo", "conflict"),
+)
+
 deals = _tenant_table(
     "deals",
     _id("contact_id"),
     sa.Column("status", sa.Text, nullable=False, server_default="open"),
     _text("title"),
+    _id("message_id", nullable=True),
+    sa.Column("source", JSONB(none_as_null=True), nullable=True),
     _belongs_to("contact_id", "contacts"),
+    _belongs_to("message_id", "conversation_messages", ondelete="SET NULL (message_id)"),
+    sa.Index(None, "org_id", "message_id"),
     sa.Index(
         "idx_deals_one_open",
         "org_id",
@@ -206,6 +228,7 @@ deal_insights = _tenant_table(
     _text("next_step"),
     _text("provider"),
     _time("updated_at", default_now=True),
+    sa.Column("message_external_id", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("org_id", "deal_id"),
     _belongs_to("deal_id", "deals"),
     sa.CheckConstraint("score BETWEEN 0 AND 100", name="score"),

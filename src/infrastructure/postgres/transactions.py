@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from application.errors import StorageUnavailable
 from application.ports import Repositories, Transactions
 from domain.organization import UserId
+from infrastructure.postgres.changes import PostgresChangeRepository
 from infrastructure.postgres.connections import PostgresConnectionRepository
 from infrastructure.postgres.conversations import (
     PostgresContactRepository,
@@ -100,6 +101,7 @@ class PostgresTransactions(Transactions):
                 contacts=PostgresContactRepository(db),
                 threads=PostgresThreadRepository(db),
                 messages=PostgresMessageRepository(db),
+                changes=PostgresChangeRepository(db),
                 deals=PostgresDealRepository(db),
                 insights=PostgresInsightRepository(db),
                 events=PostgresEventLog(db),

@@ -1,0 +1,55 @@
+"""The last resort: what cannot be processed is kept for another try."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from application.errors import Contended, StorageRefused, StorageUnavailable
+from application.ports import Clock, Transactions
+from domain.batch import NewId
+from domain.changes import Change
+from domain.inbound import FailedMessage, FailedMessageId, Inbound
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFailed:
+    """Puts aside what cannot be processed, unless nobody has connected its number."""
+
+    transactions: Transactions
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> int:
+        """Keep each with the reason, and return how many have a connection and so were kept.
+
+        Raises StorageUnavailable where even this fails: the delivery must come again.
+        """
+        if not failures:
+            return 0
+        try:
+            async with self.transactions.begin() as repos:
+                connections = await repos.connections.enabled({f.address for f, _ in failures})
+                kept = [
+                    FailedMessage(
+                        id=FailedMessageId(self.new_id()),
+                        org_id=connections[failure.address].org_id,
+                        payload=failure.payload,
+                        error=error,
+                        next_attempt_at=self.clock.now() + FIRST_RETRY,
+                    )
+                    for failure, error in failures
+                    if failure.address in connections
+                ]
+                await repos.failed_messages.add(kept)
+        except (Contended, StorageRefused) as error:
+            raise StorageUnavailable from error
+        for failure in kept:
+            log.warning(
+                "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
+            )
+        return len(kept)

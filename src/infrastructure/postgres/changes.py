@@ -1,0 +1,85 @@
+"""What happened to messages and people, and what waits for them."""
+
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from application.ports import ChangeRepository
+from domain.changes import ChangeKind, StateChange, Subject
+from domain.connection import Channel
+from domain.message import MessageKey
+from infrastructure.postgres import tables as t
+from infrastructure.postgres.batches import columns_of, insert_rows, key_arrays, rows, value_arrays
+from infrastructure.postgres.conversations import message_keys
+
+changes = t.state_changes.c
+
+# Any number, but a different one from those of whatever else uses the database. A message and a
+# change of it do not see each other before their transactions end; whoever stores messages holds
+# the lock with others, whoever lets a change wait holds it alone.
+LOCK = 0x1EAD_9047
+SHARE = sa.select(sa.func.pg_advisory_xact_lock_shared(sa.literal_column(str(LOCK))))
+ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.literal_column(str(LOCK))))
+
+CHANGE = columns_of(t.state_changes, StateChange)
+CHANGE_KEY = [changes.org_id, changes.channel, changes.external_id]
+_asked = rows("asked", CHANGE_KEY)
+KNOWN = sa.select(*CHANGE_KEY).where(*(column == _asked.c[column.name] for column in CHANGE_KEY))
+_subject = rows("asked", [changes.org_id, changes.channel, changes.subject])
+ABOUT = sa.select(*CHANGE).where(*(changes[column.name] == column for column in _subject.c))
+WAITING = ABOUT.where(changes.is_waiting)
+ADD = insert_rows(CHANGE).on_conflict_do_nothing().returning(*CHANGE_KEY)
+_new = rows("new", [changes.org_id, changes.id, changes.content, changes.is_waiting])
+UPDATE = (
+    sa.update(t.state_changes)
+    .where(changes.org_id == _new.c.org_id, changes.id == _new.c.id)
+    .values(content=_new.c.content, is_waiting=_new.c.is_waiting)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresChangeRepository(ChangeRepository):
+    """Table `state_changes`."""
+
+    db: AsyncConnection
+
+    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        asked = key_arrays("asked", keys, MessageKey._fields)
+        return message_keys(await self.db.execute(KNOWN, asked))
+
+    async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        if not subjects:
+            return {}
+        # Not in one statement: it would read what was there before it got the lock.
+        await self.db.execute(SHARE)
+        return await self._found(WAITING, subjects)
+
+    async def alone(self) -> None:
+        await self.db.execute(ALONE)
+
+    async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+        return await self._found(ABOUT, subjects) if subjects else {}
+
+    async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
+        if not changes:
+            return set()
+        return message_keys(await self.db.execute(ADD, value_arrays(changes, CHANGE)))
+
+    async def update(self, changes: Collection[StateChange]) -> None:
+        if changes:
+            by_id = {(change.org_id, change.id): change for change in changes}
+            await self.db.execute(UPDATE, value_arrays(by_id, [*_new.c]))
+
+    async def _found(
+        self, query: sa.Select[Any], subjects: Iterable[Subject]
+    ) -> dict[Subject, list[StateChange]]:
+        asked = key_arrays("asked", subjects, ["org_id", "channel", "subject"])
+        found: dict[Subject, list[StateChange]] = {}
+        for row in (await self.db.execute(query, asked)).mappings():
+            kind, channel = ChangeKind(row["kind"]), Channel(row["channel"])
+            change = StateChange(**{**row, "kind": kind, "channel": channel})
+            found.setdefault(change.about, []).append(change)
+        return found
