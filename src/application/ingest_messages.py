@@ -113,7 +113,11 @@ class IngestMessages:
             ]
         )
         return [
-            Captured(message, conversations.thread_of[key])
+            Captured(
+                message,
+                conversations.thread_of[key],
+                batch.arrivals[key].message.content.get("referral"),
+            )
             for key, message in messages.items()
             if key in added
         ]

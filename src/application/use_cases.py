@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from application.add_member import AddMember
-from application.apply_changes import ApplyChanges
 from application.create_organization import CreateOrganization
-from application.ingest_messages import IngestMessages
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
 from application.ports import Clock, Transactions
+from application.receive_delivery import ReceiveDelivery
 from application.remove_connection import RemoveConnection
 from application.rotate_keys import RotateKeys
 from application.sign_in import ReadSession, SignIn, SignOut
@@ -26,8 +25,7 @@ class UseCases:
     """
 
     verify_webhook: VerifyWebhook
-    ingest_messages: IngestMessages
-    apply_changes: ApplyChanges
+    receive_delivery: ReceiveDelivery
     upsert_connection: UpsertConnection
     list_connections: ListConnections
     remove_connection: RemoveConnection

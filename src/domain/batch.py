@@ -7,7 +7,7 @@ are mappings by key, so that nothing is in a batch twice.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
 from domain.changes import ChangeId, ChangeKind, StateChange, Subject, changed, echo_in
@@ -99,10 +99,14 @@ class Conversations:
 
 
 class Captured(NamedTuple):
-    """A message that is stored now for the first time, and its thread."""
+    """A message that is stored now for the first time, its thread, and where it came from.
+
+    It is still known where it came from when its words were taken back before it was stored.
+    """
 
     message: Message
     thread: Thread
+    referral: Mapping[str, Any] | None
 
     @property
     def contact(self) -> ContactKey:

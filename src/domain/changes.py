@@ -139,7 +139,7 @@ def changed(message: Message, changes: Iterable[StateChange]) -> Message:
     """
     in_order = sorted(changes, key=lambda change: change.order)
     for change in in_order:
-        if change.kind is ChangeKind.UNSEND and not message.is_deleted:
+        if change.kind is ChangeKind.UNSEND:
             deleted = {"deleted_at": change.sent_at.astimezone(UTC).isoformat()}
             return replace(message, body=change.content["body"], content=deleted)
     if message.is_deleted:

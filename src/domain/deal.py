@@ -64,13 +64,13 @@ class OpenDeal(NamedTuple):
     deal: Deal
     first: Message | None
 
-    def with_message(self, message: Message) -> "OpenDeal":
+    def with_message(self, message: Message, referral: Mapping[str, Any] | None) -> "OpenDeal":
         """Count a message in, in whatever order they come: the earliest name and source win."""
         deal, first = self
         if first and message.order < first.order:
             deal = replace(deal.renamed(first.body, message.body), message_id=message.id)
             first = message
-        if referral := message.content.get("referral"):
+        if referral:
             source = {
                 **referral,
                 "sent_at": message.sent_at.astimezone(UTC).isoformat(),

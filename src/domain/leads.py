@@ -78,7 +78,7 @@ def deals(
             ),
             item.message,
         )
-        latest[item.contact] = known.with_message(item.message)
+        latest[item.contact] = known.with_message(item.message, item.referral)
     return Deals(
         open={contact: deal for contact, (deal, _) in latest.items()},
         new={contact: deal for contact, (deal, _) in latest.items() if contact not in stored},

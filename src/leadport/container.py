@@ -12,6 +12,7 @@ from application.keep_failed import KeepFailed
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
+from application.receive_delivery import ReceiveDelivery
 from application.remove_connection import RemoveConnection
 from application.rotate_keys import RotateKeys
 from application.sign_in import ReadSession, SignIn, SignOut
@@ -78,8 +79,11 @@ class Container(DeclarativeContainer):
         verify_webhook=Singleton(
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
-        ingest_messages=Singleton(IngestMessages, transactions, insights, keep_failed, new_id),
-        apply_changes=Singleton(ApplyChanges, transactions, keep_failed, new_id),
+        receive_delivery=Singleton(
+            ReceiveDelivery,
+            Singleton(IngestMessages, transactions, insights, keep_failed, new_id),
+            Singleton(ApplyChanges, transactions, keep_failed, new_id),
+        ),
         upsert_connection=Singleton(UpsertConnection, transactions, seal, new_id),
         list_connections=Singleton(ListConnections, transactions, clock),
         remove_connection=Singleton(RemoveConnection, transactions),

@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -37,7 +38,9 @@ def serve(host: str, port: int, workers: int) -> None:
         os.environ["PUBLIC_URL"] = _base(host, port)
     # Until the server has handlers of its own, SIGTERM ends us as Ctrl-C does: tidily.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with database(settings):
+    with database(settings), tempfile.TemporaryDirectory(prefix="leadport-metrics-") as metrics:
+        # Where the workers count together; before any of them is started.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         if settings.storage == "postgres" and not settings.is_production:
             asyncio.run(_make_demo(settings))
         server = Server(

@@ -23,6 +23,7 @@ CHOICES = {
     "LEADPORT_ENV": ("development", "production"),
     "STORAGE": ("postgres", "memory"),
     "INSIGHT_PROVIDER": ("dummy",),
+    "LEADPORT_LANGUAGE": ("en", "es"),
 }
 REQUIRED_IN_PRODUCTION = (
     ("DATABASE_URL",),
@@ -58,6 +59,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     storage: str
     insight_provider: str
+    language: str
     verify_token: str = field(repr=False)
     app_secrets: tuple[str, ...] = field(repr=False)
     jwt_secret: str | None = field(repr=False)
@@ -87,6 +89,7 @@ class Settings:
             database_url=_libpq(given.get("DATABASE_URL")),
             storage=given["STORAGE"],
             insight_provider=given["INSIGHT_PROVIDER"],
+            language=given["LEADPORT_LANGUAGE"],
             verify_token=given["META_WEBHOOK_VERIFY_TOKEN"],
             app_secrets=_several(given.get("META_APP_SECRET", "")),
             jwt_secret=given.get("AUTH_JWT_SECRET"),

@@ -22,6 +22,7 @@ def create() -> Litestar:
         create_app,
         use_cases,
         public_url=settings.public_url,
+        language=settings.language,
         # One that every worker knows, without a setting of its own.
         form_secret=hmac.digest(settings.seal_keys[0].secret, b"forms", "sha256").hex(),
     )

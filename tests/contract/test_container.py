@@ -131,7 +131,7 @@ async def test_messages_show_as_activity(do: UseCases, operate: UseCases) -> Non
     shop = await operate.create_organization("Shop", "ana@shop.example")
     await do.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id)
 
-    counters = await do.ingest_messages([said(), said(minute=1)])
+    counters = await do.receive_delivery([said(), said(minute=1)], [])
 
     assert counters.ingested == 2
     ((_, activity),) = await do.list_connections(shop.org_id, person=shop.user_id)

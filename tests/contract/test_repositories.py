@@ -1,5 +1,6 @@
 """What every adapter promises: each test runs over memory and over PostgreSQL."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +8,8 @@ import pytest
 
 from application.errors import Contended
 from application.ports import Transactions
+from crm import crm_of
+from domain.changes import ChangeId, ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.contact import (
     Contact,
@@ -17,7 +20,7 @@ from domain.contact import (
     IdentityKey,
     IdentityKind,
 )
-from domain.deal import Deal, DealId, DealStatus, OpenDeal
+from domain.deal import Deal, DealId, DealStatus, Insight, InsightId, OpenDeal, nothing_known
 from domain.errors import NumberConnectedElsewhere
 from domain.inbound import FailedMessage, FailedMessageId
 from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
@@ -456,6 +459,140 @@ async def test_a_message_id_is_another_one_on_another_channel(transactions: Tran
         assert await repos.messages.add(both) == both.keys()
 
 
+async def test_messages_are_locked_and_changed(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    await keep(transactions, ana, thread)
+    one, two = a_message(thread, "wamid.1"), a_message(thread, "wamid.2")
+    unknown = a_message(thread, "wamid.3")
+    async with transactions.begin() as repos:
+        await repos.messages.add({one.key: one, two.key: two})
+    changed = replace(one, body="chau", content={"edits": [{"body": one.body}]})
+
+    async with transactions.begin() as repos:
+        assert await repos.messages.locked({one.key, unknown.key}) == {one.key: one}
+        await repos.messages.change({one.key: changed})
+
+    async with transactions.begin() as repos:
+        found = await repos.messages.locked({one.key, two.key})
+    assert found == {one.key: changed, two.key: two}
+
+
+async def test_a_contact_is_changed_from_what_it_was(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop), a_contact(shop, phone=None)
+    await keep(transactions, ana, eva)
+    known = replace(
+        ana,
+        name="Ana G.",
+        phone="5491155550009",
+        profile_name="Ana",
+        profile_seen_at=NOON,
+        marketing_consent=False,
+        marketing_consent_at=NOON,
+    )
+
+    async with transactions.begin() as repos:
+        await repos.contacts.change({ana.id: (ana, known)})
+
+    async with transactions.begin() as repos:
+        key, _ = known_as(known, "5491155550009")
+        assert await repos.contacts.owners({key}) == {key: known}
+    for old in (ana, replace(eva, name="somebody else")):
+        with pytest.raises(Contended):
+            async with transactions.begin() as repos:
+                await repos.contacts.change({old.id: (old, replace(old, name="overwritten"))})
+    assert {c.name for c in await crm_of(transactions).contacts()} == {"Ana G.", "Ana"}
+
+
+async def test_a_contact_cannot_take_anothers_phone(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop), a_contact(shop, phone=None)
+    await keep(transactions, ana, eva)
+
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.contacts.change({eva.id: (eva, replace(eva, phone=ana.phone))})
+
+
+def a_change(shop: Connection, id: str = "wamid.9", about: str = "wamid.1") -> StateChange:
+    return StateChange(
+        id=ChangeId(new_id()),
+        org_id=shop.org_id,
+        channel=shop.channel,
+        external_id=id,
+        kind=ChangeKind.EDIT,
+        subject=about,
+        content={"body": "chau 👋", "nested": [None, 1]},
+        sent_at=NOON,
+        is_waiting=True,
+    )
+
+
+def in_order(
+    found: Mapping[Subject, Sequence[StateChange]],
+) -> Mapping[Subject, Sequence[StateChange]]:
+    return {
+        about: sorted(changes, key=lambda change: change.id) for about, changes in found.items()
+    }
+
+
+async def test_a_change_is_added_once(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    first, again, other = a_change(shop), a_change(shop), a_change(shop, "wamid.10")
+    elsewhere = replace(a_change(shop), channel=Channel.INSTAGRAM)
+
+    async with transactions.begin() as repos:
+        assert await repos.changes.add({first.key: first}) == {first.key}
+    async with transactions.begin() as repos:
+        assert await repos.changes.known({first.key, other.key}) == {first.key}
+        added = await repos.changes.add({c.key: c for c in (again, other, elsewhere)})
+        assert added == {other.key, elsewhere.key}
+    async with transactions.begin() as repos:
+        found = await repos.changes.about({first.about})
+    assert in_order(found) == {first.about: [first, other]}
+
+
+async def test_changes_are_found_by_what_they_are_about(transactions: Transactions) -> None:
+    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    waits, done = a_change(shop), replace(a_change(shop, "wamid.10"), is_waiting=False)
+    changes = [
+        waits,
+        done,
+        a_change(other),
+        replace(a_change(shop), channel=Channel.INSTAGRAM),
+        a_change(shop, "wamid.11", about="wamid.2"),
+    ]
+    unknown = waits.about._replace(name="wamid.3")
+
+    async with transactions.begin() as repos:
+        await repos.changes.add({change.key: change for change in changes})
+
+    async with transactions.begin() as repos:
+        found = await repos.changes.about({waits.about, unknown})
+        waiting = await repos.changes.waiting({waits.about, unknown})
+    assert in_order(found) == {waits.about: [waits, done]}
+    assert waiting == {waits.about: [waits]}
+
+
+async def test_a_change_that_was_updated_waits_no_more(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    waits, other = a_change(shop), a_change(shop, "wamid.10")
+    settled = replace(waits, is_waiting=False, content={})
+
+    async with transactions.begin() as repos:
+        await repos.changes.alone()
+        await repos.changes.add({waits.key: waits, other.key: other})
+    async with transactions.begin() as repos:
+        await repos.changes.update([settled])
+
+    async with transactions.begin() as repos:
+        assert await repos.changes.waiting({waits.about}) == {waits.about: [other]}
+        found = await repos.changes.about({waits.about})
+    assert in_order(found) == {waits.about: [settled, other]}
+
+
 async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
     shop = await open_shop(transactions)
     ana = a_contact(shop)
@@ -477,6 +614,82 @@ async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
     async with transactions.begin() as repos:
         assert await repos.deals.open({key_of(ana)}) == {}
     await keep(transactions, a_deal(ana))
+
+
+async def test_an_open_deal_comes_with_the_message_it_is_named_after(
+    transactions: Transactions,
+) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    message, other = a_message(thread), a_message(thread, "wamid.2")
+    deal = replace(a_deal(ana), message_id=message.id, source={"ref": "é", "sent_at": None})
+    await keep(transactions, ana, thread)
+    async with transactions.begin() as repos:
+        await repos.messages.add({message.key: message, other.key: other})
+    await keep(transactions, deal)
+
+    async with transactions.begin() as repos:
+        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): OpenDeal(deal, message)}
+        assert await repos.deals.named_after([message, other]) == [deal]
+        assert await repos.deals.named_after([other]) == []
+
+
+async def test_a_deal_is_changed_from_what_it_was(transactions: Transactions) -> None:
+    shop = await open_shop(transactions)
+    ana = a_contact(shop)
+    thread = a_thread(shop, ana)
+    message, deal = a_message(thread), a_deal(ana)
+    await keep(transactions, ana, thread, deal)
+    named = replace(deal, title="chau", message_id=message.id, source={"source_id": "1"})
+
+    async with transactions.begin() as repos:
+        await repos.messages.add({message.key: message})
+        await repos.deals.change({deal.id: (deal, named)})
+
+    assert await crm_of(transactions).deals() == [named]
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.deals.change({deal.id: (deal, replace(deal, title="overwritten"))})
+    assert await crm_of(transactions).deals() == [named]
+
+
+async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions) -> None:
+    """Only where it is the one that is described."""
+    shop = await open_shop(transactions)
+    ana, eva = a_contact(shop), a_contact(shop, phone=None)
+    hers, evas = a_thread(shop, ana, "a"), a_thread(shop, eva, "b")
+    messages = [a_message(hers, "wamid.1"), a_message(hers, "wamid.2"), a_message(evas, "wamid.3")]
+    deals = [a_deal(ana), a_deal(eva)]
+    await keep(transactions, ana, eva, hers, evas, *deals)
+    insights = [
+        Insight(
+            id=InsightId(new_id()),
+            org_id=shop.org_id,
+            deal_id=deal.id,
+            summary="wants a cake",
+            intent="purchase",
+            score=90,
+            next_step="Send the payment link",
+            provider="dummy",
+            updated_at=NOON,
+            message_external_id=message,
+        )
+        for deal, message in zip(deals, ("wamid.2", "wamid.3"), strict=True)
+    ]
+    async with transactions.begin() as repos:
+        await repos.messages.add({message.key: message for message in messages})
+        await repos.insights.put({insight.deal_id: insight for insight in insights})
+
+    async with transactions.begin() as repos:
+        gone = nothing_known("[deleted]")
+        await repos.insights.redescribe({message.key: gone for message in messages[:2]})
+
+    first, second = await crm_of(transactions).insights()
+    assert second == insights[1]
+    assert first == replace(
+        insights[0], summary="[deleted]", intent="unknown", score=0, next_step=""
+    )
 
 
 async def test_failed_messages_are_kept_by_organisation(transactions: Transactions) -> None:
@@ -505,14 +718,25 @@ async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
         assert await repos.connections.enabled(set()) == {}
         assert await repos.contacts.owners(set()) == {}
         await repos.contacts.add({}, {})
+        await repos.contacts.change({})
         assert await repos.threads.find(set(), set()) == []
         await repos.threads.add({})
         await repos.threads.move({})
         assert await repos.messages.known(set()) == set()
         assert await repos.messages.add({}) == set()
+        assert await repos.messages.locked(set()) == {}
+        await repos.messages.change({})
+        assert await repos.changes.known(set()) == set()
+        assert await repos.changes.waiting(set()) == {}
+        assert await repos.changes.about(set()) == {}
+        assert await repos.changes.add({}) == set()
+        await repos.changes.update([])
         assert await repos.deals.open(set()) == {}
+        assert await repos.deals.named_after([]) == []
         await repos.deals.add({})
+        await repos.deals.change({})
         await repos.insights.put({})
+        await repos.insights.redescribe({})
         await repos.events.append([])
         await repos.failed_messages.add([])
         assert await repos.leads.latest(None, 10) == []

@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from application.use_cases import UseCases
 from contract.conftest import SECRET, TOKEN, run
 from domain.connection import Channel
+from interfaces.web.metrics import MOST_NAMES
 from interfaces.web.webhook import LARGEST_BODY
 from leadport.container import Container
 from world import SHOP_NUMBER
@@ -128,6 +129,33 @@ def test_a_delivery_leaves_no_words_or_numbers_in_the_log(
     assert "ingested" in logged
     for secret in ("secret words", "15550001111", "wamid", SECRET):
         assert secret not in logged
+
+
+def test_what_was_passed_over_is_counted_by_name_alone(client: TestClient[Litestar]) -> None:
+    change = {"field": "message_telepathy", "value": {"thoughts": "secret words"}}
+    delivery = {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
+    body = json.dumps(delivery).encode()
+
+    assert client.post(WEBHOOK, content=body, headers=sign(body)).json()["received"] == 0
+
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    (counted,) = (line for line in answer.text.splitlines() if "message_telepathy" in line)
+    assert 'part="field"' in counted
+    assert 'verdict="unknown"' in counted
+    assert "secret" not in answer.text
+
+
+def test_names_without_end_are_counted_as_one(client: TestClient[Litestar]) -> None:
+    for start in range(0, 1200, 400):
+        changes = [{"field": f"made_up_{n}", "value": {}} for n in range(start, start + 400)]
+        delivery = {"object": "whatsapp_business_account", "entry": [{"changes": changes}]}
+        body = json.dumps(delivery).encode()
+        client.post(WEBHOOK, content=body, headers=sign(body))
+
+    counted = client.get("/metrics").text
+    assert counted.count("made_up_") <= MOST_NAMES
+    assert 'name="(other)"' in counted
 
 
 def test_operators_see_whether_it_lives_and_is_ready(client: TestClient[Litestar]) -> None:

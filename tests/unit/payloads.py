@@ -1,11 +1,14 @@
 """Deliveries in the shapes Meta sends, with made-up people and shops in them."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from domain.changes import Change
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from interfaces.meta.delivery import decode
+from interfaces.meta.leaves import Note
 from world import NOON
 
 Json: TypeAlias = Any
@@ -95,7 +98,22 @@ def encoded(delivery: Json) -> bytes:
 
 
 def decoded(delivery: Json) -> list[Inbound]:
-    return decode(encoded(delivery), NOON)
+    """The messages."""
+    return decode(encoded(delivery), NOON).messages
+
+
+def changes_in(delivery: Json) -> list[Change]:
+    return decode(encoded(delivery), NOON).changes
+
+
+def change_in(delivery: Json) -> Change:
+    """The only one."""
+    (change,) = changes_in(delivery)
+    return change
+
+
+def notes_in(delivery: Json) -> Counter[Note]:
+    return decode(encoded(delivery), NOON).notes
 
 
 def messages_in(delivery: Json) -> list[InboundMessage]:

@@ -1,4 +1,4 @@
-"""What becomes of each row of Instagram's catalogue (2.1 and 2.2), by the decisions of 3."""
+"""Which items of Instagram's are messages, and in which envelopes they come."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +20,7 @@ from unit.payloads import (
     bare,
     broken_in,
     changed,
+    changes_in,
     decoded,
     dm,
     flat,
@@ -27,6 +28,7 @@ from unit.payloads import (
     item,
     message_in,
     messages_in,
+    notes_in,
     without,
 )
 from world import NOON
@@ -165,6 +167,27 @@ def test_a_tap_on_a_button_or_an_ice_breaker_counts(postback: Object, body: str)
     assert message_in(message.payload) == message
 
 
+@pytest.mark.parametrize("under", ["messaging", "standby"])
+def test_a_message_carries_more_than_its_words(under: str) -> None:
+    sent = dm(
+        text="info", reply_to={"mid": "aWdfZAG1b"}, **attached("image", url="https://c.example")
+    )
+
+    message = message_in(instagram(sent | {"referral": AD}, under=under))
+
+    assert message.content == {
+        "attachments": [{"type": "image", "url": "https://c.example"}],
+        "reply": {"message_id": "aWdfZAG1b"},
+        "referral": {
+            "source_type": "ad",
+            "source_id": "1202000000000001",
+            "headline": "Rebajas de verano",
+            "media_type": "image",
+            "media_url": "https://cdn.example/1",
+        },
+    }
+
+
 OLD_TAP = item(postback={"title": "Ver precios", "payload": "PRICES"})
 
 
@@ -223,6 +246,15 @@ def test_what_is_no_message_does_not_count_in_other_envelopes_either(
     event: Json, envelope: Callable[[str, Json], Json]
 ) -> None:
     assert decoded(envelope("messages", event)) == []
+
+
+@pytest.mark.parametrize("under", ["messaging", "standby"])
+@pytest.mark.parametrize("event", NOT_COUNTED.values(), ids=NOT_COUNTED)
+def test_what_is_no_message_is_a_change_or_noted(event: Json, under: str) -> None:
+    delivery = instagram(event, under=under)
+
+    assert len(changes_in(delivery)) + notes_in(delivery).total() == 1
+    assert notes_in(instagram(HOLA)).total() == len(changes_in(instagram(HOLA))) == 0
 
 
 ENVELOPES: dict[str, Json] = {
@@ -347,6 +379,12 @@ def test_when_meta_notified_us_is_not_when_they_wrote(time: Json) -> None:
     )
 
 
+def test_what_has_no_time_was_sent_when_meta_told_of_it() -> None:
+    sent = without(HOLA, "timestamp")
+
+    assert message_in(instagram(sent, time=SECONDS)).sent_at == SENT_AT
+
+
 def test_metas_test_message_is_like_any_other() -> None:
     value = {
         "sender": {"id": "12334"},
@@ -402,9 +440,7 @@ def test_ids_may_be_as_long_as_an_index_holds() -> None:
 
 
 def test_a_type_without_end_is_cut() -> None:
-    message = message_in(instagram(dm(**attached("x" * 5000))))
-
-    assert (message.kind, message.body) == ("x" * 512, f"[{'x' * 512}]")
+    assert message_in(instagram(dm(**attached("x" * 5000)))).kind == "x" * 512
 
 
 STRANGE: list[Json] = [None, True, 7, 1.5, "x", [], {}, [None], [[]], [[HOLA]]]

@@ -21,7 +21,18 @@ from interfaces.meta.reading import (
     parse,
     text,
 )
-from unit.payloads import HOLA, Json, change, decoded, dm, encoded, instagram, message_in, whatsapp
+from unit.payloads import (
+    HOLA,
+    Json,
+    change,
+    changes_in,
+    decoded,
+    dm,
+    encoded,
+    instagram,
+    message_in,
+    whatsapp,
+)
 from world import NOON
 
 HALF_PAST_ELEVEN = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
@@ -120,7 +131,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 
     for delivery in (beside_whatsapp, beside_instagram):
         body = encoded(delivery).replace(b'"HERE"', strange)
-        assert decode(body, NOON) == [message_in(delivery)]
+        assert decode(body, NOON).messages == [message_in(delivery)]
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
@@ -128,7 +139,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
     delivery = whatsapp(change(HOLA | {name: "HERE"}))
 
-    (message,) = decode(encoded(delivery).replace(b'"HERE"', strange), NOON)
+    (message,) = decode(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
 
     assert message_in(message.payload) == message
     assert message_in(message.payload).external_id == "wamid.hola"
@@ -262,6 +273,8 @@ NAMES = [
     *("group_id", "referral", "unsupported", "interactive", "button_reply", "image", "caption"),
     *("sender", "recipient", "message", "mid", "attachments", "payload", "quick_reply", "postback"),
     *("is_echo", "title", "messages", "whatsapp", "whatsapp_business_account", "instagram"),
+    *("edit", "revoke", "reaction", "system", "emoji", "original_message_id", "message_id"),
+    *("smb_message_echoes", "message_echoes", "user_preferences", "user_id_update", "to", "stop"),
 ]
 WORDS = st.text(st.characters(), max_size=5) | st.sampled_from(NAMES)
 ANYTHING = st.recursive(
@@ -295,6 +308,8 @@ def replaced(tree: Json, path: tuple[str | int, ...], part: Json) -> Json:
 def test_any_json_may_be_posted(value: Json) -> None:
     for message in decoded(value):
         assert decoded(message.payload) == [message]
+    for one in changes_in(value):
+        assert changes_in(one.payload) == [one]
 
 
 @pytest.mark.parametrize("channel", GOOD)

@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from babel.messages.pofile import read_po
 from jinja2 import nodes
 
 from domain.connection import check_connection
 from domain.errors import InvalidInput, NumberConnectedElsewhere
 from interfaces.web import connection_form
 from interfaces.web.rendering import HERE, NOTICES, template_config
-from interfaces.web.texts import CATALOGUES, LANGUAGES
+from interfaces.web.texts import CATALOGUES, DOMAIN, LANGUAGES
+from unit.translations import translations
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
@@ -44,17 +44,7 @@ def all_that_is_said() -> set[str]:
 
 
 def catalogue(language: str) -> dict[str, tuple[str, ...]]:
-    """The translations of each text: several where it depends on a number."""
-    path = CATALOGUES / language / "LC_MESSAGES" / "leadport.po"
-    with path.open("rb") as source:
-        messages = [m for m in read_po(source, locale=language, abort_invalid=True) if m.id]
-    assert not any(message.fuzzy for message in messages)
-    return {
-        m.id if isinstance(m.id, str) else m.id[0]: (
-            (m.string,) if isinstance(m.string, str) else tuple(m.string or ())
-        )
-        for m in messages
-    }
+    return translations(CATALOGUES, language, DOMAIN)
 
 
 def test_spanish_has_every_text_and_no_other() -> None:

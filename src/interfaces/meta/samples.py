@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.connection import Channel
-from interfaces.meta import instagram, whatsapp
+from interfaces.meta import instagram, whatsapp_items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def _whatsapp(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
         ],
     }
     change = {"field": "messages", "value": value}
-    return {"object": whatsapp.OBJECT, "entry": [{"id": f"waba-{to}", "changes": [change]}]}
+    return {"object": whatsapp_items.OBJECT, "entry": [{"id": f"waba-{to}", "changes": [change]}]}
 
 
 def _instagram(to: str, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -1,42 +1,50 @@
-"""WhatsApp Cloud API: `entry[].changes[].value.messages[]` under the field `messages`."""
+"""WhatsApp Cloud API: `entry[].changes[]`, each with a field and a value."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
-from domain.connection import Address, Channel
-from domain.contact import Identity, IdentityKind, Sender
+from domain.connection import Channel
+from domain.contact import Identity, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.reading import (
-    LONGEST_ID,
-    Json,
-    listed,
-    mapping,
-    message_id,
-    moment,
-    text,
-    written,
+from domain.message import Direction
+from interfaces.meta import whatsapp_changes
+from interfaces.meta.leaves import Leaf, Note
+from interfaces.meta.numbers import digits_of, forms
+from interfaces.meta.reading import LONGEST_ID, Json, listed, mapping, message_id, text
+from interfaces.meta.whatsapp_content import TYPES, said
+from interfaces.meta.whatsapp_items import (
+    Item,
+    Shows,
+    Value,
+    event,
+    holder,
+    passed_over,
+    phones,
+    receiver,
+    sender,
 )
 
-OBJECT = "whatsapp_business_account"
-
-USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]+", re.ASCII)
-"""A business-scoped user id (BSUID). Meta's page says it never stands in `from`; some captures
-have it there."""
-
-WORDS = {
-    "image": ("caption",),
-    "video": ("caption",),
-    "document": ("caption", "filename"),
-    "location": ("name", "address"),
-    "button": ("text",),
-    "interactive": ("title",),
-    "order": ("text",),
+IGNORED_FIELDS = {
+    *("history", "smb_app_state_sync", "calls", "automatic_events", "flows", "standby"),
+    *("business_username_update", "business_username_updates", "messaging_handovers"),
+    *("group_lifecycle_update", "group_participants_update", "group_settings_update"),
+    *("group_status_update", "account_update", "account_alerts", "account_review_update"),
+    *("business_capability_update", "phone_number_name_update", "phone_number_quality_update"),
+    *("security", "payment_configuration_update", "partner_solutions"),
+    *("message_template_status_update", "message_template_quality_update"),
+    *("message_template_components_update", "template_category_update"),
 }
-"""Where each type has words that the person wrote or chose, best first."""
+"""What happens to the business' account, and imported history: it looks like messages, and only
+the field tells."""
 
-NOT_A_MESSAGE = {"reaction", "system", "edit", "revoke"}
-NOT_A_MESSAGE_UNSUPPORTED = {"edit", "pin", "keep_in_chat", "poll_update", "reaction"}
+IGNORED_PARTS = {"statuses", "errors", "user_actions"}
+ENVELOPE = {"messaging_product", "metadata", "contacts"}
+
+KNOWN_TYPES = {*TYPES, *whatsapp_changes.ABOUT_MESSAGES, "system"}
+
+INTERNATIONAL = re.compile(r"[1-9][0-9]{6,14}")
 
 
 def is_change(change: Mapping[str, Json]) -> bool:
@@ -45,125 +53,105 @@ def is_change(change: Mapping[str, Json]) -> bool:
     return value.get("messaging_product") == "whatsapp" or "metadata" in value
 
 
-def messages(
-    change: Mapping[str, Json], account_id: str, arrived_at: datetime
-) -> Iterator[Inbound]:
-    """The messages people sent. Only the field tells them from imported history and echoes."""
-    if change.get("field") != "messages":
-        return
-    value = mapping(change.get("value"))
-    items = listed(value.get("messages"))
-    people = _People([mapping(contact) for contact in listed(value.get("contacts"))], items)
-    for item in items:
-        if _counts(mapping(item)):
-            profile = people.who_sent(mapping(item))
-            payload = _alone(value, profile, item, account_id)
-            yield _message(value, profile, item, payload, arrived_at)
+def leaves(change: Mapping[str, Json], account_id: str, arrived_at: datetime) -> Iterator[Leaf]:
+    """What people wrote and did, what the business wrote elsewhere, and what is passed over."""
+    field = text(change.get("field"))
+    value = Value(account_id, field, mapping(change.get("value")), arrived_at)
+    if reader := READERS.get(field):
+        for item in value.items(reader.name, reader.shows):
+            yield reader.read(item)
+            if item.type and item.type not in KNOWN_TYPES:
+                yield Note("unknown", Channel.WHATSAPP, "type", item.type)
+        yield from _beside(value, reader.name)
+    elif field in IGNORED_FIELDS:
+        yield Note("ignored", Channel.WHATSAPP, "field", field)
+    else:
+        yield Note("unknown", Channel.WHATSAPP, "field", field or "none")
 
 
-def _counts(message: Mapping[str, Json]) -> bool:
-    """Whether a person said something to the business, one to one; what cannot be read counts."""
-    if message.get("group_id"):
-        return False
-    match text(message.get("type")):
-        case "request_welcome":
-            return "referral" in message
-        case "interactive":
-            reply = mapping(message.get("interactive"))
-            return "call_permission_reply" not in {*reply, text(reply.get("type"))}
-        case "unsupported" | "unknown":
-            kind = text(mapping(message.get("unsupported")).get("type"))
-            return kind not in NOT_A_MESSAGE_UNSUPPORTED
-        case kind:
-            return kind not in NOT_A_MESSAGE
+def _beside(value: Value, name: str) -> Iterator[Note]:
+    for other, part in value.parts.items():
+        if other in IGNORED_PARTS:
+            yield from (event("ignored", other) for _ in listed(part))
+        elif other not in {name, *ENVELOPE} and listed(part):
+            yield event("unknown", other)
 
 
-class _People:
-    """The entries of `contacts`, by both of their ids, for their order means nothing."""
-
-    def __init__(self, people: Sequence[Mapping[str, Json]], items: Sequence[Json]) -> None:
-        self._by_phone = {text(person.get("wa_id")): person for person in reversed(people)}
-        self._by_user = {text(person.get("user_id")): person for person in reversed(people)}
-        senders = {(text(m.get("from")), text(m.get("from_user_id"))) for m in map(mapping, items)}
-        # A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
-        # messages are of several people.
-        self._only = people[0] if len(people) == len(senders) == 1 else {}
-
-    def who_sent(self, message: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Find the sender's entry; empty where there is none."""
-        phone, user = text(message.get("from")), text(message.get("from_user_id"))
-        return (
-            (phone and (self._by_phone.get(phone) or self._by_user.get(phone)))
-            or (user and self._by_user.get(user))
-            or self._only
-        )
+def _from_person(item: Item) -> Leaf:
+    if skipped := passed_over(item.parts):
+        return event("ignored", skipped)
+    if item.type == "system":
+        return whatsapp_changes.from_system(item)
+    if item.type in whatsapp_changes.ABOUT_MESSAGES:
+        return whatsapp_changes.about_message(item, Direction.INBOUND)
+    return _message(item)
 
 
-def _alone(
-    value: Mapping[str, Json], profile: Mapping[str, Json], message: Json, account_id: str
-) -> Mapping[str, Json]:
-    """A delivery that holds this message and nothing else."""
-    only = {
-        "messaging_product": "whatsapp",
-        "metadata": value.get("metadata"),
-        "contacts": [profile],
-        "messages": [message],
-    }
-    change = {"field": "messages", "value": only}
-    return {"object": OBJECT, "entry": [{"id": account_id, "changes": [change]}]}
+def _from_business(item: Item) -> Leaf:
+    """Read what was written in WhatsApp's own app, or over the API."""
+    if skipped := passed_over(item.parts):
+        return event("ignored", skipped)
+    if item.type in whatsapp_changes.ABOUT_MESSAGES:
+        return whatsapp_changes.about_message(item, Direction.OUTBOUND)
+    return whatsapp_changes.echo(item)
 
 
-def _message(
-    value: Mapping[str, Json],
-    profile: Mapping[str, Json],
-    item: Json,
-    payload: Mapping[str, Json],
-    arrived_at: datetime,
-) -> Inbound:
-    number_id = text(mapping(value.get("metadata")).get("phone_number_id"))
-    address = Address(Channel.WHATSAPP, number_id)
-    if not isinstance(item, dict):
+def _message(item: Item) -> Inbound:
+    address, identities, payload = item.address, item.identities, item.payload
+    if not isinstance(item.json, dict):
         return BrokenMessage(address=address, reason="it is no message", payload=payload)
-    message = mapping(item)
-    identities = _identities(message, profile)
-    external_id = message_id(message.get("id"), number_id, identities, item)
-    kind = text(message.get("type")) or ("text" if "text" in message else "unknown")
+    external_id = message_id(item.parts.get("id"), item.number_id, identities[:1], item.json)
     if not identities:
         return BrokenMessage(address=address, reason="it names no sender", payload=payload)
     if max(len(external_id), *(len(value) for _, value in identities)) > LONGEST_ID:
         return BrokenMessage(address=address, reason="an id is too long", payload=payload)
+    what = said(item.parts)
     return InboundMessage(
         address=address,
         external_id=external_id,
         sender=Sender(
-            identities=identities, name=text(mapping(profile.get("profile")).get("name"))
+            identities=tuple(dict.fromkeys((*identities, *_asked_for(item)))),
+            name=text(mapping(item.card.get("profile")).get("name")),
         ),
-        kind=kind[:LONGEST_ID],
-        body=_words(message, kind) or f"[{kind[:LONGEST_ID]}]",
-        sent_at=moment(message.get("timestamp"), arrived_at),
-        thread_external_id=f"wa:{number_id}:{identities[0].value}",
+        kind=what.kind,
+        body=what.words,
+        content=what.content,
+        sent_at=item.sent_at,
+        thread_external_id=f"wa:{item.number_id}:{identities[0].value}",
         payload=payload,
     )
 
 
-def _identities(message: Mapping[str, Json], profile: Mapping[str, Json]) -> tuple[Identity, ...]:
-    """The sender's phone, unless hidden, then the user id: the thread is named after the first."""
-    shown = [text(message.get("from")), text(profile.get("wa_id"))]
-    phones = (value for value in shown if value and not USER_ID.fullmatch(value))
-    users = [text(message.get("from_user_id")), text(profile.get("user_id"))]
-    users += filter(USER_ID.fullmatch, shown)
-    ids = (
-        Identity(IdentityKind.WHATSAPP_PHONE, next(phones, "")),
-        Identity(IdentityKind.WHATSAPP_USER, next(filter(None, users), "")),
-    )
-    return tuple(identity for identity in ids if identity.value)
+def _asked_for(item: Item) -> tuple[Identity, ...]:
+    """The number that somebody sent because the business asked for it (`REQUEST_CONTACT_INFO`).
+
+    Any other card may be somebody else's, and so may one of several numbers.
+    """
+    if item.type != "contacts":
+        return ()
+    numbers = [
+        number
+        for card in map(mapping, listed(item.parts.get("contacts")))
+        if text(card.get("origin")) == "contact_request"
+        for phone in map(mapping, listed(card.get("phones")))
+        for number in [digits_of(text(phone.get("wa_id"))) or digits_of(text(phone.get("phone")))]
+        if INTERNATIONAL.fullmatch(number)
+    ]
+    return phones(numbers[0]) if len({frozenset(forms(n)) for n in numbers}) == 1 else ()
 
 
-def _words(message: Mapping[str, Json], kind: str) -> str:
-    """The person's own words; empty where they sent none. An ad's are never theirs."""
-    part = mapping(message.get(kind))
-    if kind == "text":
-        return written(part.get("body"))
-    if kind == "interactive":
-        part = mapping(part.get("button_reply")) or mapping(part.get("list_reply"))
-    return next(filter(None, (text(part.get(name)) for name in WORDS.get(kind, ()))), "")
+class _Reader(NamedTuple):
+    """Where a field has its items, whose they are, and what each becomes."""
+
+    name: str
+    shows: Shows
+    read: Callable[[Item], Leaf]
+
+
+READERS: Mapping[str, _Reader] = {
+    "messages": _Reader("messages", sender, _from_person),
+    "smb_message_echoes": _Reader("message_echoes", receiver, _from_business),
+    "message_echoes": _Reader("message_echoes", receiver, _from_business),
+    "user_preferences": _Reader("user_preferences", holder, whatsapp_changes.consent),
+    "user_id_update": _Reader("user_id_update", holder, whatsapp_changes.user_id_update),
+}

@@ -11,9 +11,11 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
+from interfaces.meta.wording import Wording
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController
+from interfaces.web.metrics import metrics
 from interfaces.web.pages import pages_router, static_router
 from interfaces.web.rendering import template_config
 from interfaces.web.webhook import WebhookController
@@ -26,24 +28,29 @@ def create_app(
     *,
     public_url: str,
     form_secret: str,
+    language: str = "en",
     on_startup: Hooks = (),
     on_shutdown: Hooks = (),
 ) -> Litestar:
     """Open the doors; each handler names the use cases it needs.
 
     `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
-    forms carry: every worker needs the same.
+    forms carry: every worker needs the same. `language` is that of bodies without words.
     """
     return Litestar(
         route_handlers=[
             WebhookController,
             ConnectionsController,
             HealthController,
+            metrics,
             pages_router(public_url, form_secret),
             static_router(),
         ],
         template_config=template_config(public_url),
-        dependencies={f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
+        dependencies={
+            "wording": _provide(Wording(language)),
+            **{f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
+        },
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
@@ -63,5 +70,5 @@ def create_app(
     )
 
 
-def _provide(use_case: object) -> Provide:
-    return Provide(lambda: use_case, sync_to_thread=False)
+def _provide(given: object) -> Provide:
+    return Provide(lambda: given, sync_to_thread=False)

@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_time, format_timedelta
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import Translations
 from markupsafe import Markup, escape
 
+from interfaces.catalogues import load_catalogue
 from interfaces.web.errors import AnyRequest
 
 LANGUAGES: Mapping[str, str] = {"es": "Español", "en": "English"}
@@ -95,16 +93,10 @@ def texts_for(request: AnyRequest) -> Texts:
 @cache
 def catalogues() -> Mapping[str, Texts]:
     """Compile every language."""
-    return {language: Texts(language, _compiled(language)) for language in LANGUAGES}
-
-
-def _compiled(language: str) -> Translations:
-    compiled = BytesIO()
-    path = CATALOGUES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
-    with path.open("rb") as source:
-        write_mo(compiled, read_po(source, locale=language, domain=DOMAIN, abort_invalid=True))
-    compiled.seek(0)
-    return Translations(compiled, domain=DOMAIN)
+    return {
+        language: Texts(language, load_catalogue(CATALOGUES, language, DOMAIN))
+        for language in LANGUAGES
+    }
 
 
 def _filled(text: str, values: Mapping[str, object]) -> Markup:

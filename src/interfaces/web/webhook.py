@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -10,14 +10,16 @@ from litestar import Controller, MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 
 from application.errors import StorageUnavailable
-from application.ingest_messages import Counters, IngestMessages
+from application.ingest_messages import Counters
 from application.ports import Clock
+from application.receive_delivery import ReceiveDelivery
 from application.verify_webhook import VerifyWebhook
-from domain.inbound import Inbound
 from interfaces.meta.delivery import decode
 from interfaces.meta.reading import NotJson
+from interfaces.meta.wording import Wording
 from interfaces.web.errors import AnyRequest, described, problem
 from interfaces.web.given import Given
+from interfaces.web.metrics import count
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +72,11 @@ class WebhookController(Controller):
         self,
         request: AnyRequest,
         verify_webhook: Given[VerifyWebhook],
-        ingest_messages: Given[IngestMessages],
+        receive_delivery: Given[ReceiveDelivery],
+        wording: Given[Wording],
         clock: Given[Clock],
     ) -> Response[Any]:
-        """Keep every message of the delivery, then say what became of them.
+        """Keep every message of the delivery and apply every change, then say what became of them.
 
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
@@ -84,21 +87,26 @@ class WebhookController(Controller):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
             return problem(403)
         try:
-            delivery = decode(body, clock.now())
+            delivery = decode(body, clock.now(), wording)
         except NotJson:
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
-        counters = await _in_time(ingest_messages, delivery)
-        log.info("delivery", extra=asdict(counters))
+        counters = await _in_time(receive_delivery(delivery.messages, delivery.changes))
+        count(counters, delivery.changes, delivery.notes)
+        for note, times in delivery.notes.items():
+            if note.verdict == "unknown":
+                what = f"{note.channel} {note.part} {note.name}"
+                log.warning("unknown_in_delivery", extra={"what": what, "times": times})
+        log.info("delivery", extra={**asdict(counters), "changes": len(delivery.changes)})
         return Response(asdict(counters))
 
 
-async def _in_time(ingest_messages: IngestMessages, delivery: Sequence[Inbound]) -> Counters:
+async def _in_time(keeping: Coroutine[Any, Any, Counters]) -> Counters:
     """Give up in time for Meta's patience.
 
     Not by `asyncio.timeout`: a driver whose server is frozen needs seconds to be cancelled.
     """
-    work = asyncio.create_task(ingest_messages(delivery))
+    work = asyncio.create_task(keeping)
     done, _ = await asyncio.wait({work}, timeout=PATIENCE)
     if not done:
         work.cancel()

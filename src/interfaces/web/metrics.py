@@ -1,0 +1,69 @@
+"""What operators count, in Prometheus' text format.
+
+Names come out of deliveries, never anything that people wrote; labels are bounded.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from litestar import Response, get
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    disable_created_metrics,
+)
+from prometheus_client import generate_latest as written
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from application.ingest_messages import Counters
+from domain.changes import Change
+from interfaces.meta.leaves import Note
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a line each, and nobody asks
+
+MESSAGES = Counter(
+    "leadport_messages",
+    "Messages that people sent, by what became of them: ingested, skipped or failed.",
+    ["result"],
+)
+CHANGES = Counter(
+    "leadport_changes", "Edits, deletions, reactions and the like, by kind.", ["kind"]
+)
+PASSED_OVER = Counter(
+    "leadport_passed_over",
+    "What deliveries held besides, by name. Of verdict unknown: Meta has added something.",
+    ["verdict", "channel", "part", "name"],
+)
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
+"""Litestar adds the charset."""
+
+MOST_NAMES = 500
+"""Whoever can sign deliveries could send any number of names; those beyond are counted as one."""
+
+_names: set[Note] = set()
+
+
+def count(counters: Counters, changes: Iterable[Change], notes: Mapping[Note, int]) -> None:
+    """Count a delivery."""
+    for result in ("ingested", "skipped", "failed"):
+        MESSAGES.labels(result).inc(getattr(counters, result))
+    for change in changes:
+        CHANGES.labels(change.kind).inc()
+    for note, times in notes.items():
+        if len(_names) < MOST_NAMES:
+            _names.add(note)
+        known = note if note in _names else note._replace(channel="(other)", name="(other)")
+        PASSED_OVER.labels(*known).inc(times)
+
+
+@get("/metrics", sync_to_thread=True, include_in_schema=False)
+def metrics() -> Response[bytes]:
+    """Write the counts of all workers, since the service was started."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(written(registry), media_type=MEDIA_TYPE)

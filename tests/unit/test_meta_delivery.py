@@ -1,0 +1,181 @@
+"""What a body is taken apart into: messages, changes, and notes of what was passed over."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from domain.changes import ChangeKind
+from interfaces.meta.delivery import Delivery, decode
+from interfaces.meta.leaves import Note
+from interfaces.meta.wording import Wording
+from unit.payloads import (
+    ANA,
+    HOLA,
+    Json,
+    Object,
+    change,
+    changes_in,
+    decoded,
+    dm,
+    encoded,
+    instagram,
+    item,
+    message_in,
+    notes_in,
+    whatsapp,
+    without,
+)
+from world import NOON
+
+IMAGE = without(HOLA, "text") | {"id": "wamid.image", "type": "image", "image": {"id": "1"}}
+EDIT = {"original_message_id": "wamid.hola", "message": {"type": "image", "image": {"id": "2"}}}
+WORDLESS: dict[str, Object] = {
+    "edit": change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
+    "unsend": change(
+        without(HOLA, "text") | {"type": "revoke", "revoke": {"original_message_id": "wamid.hola"}}
+    ),
+    "echo": change(message_echoes=[IMAGE | {"to": ANA}], field="smb_message_echoes"),
+}
+
+
+def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
+    beside = change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
+    delivery = whatsapp(beside, WORDLESS["edit"], change(HOLA), change(field="calls"))
+
+    found = decode(encoded(delivery), NOON)
+
+    assert [m.payload for m in found.messages] == [
+        whatsapp(change(IMAGE)),
+        whatsapp(change(HOLA)),
+    ]
+    assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
+    assert found.notes == {
+        Note("ignored", "whatsapp", "event", "statuses"): 2,
+        Note("ignored", "whatsapp", "field", "calls"): 1,
+    }
+
+
+def test_instagram_is_told_apart_likewise() -> None:
+    delivery = instagram(
+        dm(text="hola"), item(message_edit={"mid": "m", "text": "a", "num_edit": 1}), item(read={})
+    )
+
+    found = decode(encoded(delivery), NOON)
+
+    assert [m.payload for m in found.messages] == [message_in(instagram(dm(text="hola"))).payload]
+    assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
+    assert found.notes == {Note("ignored", "instagram", "event", "read"): 1}
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
+def test_of_nothing_there_is_nothing(body: bytes) -> None:
+    assert decode(body, NOON) == Delivery()
+
+
+class Shouted(Wording):
+    """Says what it was asked."""
+
+    def __call__(self, kind: str, content: Any) -> str:
+        return f"{kind.upper()} {content}"
+
+
+def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
+    (message,) = decode(encoded(whatsapp(change(IMAGE))), NOON, Shouted()).messages
+
+    assert getattr(message, "body", None) == "IMAGE {'media': {'id': '1'}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("edit", {"body": "IMAGE {}"}),
+        ("unsend", {"body": "DELETED {}"}),
+        (
+            "echo",
+            {
+                "kind": "image",
+                "body": "IMAGE {'media': {'id': '1'}}",
+                "content": {"media": {"id": "1"}},
+            },
+        ),
+    ],
+)
+def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
+    (found,) = decode(encoded(whatsapp(WORDLESS[name])), NOON, Shouted()).changes
+
+    assert found.content == content
+
+
+def test_words_are_left_as_they_are() -> None:
+    edit = {"original_message_id": "wamid.hola", "message": {"text": {"body": "adiós"}}}
+    delivery = whatsapp(
+        change(HOLA, HOLA | {"type": "edit", "edit": edit}),
+        change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
+    )
+
+    found = decode(encoded(delivery), NOON, Shouted())
+
+    assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
+    assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
+
+
+def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
+    (broken,) = decode(encoded(whatsapp(change(None))), NOON, Shouted()).messages
+
+    assert decoded(broken.payload) == [broken]
+
+
+@pytest.mark.parametrize(
+    ("object", "channel"),
+    [
+        ("page", "page"),
+        ("user", "user"),
+        (7, "7"),
+        ("WhatsApp_Business_Account", "WhatsApp_Business_Account"),
+        ("x" * 65, "x" * 64),
+        ("a\u202eb\tc", "a?b?c"),
+    ],
+)
+def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: str) -> None:
+    delivery = whatsapp(change(HOLA)) | {"object": object}
+
+    assert notes_in(delivery) == {Note("unknown", channel, "field", "object"): 1}
+    assert decoded(delivery) == []
+    assert notes_in([delivery, delivery]).total() == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [None],
+        {"a": 1},
+        {"object": None},
+        {"messaging_product": "whatsapp", "metadata": {}, "history": [{"errors": []}]},
+    ],
+)
+def test_what_is_no_delivery_is_counted(body: Json) -> None:
+    assert notes_in(body) == {Note("unknown", "none", "field", "object"): 1}
+
+
+@pytest.mark.parametrize("name", ["object", "field"])
+def test_a_delivery_without_an_object_is_not_unknown(name: str) -> None:
+    samples = {"object": without(whatsapp(change(HOLA)), "object"), "field": change(HOLA)}
+
+    assert notes_in(samples[name]) == {}
+
+
+def test_names_are_short_and_fit_to_be_shown() -> None:
+    long = [change(field=f"{'x' * 64}{n}") for n in range(3)]
+    strange = change(field="a\nb\x7f\u200b\u2028ñ ")
+
+    assert notes_in(whatsapp(*long, strange)) == {
+        Note("unknown", "whatsapp", "field", "x" * 64): 3,
+        Note("unknown", "whatsapp", "field", "a?b???ñ"): 1,
+    }
+
+
+def test_notes_are_counted_and_never_missing() -> None:
+    assert isinstance(decode(b"{}", NOON).notes, Counter)
+    assert changes_in({}) == []
