@@ -8,6 +8,7 @@ from itertools import count
 import uuid_utils.compat
 
 from application.apply_changes import ApplyChanges
+from application.describe import Describe
 from application.ingest_messages import IngestMessages
 from application.keep_failed import KeepFailed
 from application.ports import InsightProvider, Transactions
@@ -86,7 +87,9 @@ def ingestion(
     transactions: Transactions, insights: InsightProvider | None = None
 ) -> IngestMessages:
     keep_failed = KeepFailed(transactions, StoppedClock(), new_id)
-    return IngestMessages(transactions, insights or DummyInsights(), keep_failed, new_id)
+    return IngestMessages(
+        transactions, Describe(insights or DummyInsights(), StoppedClock()), keep_failed, new_id
+    )
 
 
 def application(transactions: Transactions) -> ApplyChanges:

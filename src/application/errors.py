@@ -19,3 +19,7 @@ class CannotIssue(Exception):
 
 class StorageRefused(Exception):
     """The storage will not take this; its text names the reason without any of the data."""
+
+
+class SpoolFull(Exception):
+    """The spool has no room, or cannot be written; its text says which."""

@@ -1,15 +1,18 @@
 """The heart: a delivery becomes contacts, threads, messages, deals, insights and events."""
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from application.attempts import in_halves
+from application.describe import Describe
 from application.keep_failed import KeepFailed
-from application.ports import InsightProvider, Repositories, Transactions
+from application.ports import Repositories, Transactions
 from domain.batch import Batch, Captured, NewId, Waiting
 from domain.change_batch import conflict_events, echo_events
+from domain.connection import LONGEST_EXTERNAL_ID, Address, Connection
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.leads import Descriptions, deals, insights, lead_events
 
@@ -50,7 +53,7 @@ class IngestMessages:
     """
 
     transactions: Transactions
-    insights: InsightProvider
+    describe: Describe
     keep_failed: KeepFailed
     new_id: NewId
 
@@ -62,7 +65,7 @@ class IngestMessages:
         """
         readable = [message for message in delivery if isinstance(message, InboundMessage)]
         unreadable = [(m, m.reason) for m in delivery if isinstance(m, BrokenMessage)]
-        descriptions = await self._describe(readable)
+        descriptions = await self.describe(readable)
 
         async def store(messages: Sequence[InboundMessage]) -> Counters:
             return await self._store(messages, descriptions)
@@ -86,6 +89,11 @@ class IngestMessages:
             waiting |= await repos.changes.waiting(batch.echo_subjects(waiting))
             captured = await self._store_messages(repos, batch, waiting)
             await self._store_leads(repos, captured, descriptions)
+            unmatched = _unmatched(messages, connections)
+            await repos.unmatched.count(unmatched, self.keep_failed.clock.now())
+        for (channel, external_id), count in unmatched.items():
+            number = {"channel": channel, "external_id": external_id}
+            log.info("no_connection", extra={**number, "messages": count})
         return Counters.of(len(messages), ingested=len(captured))
 
     async def _store_messages(
@@ -130,19 +138,17 @@ class IngestMessages:
         await repos.deals.add(theirs.new)
         await repos.deals.change(theirs.changed)
 
-        provider = self.insights.name
+        provider = self.describe.insights.name
         await repos.insights.put(insights(captured, theirs, descriptions, provider, self.new_id))
         await repos.events.append(lead_events(captured, theirs, self.new_id))
 
-    async def _describe(self, messages: Sequence[InboundMessage]) -> Descriptions:
-        """Ask before the transaction, so that no provider ever holds a database connection.
 
-        One that fails costs the insight and nothing else: the deal keeps its last one.
-        """
-        try:
-            answers = await self.insights.describe([message.body for message in messages])
-            keys = [(message.address.channel, message.external_id) for message in messages]
-            return dict(zip(keys, answers, strict=True))
-        except Exception as error:  # noqa: BLE001 - a provider may fail in any way
-            log.warning("insights_failed", extra={"error": type(error).__name__})
-            return {}
+def _unmatched(
+    messages: Sequence[InboundMessage], connections: Mapping[Address, Connection]
+) -> Counter[Address]:
+    """Count what came for nobody, by the id that nobody has connected."""
+    return Counter(
+        m.address._replace(external_id=m.address.external_id[:LONGEST_EXTERNAL_ID])
+        for m in messages
+        if m.address not in connections
+    )

@@ -1,19 +1,19 @@
 """The last resort: what cannot be processed is kept for another try."""
 
+import hashlib
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 from application.errors import Contended, StorageRefused, StorageUnavailable
 from application.ports import Clock, Transactions
 from domain.batch import NewId
 from domain.changes import Change
-from domain.inbound import FailedMessage, FailedMessageId, Inbound
+from domain.inbound import FIRST_RETRY, FailedMessage, FailedMessageId, Inbound
 
 log = logging.getLogger(__name__)
-
-FIRST_RETRY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class KeepFailed:
                         org_id=connections[failure.address].org_id,
                         payload=failure.payload,
                         error=error,
+                        digest=_digest(failure.payload),
                         next_attempt_at=self.clock.now() + FIRST_RETRY,
                     )
                     for failure, error in failures
@@ -53,3 +54,7 @@ class KeepFailed:
                 "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
             )
         return len(kept)
+
+
+def _digest(payload: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -5,18 +5,18 @@ Adapters lock in key order, so that two batches cannot wait for each other.
 """
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.changes import StateChange, Subject
+from domain.changes import Change, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey
 from domain.deal import Deal, DealId, Description, Insight, OpenDeal
 from domain.event import Event
-from domain.inbound import FailedMessage
+from domain.inbound import FailedMessage, FailedMessageId, Inbound, Unmatched
 from domain.leads import Lead
 from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
@@ -225,10 +225,36 @@ class EventLog(Protocol):
 
 
 class FailedMessageRepository(Protocol):
-    async def add(self, failures: Collection[FailedMessage]) -> None: ...
+    """What is kept until it is resolved."""
+
+    async def add(self, failures: Collection[FailedMessage]) -> None:
+        """Keep those that are not kept yet, by organisation and digest."""
+        ...
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
-        """What is kept for the organisation, or for none that is known; oldest first."""
+        """What is kept for the organisation, or for all; oldest first."""
+        ...
+
+    async def claim(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
+        """Up to `limit` whose time has come; nobody else gets them before `until`."""
+        ...
+
+    async def change(self, failure: FailedMessage) -> None:
+        """Write error, attempts and next attempt."""
+        ...
+
+    async def resolve(self, id: FailedMessageId, now: datetime) -> None:
+        """Keep it no longer: its payload is forgotten."""
+        ...
+
+
+class UnmatchedRepository(Protocol):
+    """What came for nobody: a trace without content."""
+
+    async def count(self, messages: Mapping[Address, int], now: datetime) -> None: ...
+
+    async def all(self) -> list[Unmatched]:
+        """The latest first."""
         ...
 
 
@@ -261,6 +287,7 @@ class Repositories:
     insights: InsightRepository
     events: EventLog
     failed_messages: FailedMessageRepository
+    unmatched: UnmatchedRepository
     sessions: SessionRepository
     leads: LeadReader
 
@@ -281,6 +308,53 @@ class Transactions(Protocol):
 
     async def ready(self) -> None:
         """Return if the storage answers and has today's schema; else raise StorageUnavailable."""
+        ...
+
+
+class Delivery(Protocol):
+    """What a provider posted, read."""
+
+    @property
+    def messages(self) -> Sequence[Inbound]: ...
+
+    @property
+    def changes(self) -> Sequence[Change]: ...
+
+
+class ReadDelivery(Protocol):
+    """Reads what was kept in the provider's own form."""
+
+    def __call__(self, body: bytes, arrived_at: datetime) -> Delivery:
+        """Raises ValueError where nothing can be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A delivery in the spool, as it was posted."""
+
+    id: int
+    arrived_at: datetime
+    body: bytes
+
+
+class Spool(Protocol):
+    """Keeps deliveries on the local disk while the storage cannot."""
+
+    async def put(self, body: bytes, arrived_at: datetime) -> None:
+        """Keep it, so that it survives everything but the disk. Raises SpoolFull."""
+        ...
+
+    def draining(self) -> AbstractContextManager[bool]:
+        """Whether this is the one who may drain, of all that share the spool."""
+        ...
+
+    async def oldest(self, limit: int) -> list[Spooled]:
+        """The oldest, in order. Raises SpoolFull where it cannot be read."""
+        ...
+
+    async def remove(self, ids: Collection[int]) -> None:
+        """Forget them."""
         ...
 
 

@@ -10,8 +10,10 @@ from application.manage_users import IssueToken, ResetPassword
 from application.ports import Clock, Transactions
 from application.receive_delivery import ReceiveDelivery
 from application.remove_connection import RemoveConnection
+from application.retry_failed import RetryFailed
 from application.rotate_keys import RotateKeys
 from application.sign_in import ReadSession, SignIn, SignOut
+from application.upkeep import Upkeep
 from application.upsert_connection import UpsertConnection
 from application.verify_webhook import VerifyWebhook
 
@@ -26,6 +28,8 @@ class UseCases:
 
     verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
+    upkeep: Upkeep
+    retry_failed: RetryFailed
     upsert_connection: UpsertConnection
     list_connections: ListConnections
     remove_connection: RemoveConnection

@@ -12,7 +12,8 @@ from domain.organization import OrgId
 
 ConnectionId = NewType("ConnectionId", UUID)
 
-EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+LONGEST_EXTERNAL_ID = 64
+EXTERNAL_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_EXTERNAL_ID}}}", re.ASCII)
 LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"[+()\s]")
 ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")

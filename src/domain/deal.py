@@ -1,5 +1,6 @@
 """A lead, and what can be said about it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ InsightId = NewType("InsightId", UUID)
 
 TITLE_LENGTH = 80
 BEST_SCORE = 100
+LONGEST_SAID = 2000
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class DealStatus(StrEnum):
@@ -96,9 +99,13 @@ class Description:
 
     def __post_init__(self) -> None:
         """Raise ValueError where a provider answered nonsense."""
-        if not 0 <= self.score <= BEST_SCORE:
-            msg = f"a score is 0 to {BEST_SCORE}, not {self.score}"
+        if type(self.score) is not int or not 0 <= self.score <= BEST_SCORE:
+            msg = f"a score is 0 to {BEST_SCORE}, not {self.score!r}"
             raise ValueError(msg)
+        for said in (self.summary, self.intent, self.next_step):
+            if not isinstance(said, str) or len(said) > LONGEST_SAID or UNSTORABLE.search(said):
+                msg = f"a description is at most {LONGEST_SAID} characters that can be stored"
+                raise ValueError(msg)
 
 
 def nothing_known(body: str) -> Description:

@@ -30,6 +30,7 @@ from application.ports import (
     SessionRepository,
     ThreadRepository,
     Transactions,
+    UnmatchedRepository,
     UserRepository,
 )
 from domain.changes import StateChange, Subject
@@ -45,7 +46,7 @@ from domain.contact import (
 from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
-from domain.inbound import FailedMessage
+from domain.inbound import FailedMessage, FailedMessageId, Unmatched
 from domain.leads import Lead
 from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
@@ -68,7 +69,8 @@ class Store:
     deals: dict[DealId, Deal] = field(default_factory=dict)
     insights: dict[DealId, Insight] = field(default_factory=dict)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
-    failed_messages: list[FailedMessage] = field(default_factory=list)
+    failed_messages: dict[FailedMessageId, FailedMessage] = field(default_factory=dict)
+    unmatched: dict[Address, Unmatched] = field(default_factory=dict)
 
     def draft(self) -> Self:
         """A copy to work on."""
@@ -104,6 +106,7 @@ class MemoryTransactions(Transactions):
                 insights=MemoryInsightRepository(store),
                 events=MemoryEventLog(store),
                 failed_messages=MemoryFailedMessageRepository(store),
+                unmatched=MemoryUnmatchedRepository(store),
                 sessions=MemorySessionRepository(store),
                 leads=MemoryLeadReader(store),
             )
@@ -186,7 +189,7 @@ class MemoryConnectionRepository(ConnectionRepository):
     async def add(self, connection: Connection) -> Connection:
         if await self.get(connection.org_id, connection.address):
             raise Contended
-        return await self._write(replace(connection, created_at=datetime.now(UTC)))
+        return await self._write(replace(connection, created_at=_now()))
 
     async def change(self, connection: Connection) -> Connection:
         stored = self.store.connections.get(connection.id)
@@ -198,7 +201,7 @@ class MemoryConnectionRepository(ConnectionRepository):
         owner = (await self.enabled({connection.address})).get(connection.address, connection)
         if connection.is_enabled and owner.org_id != connection.org_id:
             raise NumberConnectedElsewhere
-        written = replace(connection, updated_at=datetime.now(UTC))
+        written = replace(connection, updated_at=_now())
         self.store.connections[connection.id] = written
         return written
 
@@ -422,8 +425,7 @@ class MemoryEventLog(EventLog):
     store: Store
 
     async def append(self, events: Collection[Event]) -> None:
-        now = datetime.now(UTC)
-        self.store.events += [(now, event) for event in events]
+        self.store.events += [(_now(), event) for event in events]
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,10 +433,44 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
     store: Store
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
-        self.store.failed_messages += failures
+        kept = {(f.org_id, f.digest) for f in self.store.failed_messages.values() if f.digest}
+        new = [f for f in failures if (f.org_id, f.digest) not in kept]
+        self.store.failed_messages |= {f.id: replace(f, created_at=_now()) for f in new}
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
-        return _sorted_by_id(f for f in self.store.failed_messages if f.org_id == org_id)
+        kept = self.store.failed_messages.values()
+        return _sorted_by_id(f for f in kept if org_id in (None, f.org_id))
+
+    async def claim(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
+        kept = _sorted_by_id(self.store.failed_messages.values())
+        due = [f for f in kept if f.next_attempt_at and f.next_attempt_at <= now][:limit]
+        for failure in due:
+            await self.change(replace(failure, next_attempt_at=until))
+        return due
+
+    async def change(self, failure: FailedMessage) -> None:
+        self.store.failed_messages[failure.id] = failure
+
+    async def resolve(self, id: FailedMessageId, now: datetime) -> None:  # noqa: ARG002 - gone
+        self.store.failed_messages.pop(id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUnmatchedRepository(UnmatchedRepository):
+    store: Store
+
+    async def count(self, messages: Mapping[Address, int], now: datetime) -> None:
+        for address, count in messages.items():
+            seen = self.store.unmatched.get(address) or Unmatched(
+                address=address, count=0, first_at=now, last_at=now
+            )
+            self.store.unmatched[address] = replace(
+                seen, count=seen.count + count, last_at=max(seen.last_at, now)
+            )
+
+    async def all(self) -> list[Unmatched]:
+        seen = self.store.unmatched.values()
+        return sorted(seen, key=lambda unmatched: unmatched.last_at, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,3 +523,7 @@ def _swap(stored: dict[Any, Any], changes: Mapping[Any, tuple[Any, Any]]) -> Non
     if any(stored.get(key) != old for key, (old, _) in changes.items()):
         raise Contended
     stored |= {key: new for key, (_, new) in changes.items()}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

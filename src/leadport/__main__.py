@@ -19,7 +19,7 @@ from application.errors import (
 )
 from application.use_cases import UseCases
 from domain.errors import DomainError
-from interfaces.cli import connection, leads, org, simulate, user
+from interfaces.cli import connection, failed, leads, org, simulate, user
 from interfaces.cli.service import Service, Webhook
 from leadport.settings import CannotListen, Settings, SettingsError
 
@@ -73,6 +73,7 @@ for command in (
     user.token,
     user.keys,
     connection.group,
+    failed.group,
     simulate.command,
     leads.command,
 ):

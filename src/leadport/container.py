@@ -6,16 +6,21 @@ from dependency_injector.providers import List, Object, Selector, Singleton
 
 from application.add_member import AddMember, Join
 from application.apply_changes import ApplyChanges
+from application.breaker import Breaker
 from application.create_organization import CreateOrganization
+from application.describe import Describe
+from application.drain_spool import DrainSpool
 from application.ingest_messages import IngestMessages
 from application.keep_failed import KeepFailed
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
-from application.receive_delivery import ReceiveDelivery
+from application.receive_delivery import ReceiveDelivery, StoreDelivery
 from application.remove_connection import RemoveConnection
+from application.retry_failed import RetryFailed
 from application.rotate_keys import RotateKeys
 from application.sign_in import ReadSession, SignIn, SignOut
+from application.upkeep import Upkeep
 from application.upsert_connection import UpsertConnection
 from application.use_cases import UseCases
 from application.verify_webhook import VerifyWebhook
@@ -33,6 +38,9 @@ from infrastructure.postgres.transactions import (
 )
 from infrastructure.seals import AesGcmSeal
 from infrastructure.session_tokens import JwtSessionTokens
+from infrastructure.spool import SqliteSpool
+from interfaces.meta.delivery import Reader
+from interfaces.meta.wording import Wording
 from leadport.settings import Settings
 
 
@@ -71,7 +79,19 @@ class Container(DeclarativeContainer):
     tokens = Singleton(
         JwtSessionTokens.of, clock, settings.provided.jwt_secret, settings.provided.jwks_url
     )
+    spool = Singleton(SqliteSpool, settings.provided.spool_file, settings.provided.spool_bytes)
+    read = Singleton(Reader, Singleton(Wording, settings.provided.language))
+    breaker = Singleton(Breaker, transactions.provided.ready)
+
     keep_failed = Singleton(KeepFailed, transactions, clock, new_id)
+    ingest_messages = Singleton(
+        IngestMessages, transactions, Singleton(Describe, insights, clock), keep_failed, new_id
+    )
+    apply_changes = Singleton(ApplyChanges, transactions, keep_failed, new_id)
+    store_delivery = Singleton(StoreDelivery, ingest_messages, apply_changes)
+    retry_failed = Singleton(
+        RetryFailed, transactions, read, ingest_messages, apply_changes, keep_failed, clock
+    )
     join = Singleton(Join, passwords, new_id)
 
     use_cases = Singleton(
@@ -79,11 +99,11 @@ class Container(DeclarativeContainer):
         verify_webhook=Singleton(
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
-        receive_delivery=Singleton(
-            ReceiveDelivery,
-            Singleton(IngestMessages, transactions, insights, keep_failed, new_id),
-            Singleton(ApplyChanges, transactions, keep_failed, new_id),
+        receive_delivery=Singleton(ReceiveDelivery, store_delivery, spool, breaker),
+        upkeep=Singleton(
+            Upkeep, breaker, Singleton(DrainSpool, spool, read, store_delivery), retry_failed
         ),
+        retry_failed=retry_failed,
         upsert_connection=Singleton(UpsertConnection, transactions, seal, new_id),
         list_connections=Singleton(ListConnections, transactions, clock),
         remove_connection=Singleton(RemoveConnection, transactions),

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
+from application.errors import StorageUnavailable
 from domain.connection import Channel
 from leadport import demo, logs
 from leadport.database import database
@@ -42,7 +44,8 @@ def serve(host: str, port: int, workers: int) -> None:
         # Where the workers count together; before any of them is started.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         if settings.storage == "postgres" and not settings.is_production:
-            asyncio.run(_make_demo(settings))
+            with suppress(StorageUnavailable):  # said already; the demo comes at the next start
+                asyncio.run(_make_demo(settings))
         server = Server(
             "leadport.web:create",
             factory=True,

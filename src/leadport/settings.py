@@ -39,6 +39,8 @@ MADE_IN_DEVELOPMENT: dict[str, Callable[[], str]] = {
     "TOKEN_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "DEMO_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
+SPOOL_MB = "1024"
+NUMBER = re.compile(r"\d{1,7}(\.\d+)?", re.ASCII)
 SHORTEST_SECRET = 32
 """Characters; RFC 7518 asks as many bytes of an HS256 key."""
 
@@ -67,7 +69,13 @@ class Settings:
     seal_keys: tuple[SealKey, ...]
     demo_password: str = field(repr=False)
     data_dir: Path
+    spool_bytes: int
     public_url: str
+
+    @property
+    def spool_file(self) -> Path:
+        """Where deliveries wait for the database; all processes of a data folder share it."""
+        return self.data_dir / "spool.sqlite3"
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -97,12 +105,17 @@ class Settings:
             seal_keys=tuple(map(SealKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))),
             demo_password=given.get("DEMO_PASSWORD", ""),
             data_dir=data_dir,
+            spool_bytes=int(float(given.get("LEADPORT_SPOOL_MB", SPOOL_MB)) * 2**20),
             public_url=given.get("PUBLIC_URL", LOCAL_URL).rstrip("/"),
         )
 
 
 def _wrong(given: Mapping[str, str]) -> list[str]:
-    return [
+    size = given.get("LEADPORT_SPOOL_MB", SPOOL_MB)
+    numbers = (
+        [] if NUMBER.fullmatch(size) else [f"LEADPORT_SPOOL_MB must be a number, not {size!r}"]
+    )
+    return numbers + [
         f"{name} must be {' or '.join(choices)}, not {given[name]!r}"
         for name, choices in CHOICES.items()
         if given[name] not in choices

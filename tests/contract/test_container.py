@@ -2,6 +2,7 @@
 
 import pytest
 
+from application.drain_spool import Several
 from application.errors import SealBroken
 from application.rotate_keys import RotateKeys
 from application.use_cases import UseCases
@@ -131,7 +132,9 @@ async def test_messages_show_as_activity(do: UseCases, operate: UseCases) -> Non
     shop = await operate.create_organization("Shop", "ana@shop.example")
     await do.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id)
 
-    counters = await do.receive_delivery([said(), said(minute=1)], [])
+    counters = await do.receive_delivery(
+        Several(messages=[said(), said(minute=1)], changes=[]), b"{}", NOON
+    )
 
     assert counters.ingested == 2
     ((_, activity),) = await do.list_connections(shop.org_id, person=shop.user_id)

@@ -710,7 +710,7 @@ async def test_failed_messages_are_kept_by_organisation(transactions: Transactio
 
     async with transactions.begin() as repos:
         assert await repos.failed_messages.of(shop.org_id) == [known]
-        assert await repos.failed_messages.of(None) == [unknown]
+        assert await repos.failed_messages.of(None) == [known, unknown]
 
 
 async def test_empty_batches_are_welcome(transactions: Transactions) -> None:

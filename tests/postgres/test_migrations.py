@@ -103,6 +103,7 @@ def test_every_table_but_organizations_has_the_organisation_first_in_its_key() -
     # docs/DECISIONS.md names these.
     for exception in ("users", "organizations", "failed_messages", "ended_sessions"):
         assert keys.pop(exception) == ["id"]
+    assert keys.pop("unmatched_messages") == ["channel", "external_id"]
     assert set(map(tuple, keys.values())) == {("org_id", "id")}
 
 

@@ -1,4 +1,4 @@
-"""What came of it: deals, insights, events, and what could not be processed."""
+"""What came of it: deals, insights and events."""
 
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from application.ports import (
     DealRepository,
     EventLog,
-    FailedMessageRepository,
     InsightRepository,
     LeadReader,
 )
@@ -19,7 +18,6 @@ from domain.connection import Channel
 from domain.contact import ContactKey
 from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
 from domain.event import LEAD_CAPTURED, Event
-from domain.inbound import FailedMessage
 from domain.leads import Lead
 from domain.message import Message, MessageKey
 from domain.organization import OrgId
@@ -167,30 +165,6 @@ class PostgresEventLog(EventLog):
     async def append(self, events: Collection[Event]) -> None:
         if events:
             await self.db.execute(APPEND_EVENTS, value_arrays({e.id: e for e in events}, EVENT))
-
-
-FAILED_MESSAGE = columns_of(t.failed_messages, FailedMessage)
-ADD_FAILED_MESSAGES = insert_rows(FAILED_MESSAGE)
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresFailedMessageRepository(FailedMessageRepository):
-    """Table `failed_messages`."""
-
-    db: AsyncConnection
-
-    async def add(self, failures: Collection[FailedMessage]) -> None:
-        if failures:
-            by_id = {failure.id: failure for failure in failures}
-            await self.db.execute(ADD_FAILED_MESSAGES, value_arrays(by_id, FAILED_MESSAGE))
-
-    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
-        found = await self.db.execute(
-            sa.select(*FAILED_MESSAGE)
-            .where(t.failed_messages.c.org_id.is_not_distinct_from(org_id))
-            .order_by(t.failed_messages.c.id)
-        )
-        return [FailedMessage(**row) for row in found.mappings()]
 
 
 def _event_id(name: str) -> sa.ColumnElement[object]:

@@ -252,7 +252,29 @@ failed_messages = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="1"),
     _time("next_attempt_at", nullable=True),
     _time("created_at", default_now=True),
+    sa.Column("digest", sa.Text, nullable=False, server_default=""),
+    _time("resolved_at", nullable=True),
     sa.PrimaryKeyConstraint("id"),
     sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE"),
     sa.Index(None, "next_attempt_at"),
+    # A failure that comes again is the same, until it is resolved.
+    sa.Index(
+        "idx_failed_messages_unresolved",
+        "org_id",
+        "digest",
+        unique=True,
+        postgresql_where=sa.text("resolved_at IS NULL AND digest <> ''"),
+    ),
+)
+
+# Belongs to nobody: a number that no organisation has connected.
+unmatched_messages = sa.Table(
+    "unmatched_messages",
+    metadata,
+    _text("channel"),
+    _text("external_id"),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    _time("first_at"),
+    _time("last_at"),
+    sa.PrimaryKeyConstraint("channel", "external_id"),
 )

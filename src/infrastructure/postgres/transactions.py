@@ -25,10 +25,13 @@ from infrastructure.postgres.conversations import (
     PostgresThreadRepository,
 )
 from infrastructure.postgres.errors import translated
+from infrastructure.postgres.failures import (
+    PostgresFailedMessageRepository,
+    PostgresUnmatchedRepository,
+)
 from infrastructure.postgres.leads import (
     PostgresDealRepository,
     PostgresEventLog,
-    PostgresFailedMessageRepository,
     PostgresInsightRepository,
     PostgresLeadReader,
 )
@@ -106,6 +109,7 @@ class PostgresTransactions(Transactions):
                 insights=PostgresInsightRepository(db),
                 events=PostgresEventLog(db),
                 failed_messages=PostgresFailedMessageRepository(db),
+                unmatched=PostgresUnmatchedRepository(db),
                 sessions=PostgresSessionRepository(db),
                 leads=PostgresLeadReader(db),
             )

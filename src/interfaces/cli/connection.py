@@ -6,6 +6,7 @@ import click
 
 from application.use_cases import UseCases
 from domain.connection import Activity, Channel, Connection, ConnectionId
+from domain.inbound import Unmatched
 from domain.organization import OrgId
 from interfaces.cli.service import JSON, ORG, Service, Uuid, print_json, print_table
 from interfaces.connection_json import ConnectionJson
@@ -61,10 +62,18 @@ def add(
 
 @group.command("list")
 @click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
+@click.option("--unmatched", is_flag=True, help="What came for numbers nobody has connected.")
 @JSON
 @click.pass_obj
-def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
-    """List the connections of all organisations, or of one."""
+def list_(service: Service, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
+    """List the connections of all organisations, or of one.
+
+    With --unmatched, the numbers and accounts that messages came for although nobody has
+    connected or enabled them: one of them may be a connection's id, mistyped.
+    """
+    if unmatched:
+        _list_unmatched(service, as_json=as_json)
+        return
 
     async def work(use_cases: UseCases) -> list[ConnectionJson]:
         async with use_cases.transactions.begin() as repos:
@@ -84,6 +93,38 @@ def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
         [c.id, c.org_id, c.channel, c.external_id, c.display_name, _state(c)] for c in connections
     ]
     print_table(headings, rows, "No connections yet; add one with `leadport connection add`.")
+
+
+def _list_unmatched(service: Service, *, as_json: bool) -> None:
+    async def work(use_cases: UseCases) -> list[Unmatched]:
+        async with use_cases.transactions.begin() as repos:
+            return await repos.unmatched.all()
+
+    seen = service.run(work)
+    if as_json:
+        print_json(
+            [
+                {
+                    "channel": each.address.channel,
+                    "external_id": each.address.external_id,
+                    "count": each.count,
+                    "first_at": each.first_at,
+                    "last_at": each.last_at,
+                }
+                for each in seen
+            ]
+        )
+        return
+    headings = ["channel", "external id", "messages", "first", "last"]
+    rows = [
+        [
+            *u.address,
+            u.count,
+            *(f"{at.astimezone():%Y-%m-%d %H:%M}" for at in (u.first_at, u.last_at)),
+        ]
+        for u in seen
+    ]
+    print_table(headings, rows, "Every message came for a connected number.")
 
 
 def _state(connection: ConnectionJson) -> str:

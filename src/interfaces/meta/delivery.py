@@ -51,6 +51,17 @@ def decode(body: bytes, arrived_at: datetime, wording: Wording = IN_ENGLISH) -> 
     return delivery
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`decode` in one language, for what was kept."""
+
+    wording: Wording
+
+    def __call__(self, body: bytes, arrived_at: datetime) -> Delivery:
+        """Raises NotJson, which is a ValueError."""
+        return decode(body, arrived_at, self.wording)
+
+
 def _leaves(delivery: Json, arrived_at: datetime) -> Iterator[Leaf]:
     envelope = mapping(delivery)
     product = text(envelope.get("object"))

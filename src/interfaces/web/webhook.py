@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
 
 from litestar import Controller, MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 
-from application.errors import StorageUnavailable
-from application.ingest_messages import Counters
+from application.errors import SpoolFull
 from application.ports import Clock
 from application.receive_delivery import ReceiveDelivery
 from application.verify_webhook import VerifyWebhook
@@ -26,8 +24,8 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes; WhatsApp's deliveries reach 3 MB."""
 
-PATIENCE = 4.5
-"""Seconds. Instagram's deliveries must be answered within 5."""
+SLOWEST_BODY = 10
+"""Seconds; then whoever sends it holds a place that others need."""
 
 
 class WebhookController(Controller):
@@ -64,8 +62,9 @@ class WebhookController(Controller):
         summary="Delivery",
         responses={
             403: described("X-Hub-Signature-256 is missing or wrong."),
+            408: described("The body came too slowly."),
             413: described("More than 4 MiB."),
-            503: described("Nothing could be kept; send it again."),
+            503: described("Neither database nor spool could keep it; send it again."),
         },
     )
     async def deliver(
@@ -80,18 +79,27 @@ class WebhookController(Controller):
 
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
-        body = await request.body()
+        try:
+            async with asyncio.timeout(SLOWEST_BODY):
+                body = await request.body()
+        except TimeoutError:
+            return problem(408, f"the body did not come within {SLOWEST_BODY} s")
         if not verify_webhook.accepts_delivery(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
             return problem(403)
+        arrived_at = clock.now()
         try:
-            delivery = decode(body, clock.now(), wording)
+            delivery = decode(body, arrived_at, wording)
         except NotJson:
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
-        counters = await _in_time(receive_delivery(delivery.messages, delivery.changes))
+        try:
+            counters = await receive_delivery(delivery, body, arrived_at)
+        except SpoolFull as error:
+            log.critical("delivery_refused", extra={"reason": str(error)})
+            return problem(503, "neither the database nor the spool can keep this; send it again")
         count(counters, delivery.changes, delivery.notes)
         for note, times in delivery.notes.items():
             if note.verdict == "unknown":
@@ -99,16 +107,3 @@ class WebhookController(Controller):
                 log.warning("unknown_in_delivery", extra={"what": what, "times": times})
         log.info("delivery", extra={**asdict(counters), "changes": len(delivery.changes)})
         return Response(asdict(counters))
-
-
-async def _in_time(keeping: Coroutine[Any, Any, Counters]) -> Counters:
-    """Give up in time for Meta's patience.
-
-    Not by `asyncio.timeout`: a driver whose server is frozen needs seconds to be cancelled.
-    """
-    work = asyncio.create_task(keeping)
-    done, _ = await asyncio.wait({work}, timeout=PATIENCE)
-    if not done:
-        work.cancel()
-        raise StorageUnavailable("no answer in time")
-    return work.result()

@@ -1,0 +1,50 @@
+"""Asks nobody who did not answer: a circuit breaker for the storage."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from application.errors import StorageRefused, StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+FAILURES = 3
+"""In a row, until nobody asks any more."""
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Open after some failures in a row, so that nobody waits for what will not answer.
+
+    `probe` says whether the storage answers again: by returning, or by raising
+    StorageUnavailable.
+    """
+
+    probe: Callable[[], Awaitable[None]]
+    _failures: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is no use to ask."""
+        return self._failures >= FAILURES
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._failures += 1
+        if self._failures == FAILURES:
+            log.error("storage_given_up", extra={"failures": FAILURES})
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        self._failures = 0
+
+    async def try_again(self) -> bool:
+        """Probe if it is open; whether it is closed now."""
+        if self.is_open:
+            try:
+                await self.probe()
+            except (StorageUnavailable, StorageRefused):
+                return False
+            log.warning("storage_is_back")
+            self.succeeded()
+        return True

@@ -1,0 +1,31 @@
+"""What the service does by itself, beside answering."""
+
+import logging
+from dataclasses import dataclass
+
+from application.breaker import Breaker
+from application.drain_spool import DrainSpool
+from application.errors import SpoolFull, StorageUnavailable
+from application.retry_failed import RetryFailed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Looks whether the storage is back, empties the spool, tries again what failed."""
+
+    breaker: Breaker
+    drain_spool: DrainSpool
+    retry_failed: RetryFailed
+
+    async def __call__(self) -> None:
+        """Do what there is to do now; what cannot be done now is left for the next time."""
+        try:
+            if await self.breaker.try_again():
+                await self.drain_spool()
+                await self.retry_failed.due()
+        except StorageUnavailable:
+            self.breaker.failed()
+        except SpoolFull as error:
+            log.critical("spool_unreadable", extra={"reason": str(error)})

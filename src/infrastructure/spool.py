@@ -1,0 +1,112 @@
+"""Deliveries on the local disk, while the database cannot take them.
+
+SQLite keeps them in one file that workers and processes share; a commit is on the disk before
+`put` returns (`synchronous=FULL`).
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from application.errors import SpoolFull
+from application.ports import Spool, Spooled
+
+T = TypeVar("T")
+
+PAGE = 4096
+BUSY_SECONDS = 1.0
+"""How long to wait for other workers' writes: each takes the disk some milliseconds."""
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, arrived_at REAL NOT NULL, body BLOB NOT NULL
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteSpool(Spool):
+    """The file `path`, of at most about `largest` bytes; it is made when it is first needed.
+
+    One thread does all the work, because SQLite waits for the disk.
+    """
+
+    path: Path
+    largest: int
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="spool")
+    )
+
+    async def put(self, body: bytes, arrived_at: datetime) -> None:
+        def insert(db: sqlite3.Connection) -> None:
+            row = (arrived_at.timestamp(), body)
+            db.execute("INSERT INTO deliveries (arrived_at, body) VALUES (?, ?)", row)
+
+        await self._do(insert)
+
+    async def oldest(self, limit: int) -> list[Spooled]:
+        def select(db: sqlite3.Connection) -> list[Spooled]:
+            query = "SELECT id, arrived_at, body FROM deliveries ORDER BY id LIMIT ?"
+            return [
+                Spooled(id_, datetime.fromtimestamp(arrived_at, UTC), body)
+                for id_, arrived_at, body in db.execute(query, (limit,))
+            ]
+
+        return await self._do(select) if self.path.exists() else []
+
+    async def remove(self, ids: Collection[int]) -> None:
+        def delete(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM deliveries WHERE id = ?", [(id_,) for id_ in ids])
+
+        await self._do(delete)
+
+    @contextmanager
+    def draining(self) -> Iterator[bool]:
+        if not self.path.exists():
+            yield False
+            return
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
+
+    def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Open, work, commit, close: that survives whatever happens to the file meanwhile."""
+        try:
+            with self._connection() as db:
+                result = work(db)
+                db.commit()
+                return result
+        except (sqlite3.Error, OSError) as error:
+            raise SpoolFull(f"the spool {self.path} cannot be used: {error}") from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        is_new = not self.path.exists()
+        if is_new:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT, 0o600))  # it holds what people wrote
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        try:
+            # Of the journals that FULL makes durable, the one that leaves no other files behind.
+            db.execute("PRAGMA journal_mode=TRUNCATE")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute(f"PRAGMA max_page_count={max(self.largest // PAGE, 4)}")
+            db.execute(TABLE)
+            yield db
+        finally:
+            db.close()

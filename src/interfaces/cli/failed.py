@@ -1,0 +1,78 @@
+"""`leadport failed`: what could not be processed, and another try for it."""
+
+from uuid import UUID
+
+import click
+
+from application.use_cases import UseCases
+from domain.inbound import FailedMessage
+from domain.organization import OrgId
+from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table
+
+
+@click.group("failed")
+def group() -> None:
+    """Messages that could not be processed, and are kept."""
+
+
+@group.command("list")
+@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
+@JSON
+@click.pass_obj
+def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
+    """List what is kept, oldest first; never what was written."""
+
+    async def work(use_cases: UseCases) -> list[FailedMessage]:
+        async with use_cases.transactions.begin() as repos:
+            return await repos.failed_messages.of(OrgId(org_id) if org_id else None)
+
+    failures = service.run(work)
+    if as_json:
+        print_json([_as_json(failure) for failure in failures])
+        return
+    headings = ["id", "organisation", "attempts", "next attempt", "why"]
+    rows = [[f.id, f.org_id or "", f.attempts, _next_attempt(f), f.error] for f in failures]
+    print_table(headings, rows, "Nothing is kept: every message could be processed.")
+
+
+@group.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=Uuid())
+@click.option("--all", "is_all", is_flag=True, help="Everything that is kept.")
+@JSON
+@click.pass_obj
+def retry(service: Service, ids: tuple[UUID, ...], *, is_all: bool, as_json: bool) -> None:
+    """Try again now; what was stored meanwhile is not stored twice."""
+    if bool(ids) == is_all:
+        raise click.UsageError("name the ids to try again, or --all")
+
+    async def work(use_cases: UseCases) -> tuple[int, int]:
+        async with use_cases.transactions.begin() as repos:
+            kept = await repos.failed_messages.of(None)
+        chosen = [failure for failure in kept if is_all or failure.id in ids]
+        if unknown := set(ids) - {failure.id for failure in chosen}:
+            msg = f"nothing is kept under {', '.join(map(str, sorted(unknown)))}"
+            raise click.ClickException(msg)
+        return sum([await use_cases.retry_failed(failure) for failure in chosen]), len(chosen)
+
+    resolved, tried = service.run(work)
+    if as_json:
+        print_json({"tried": tried, "resolved": resolved, "failed": tried - resolved})
+    else:
+        click.echo(f"{resolved} of {tried} resolved.")
+
+
+def _as_json(failure: FailedMessage) -> dict[str, object]:
+    return {
+        "id": failure.id,
+        "org_id": failure.org_id,
+        "error": failure.error,
+        "attempts": failure.attempts,
+        "created_at": failure.created_at,
+        "next_attempt_at": failure.next_attempt_at,
+    }
+
+
+def _next_attempt(failure: FailedMessage) -> str:
+    if failure.next_attempt_at is None:
+        return "by hand only"
+    return f"{failure.next_attempt_at.astimezone():%Y-%m-%d %H:%M}"
