@@ -1,6 +1,7 @@
 """The spool is emptied when the storage is back."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from application.ports import Delivery, ReadDelivery, Spool, Spooled
@@ -11,7 +12,10 @@ from domain.inbound import Inbound
 log = logging.getLogger(__name__)
 
 AT_ONCE = 50
-"""Deliveries in one go: few transactions, and none so long that new deliveries wait for it."""
+"""Deliveries in one go: few transactions."""
+
+MESSAGES_AT_ONCE = 200
+"""In one transaction: it must end in time on a busy machine too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,19 @@ class DrainSpool:
         drained = 0
         with self.spool.draining() as is_mine:
             while is_mine and (spooled := await self.spool.oldest(AT_ONCE)):
-                await self.store_delivery(self._together(spooled))
+                for part in self._parts(spooled):
+                    await self.store_delivery(part)
                 await self.spool.remove([delivery.id for delivery in spooled])
                 drained += len(spooled)
         if drained:
             log.info("spool_drained", extra={"deliveries": drained})
         return drained
 
-    def _together(self, spooled: list[Spooled]) -> Delivery:
+    def _parts(self, spooled: list[Spooled]) -> Iterator[Delivery]:
+        """All messages, and then all changes, whichever deliveries they came in."""
         deliveries = [self.read(kept.body, kept.arrived_at) for kept in spooled]
-        return Several(
-            messages=[message for delivery in deliveries for message in delivery.messages],
-            changes=[change for delivery in deliveries for change in delivery.changes],
-        )
+        messages = [message for delivery in deliveries for message in delivery.messages]
+        for start in range(0, len(messages), MESSAGES_AT_ONCE):
+            yield Several(messages=messages[start : start + MESSAGES_AT_ONCE], changes=[])
+        changes = [change for delivery in deliveries for change in delivery.changes]
+        yield Several(messages=[], changes=changes)

@@ -13,6 +13,9 @@ from application.ports import Delivery, Spool
 PATIENCE = 1.2
 """Seconds for the storage, so that the answer comes within 2 s."""
 
+PATIENCE_PER_MESSAGE = 0.002
+"""A thousand messages may take longer, and still be answered within Meta's 5 s."""
+
 WAIT = 0.3
 """Seconds to wait for a turn, where many deliveries are under way."""
 
@@ -82,7 +85,8 @@ class ReceiveDelivery:
         What is stored nevertheless is a duplicate for whoever empties the spool.
         """
         work = asyncio.create_task(self.store_delivery(delivery))
-        done, _ = await asyncio.wait({work}, timeout=PATIENCE)
+        patience = PATIENCE + PATIENCE_PER_MESSAGE * len(delivery.messages)
+        done, _ = await asyncio.wait({work}, timeout=patience)
         if not done:
             work.cancel()
             raise StorageUnavailable("no answer in time")
