@@ -39,8 +39,9 @@ class Describe:
         asked = asyncio.ensure_future(self._ask([message.body for message in messages]))
         done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
         if not done:
+            asked.add_done_callback(_error_of)
             asked.cancel()
-        error = TimeoutError() if not done else asked.exception()
+        error = _error_of(asked) if done else TimeoutError()
         if error is not None:
             self._rests_until = now + REST
             log.warning("insights_failed", extra={"error": type(error).__name__})
@@ -55,3 +56,8 @@ class Describe:
             msg = f"{len(answers)} answers to {len(texts)} texts"
             raise ValueError(msg)
         return answers
+
+
+def _error_of(asked: asyncio.Future[list[Description]]) -> BaseException | None:
+    """Why it failed. One that nobody asks for is logged, and may quote a person."""
+    return asyncio.CancelledError() if asked.cancelled() else asked.exception()

@@ -1,8 +1,6 @@
 """The heart: a delivery becomes contacts, threads, messages, deals, insights and events."""
 
-import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,13 +8,11 @@ from application.attempts import in_halves
 from application.describe import Describe
 from application.keep_failed import KeepFailed
 from application.ports import Repositories, Transactions
+from application.unmatched import tell, unmatched
 from domain.batch import Batch, Captured, NewId, Waiting
 from domain.change_batch import conflict_events, echo_events
-from domain.connection import LONGEST_EXTERNAL_ID, Address, Connection
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.leads import Descriptions, deals, insights, lead_events
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +85,9 @@ class IngestMessages:
             waiting |= await repos.changes.waiting(batch.echo_subjects(waiting))
             captured = await self._store_messages(repos, batch, waiting)
             await self._store_leads(repos, captured, descriptions)
-            unmatched = _unmatched(messages, connections)
-            await repos.unmatched.count(unmatched, self.keep_failed.clock.now())
-        for (channel, external_id), count in unmatched.items():
-            number = {"channel": channel, "external_id": external_id}
-            log.info("no_connection", extra={**number, "messages": count})
+            for_nobody = unmatched(messages, connections)
+            await repos.unmatched.count(for_nobody, self.keep_failed.clock.now())
+        tell(for_nobody)
         return Counters.of(len(messages), ingested=len(captured))
 
     async def _store_messages(
@@ -141,14 +135,3 @@ class IngestMessages:
         provider = self.describe.insights.name
         await repos.insights.put(insights(captured, theirs, descriptions, provider, self.new_id))
         await repos.events.append(lead_events(captured, theirs, self.new_id))
-
-
-def _unmatched(
-    messages: Sequence[InboundMessage], connections: Mapping[Address, Connection]
-) -> Counter[Address]:
-    """Count what came for nobody, by the id that nobody has connected."""
-    return Counter(
-        m.address._replace(external_id=m.address.external_id[:LONGEST_EXTERNAL_ID])
-        for m in messages
-        if m.address not in connections
-    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from application.errors import Contended, StorageRefused, StorageUnavailable
 from application.ports import Clock, Transactions
+from application.unmatched import tell, unmatched
 from domain.batch import NewId
 from domain.changes import Change
 from domain.inbound import FIRST_RETRY, FailedMessage, FailedMessageId, Inbound
@@ -47,8 +48,12 @@ class KeepFailed:
                     if failure.address in connections
                 ]
                 await repos.failed_messages.add(kept)
+                messages = [f for f, _ in failures if isinstance(f, Inbound)]
+                for_nobody = unmatched(messages, connections)
+                await repos.unmatched.count(for_nobody, self.clock.now())
         except (Contended, StorageRefused) as error:
             raise StorageUnavailable from error
+        tell(for_nobody)
         for failure in kept:
             log.warning(
                 "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}

@@ -13,6 +13,7 @@ from application.keep_failed import KeepFailed
 from application.ports import Clock, Delivery, ReadDelivery, Transactions
 from domain.changes import Change
 from domain.inbound import FailedMessage, Inbound
+from domain.organization import OrgId
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class RetryFailed:
         """Try one; whether it is resolved. Else it waits longer than before."""
         body = json.dumps(failure.payload).encode()
         delivery = self.read(body, failure.created_at or self.clock.now())
-        reason = await self._reason_against(delivery)
+        reason = await self._reason_against(delivery, failure.org_id)
         now = self.clock.now()
         async with self.transactions.begin() as repos:
             if reason is None:
@@ -70,13 +71,17 @@ class RetryFailed:
         log.info("failure_retried", extra={"id": str(failure.id), "error": reason})
         return reason is None
 
-    async def _reason_against(self, delivery: Delivery) -> str | None:
+    async def _reason_against(self, delivery: Delivery, org_id: OrgId | None) -> str | None:
         """Process it; why it fails again, if it does."""
         addresses = {item.address for item in (*delivery.messages, *delivery.changes)}
+        if not addresses:
+            return "nothing can be read in it"
         async with self.transactions.begin() as repos:
             connections = await repos.connections.enabled(addresses)
         if addresses - connections.keys():
             return "nobody has connected and enabled its number"
+        if org_id and {connection.org_id for connection in connections.values()} != {org_id}:
+            return "another organisation has its number now"
         reasons = _Reasons(
             self.keep_failed.transactions, self.keep_failed.clock, self.keep_failed.new_id
         )

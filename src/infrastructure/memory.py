@@ -433,9 +433,12 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
     store: Store
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
-        kept = {(f.org_id, f.digest) for f in self.store.failed_messages.values() if f.digest}
-        new = [f for f in failures if (f.org_id, f.digest) not in kept]
-        self.store.failed_messages |= {f.id: replace(f, created_at=_now()) for f in new}
+        kept = {(f.org_id, f.digest) for f in self.store.failed_messages.values()}
+        for failure in failures:
+            key = (failure.org_id, failure.digest)
+            if not failure.digest or key not in kept:
+                kept.add(key)
+                self.store.failed_messages[failure.id] = replace(failure, created_at=_now())
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
         kept = self.store.failed_messages.values()
@@ -449,7 +452,13 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
         return due
 
     async def change(self, failure: FailedMessage) -> None:
-        self.store.failed_messages[failure.id] = failure
+        if stored := self.store.failed_messages.get(failure.id):  # else resolved meanwhile
+            self.store.failed_messages[failure.id] = replace(
+                stored,
+                error=failure.error,
+                attempts=failure.attempts,
+                next_attempt_at=failure.next_attempt_at,
+            )
 
     async def resolve(self, id: FailedMessageId, now: datetime) -> None:  # noqa: ARG002 - gone
         self.store.failed_messages.pop(id, None)

@@ -73,7 +73,11 @@ class SqliteSpool(Spool):
         if not self.path.exists():
             yield False
             return
-        with self.path.with_suffix(".lock").open("ab") as lock:
+        try:
+            lock = self.path.with_suffix(".lock").open("ab")
+        except OSError as error:
+            raise SpoolFull(f"the spool {self.path} cannot be locked: {error}") from error
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
