@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from application.ports import Transactions
+from domain.changes import StateChange
 from domain.contact import Contact, ContactIdentity, ContactKey
 from domain.deal import Deal, DealStatus, Insight
 from domain.event import Event
@@ -31,6 +32,8 @@ class Crm(ABC):
     @abstractmethod
     async def messages(self) -> Sequence[Message]: ...
     @abstractmethod
+    async def changes(self) -> Sequence[StateChange]: ...
+    @abstractmethod
     async def deals(self) -> Sequence[Deal]: ...
     @abstractmethod
     async def insights(self) -> Sequence[Insight]: ...
@@ -38,6 +41,9 @@ class Crm(ABC):
     async def events(self) -> Sequence[Event]: ...
     @abstractmethod
     async def win_all_deals(self) -> None: ...
+    @abstractmethod
+    async def rename(self, contact: str, deal: str) -> None:
+        """Call all contacts and all deals so."""
 
     async def contact_keys(self) -> set[ContactKey]:
         return {ContactKey(contact.org_id, contact.id) for contact in await self.contacts()}
@@ -59,6 +65,9 @@ class MemoryCrm(Crm):
     async def messages(self) -> Sequence[Message]:
         return sorted(self.transactions.kept.messages.values(), key=_id)
 
+    async def changes(self) -> Sequence[StateChange]:
+        return sorted(self.transactions.kept.changes.values(), key=_id)
+
     async def deals(self) -> Sequence[Deal]:
         return sorted(self.transactions.kept.deals.values(), key=_id)
 
@@ -71,6 +80,11 @@ class MemoryCrm(Crm):
     async def win_all_deals(self) -> None:
         deals = self.transactions.kept.deals
         deals |= {deal.id: replace(deal, status=DealStatus.WON) for deal in deals.values()}
+
+    async def rename(self, contact: str, deal: str) -> None:
+        kept = self.transactions.kept
+        kept.contacts |= {id_: replace(c, name=contact) for id_, c in kept.contacts.items()}
+        kept.deals |= {id_: replace(d, title=deal) for id_, d in kept.deals.items()}
 
 
 @dataclass
@@ -89,6 +103,9 @@ class PostgresCrm(Crm):
     async def messages(self) -> Sequence[Message]:
         return await self._all(t.conversation_messages, Message)
 
+    async def changes(self) -> Sequence[StateChange]:
+        return await self._all(t.state_changes, StateChange)
+
     async def deals(self) -> Sequence[Deal]:
         return await self._all(t.deals, Deal)
 
@@ -101,6 +118,11 @@ class PostgresCrm(Crm):
     async def win_all_deals(self) -> None:
         async with self.transactions.engine.begin() as db:
             await db.execute(sa.update(t.deals).values(status=DealStatus.WON))
+
+    async def rename(self, contact: str, deal: str) -> None:
+        async with self.transactions.engine.begin() as db:
+            await db.execute(sa.update(t.contacts).values(name=contact))
+            await db.execute(sa.update(t.deals).values(title=deal))
 
     async def _all(self, table: sa.Table, entity: type[T]) -> list[T]:
         names = [field.name for field in fields(entity)]  # type: ignore[arg-type]

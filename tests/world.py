@@ -1,9 +1,10 @@
 """Made-up organisations and people, and what the tests are about in as few words as possible."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import uuid_utils.compat
 
@@ -12,10 +13,12 @@ from application.describe import Describe
 from application.ingest_messages import IngestMessages
 from application.keep_failed import KeepFailed
 from application.ports import InsightProvider, Transactions
+from domain.changes import Change, ChangeKind
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import InboundMessage
 from domain.leads import Lead
+from domain.message import Direction
 from domain.organization import Organization, OrgId
 from infrastructure.insights.dummy import DummyInsights
 
@@ -41,6 +44,10 @@ def user(value: str) -> Identity:
     return Identity(IdentityKind.WHATSAPP_USER, value)
 
 
+def parent(value: str) -> Identity:
+    return Identity(IdentityKind.WHATSAPP_PARENT_USER, value)
+
+
 def said(
     body: str = "hola",
     *,
@@ -50,9 +57,10 @@ def said(
     minute: float = 0,
     name: str = "Ana",
     channel: Channel = Channel.WHATSAPP,
+    content: Mapping[str, Any] | None = None,
 ) -> InboundMessage:
     """A message to the shop; everything else is beside the point."""
-    identities = (phone(by),) if isinstance(by, str) else tuple(by)
+    identities = _known_by(by)
     return InboundMessage(
         address=Address(channel, to),
         external_id=id or f"wamid.{next(_serial)}",
@@ -61,7 +69,108 @@ def said(
         body=body,
         sent_at=NOON + timedelta(minutes=minute),
         thread_external_id=f"wa:{to}:{identities[0].value}",
+        content=content or {},
         payload={"said": body},
+    )
+
+
+def edited(
+    what: InboundMessage | Change, body: str, *, minute: float = 1, id: str | None = None
+) -> Change:
+    return _about(what, ChangeKind.EDIT, {"body": body}, minute, id)
+
+
+def unsent(what: InboundMessage | Change, *, minute: float = 2, id: str | None = None) -> Change:
+    return _about(what, ChangeKind.UNSEND, {"body": "[deleted]"}, minute, id)
+
+
+def reacted(
+    what: InboundMessage | Change,
+    emoji: str | None,
+    *,
+    by: Direction = Direction.INBOUND,
+    minute: float = 1,
+    id: str | None = None,
+) -> Change:
+    return _about(what, ChangeKind.REACTION, {"emoji": emoji, "by": by}, minute, id)
+
+
+def consented(
+    marketing: bool,  # noqa: FBT001 - yes or no is all there is to say
+    *,
+    by: str | Sequence[Identity] = "5491155550001",
+    to: str = SHOP_NUMBER,
+    minute: float = 0,
+    id: str | None = None,
+) -> Change:
+    content = {"marketing": marketing}
+    return _of(by, ChangeKind.CONSENT, content, over=to, minute=minute, id=id)
+
+
+def renumbered(
+    *new: Identity,
+    by: str | Sequence[Identity] = "5491155550001",
+    to: str = SHOP_NUMBER,
+    minute: float = 1,
+    id: str | None = None,
+) -> Change:
+    """Somebody has another number, or another user id."""
+    content = {"identities": [[*pair] for pair in new]}
+    return _of(by, ChangeKind.IDENTITY, content, over=to, minute=minute, id=id)
+
+
+def echoed(
+    body: str = "¿en qué te ayudo?",
+    *,
+    to: str | Sequence[Identity] = "5491155550001",
+    over: str = SHOP_NUMBER,
+    minute: float = 1,
+    id: str | None = None,
+) -> Change:
+    """What the shop wrote to somebody from another device."""
+    content = {"kind": "text", "body": body, "content": {}}
+    return _of(to, ChangeKind.ECHO, content, over=over, minute=minute, id=id)
+
+
+def _known_by(person: str | Sequence[Identity]) -> tuple[Identity, ...]:
+    return (phone(person),) if isinstance(person, str) else tuple(person)
+
+
+def _about(
+    what: InboundMessage | Change,
+    kind: ChangeKind,
+    content: Mapping[str, Any],
+    minute: float,
+    id: str | None,
+) -> Change:
+    return Change(
+        address=what.address,
+        external_id=id or f"wamid.{next(_serial)}",
+        kind=kind,
+        sent_at=NOON + timedelta(minutes=minute),
+        message_id=what.external_id,
+        content=content,
+        payload={"changed": kind},
+    )
+
+
+def _of(
+    person: str | Sequence[Identity],
+    kind: ChangeKind,
+    content: Mapping[str, Any],
+    *,
+    over: str,
+    minute: float,
+    id: str | None,
+) -> Change:
+    return Change(
+        address=Address(Channel.WHATSAPP, over),
+        external_id=id or f"wamid.{next(_serial)}",
+        kind=kind,
+        sent_at=NOON + timedelta(minutes=minute),
+        person=Sender(identities=_known_by(person)),
+        content=content,
+        payload={"changed": kind},
     )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.changes import Change, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
-from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey
+from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey, Owner
 from domain.deal import Deal, DealId, Description, Insight, OpenDeal
 from domain.event import Event
 from domain.inbound import FailedMessage, FailedMessageId, Inbound, Unmatched
@@ -101,7 +101,7 @@ class ConnectionRepository(Protocol):
 
 
 class ContactRepository(Protocol):
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
         """Whose each identity is.
 
         A phone that is nobody's identity belongs to the contact with that number, with or
@@ -180,7 +180,7 @@ class ChangeRepository(Protocol):
         ...
 
     async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
-        """All changes, whether they wait or not."""
+        """All changes of these messages, whether they wait or not, and themselves as echoes."""
         ...
 
     async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:

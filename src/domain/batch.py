@@ -19,6 +19,7 @@ from domain.contact import (
     ContactIdentityId,
     ContactKey,
     IdentityKey,
+    Owner,
 )
 from domain.inbound import InboundMessage
 from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId, ThreadName
@@ -156,7 +157,7 @@ class Batch:
         }
 
     def people(
-        self, owners: Mapping[IdentityKey, Contact], waiting: Waiting, new_id: NewId
+        self, owners: Mapping[IdentityKey, Owner], waiting: Waiting, new_id: NewId
     ) -> People:
         """Find each sender among the `owners` of their identities, or make a contact.
 
@@ -164,8 +165,8 @@ class Batch:
         Senders who show the most ids come first, because they link the others. Where the known
         ones are two contacts', the first id decides, and nothing is merged.
         """
-        found = {key: contact.id for key, contact in owners.items()}
-        stored = {contact.id: contact for contact in owners.values()}
+        found = {key: owner.contact.id for key, owner in owners.items()}
+        stored = {owner.contact.id: owner.contact for owner in owners.values()}
         latest: dict[ContactId, Contact] = {}
         contact_of: dict[MessageKey, ContactId] = {}
         conflicts: dict[MessageKey, StateChange] = {}
@@ -193,7 +194,7 @@ class Batch:
                 for id_, c in latest.items()
                 if id_ in stored and c != stored[id_]
             },
-            new_identities=claimed({k: id_ for k, id_ in found.items() if k not in owners}, new_id),
+            new_identities=claimed(found, owners, new_id),
             conflicts=conflicts,
         )
 
@@ -314,9 +315,9 @@ def conflicting(
 
 
 def claimed(
-    owners: Mapping[IdentityKey, ContactId], new_id: NewId
+    found: Mapping[IdentityKey, ContactId], owners: Mapping[IdentityKey, Owner], new_id: NewId
 ) -> dict[IdentityKey, ContactIdentity]:
-    """Give identities that were nobody's to their owners."""
+    """Give identities that were nobody's to the contacts they were found to belong to."""
     return {
         key: ContactIdentity(
             id=ContactIdentityId(new_id()),
@@ -325,7 +326,8 @@ def claimed(
             kind=key.kind,
             value=key.value,
         )
-        for key, contact_id in owners.items()
+        for key, contact_id in found.items()
+        if key not in owners or not owners[key].has_identity
     }
 
 

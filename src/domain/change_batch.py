@@ -15,6 +15,7 @@ from domain.contact import (
     Identity,
     IdentityKey,
     IdentityKind,
+    Owner,
 )
 from domain.event import (
     CONSENT_CHANGED,
@@ -138,13 +139,13 @@ class ChangeBatch:
         """Every message again, as changes name it."""
         return {Subject(*key) for key in self.messages}
 
-    def known(self, owners: Mapping[IdentityKey, Contact], new_id: NewId) -> Known:
+    def known(self, owners: Mapping[IdentityKey, Owner], new_id: NewId) -> Known:
         """Find whom each change is about, and what is known of them now.
 
         As with messages, the first id that is known decides, and nothing is merged.
         """
-        found = {key: contact.id for key, contact in owners.items()}
-        stored = {contact.id: contact for contact in owners.values()}
+        found = {key: owner.contact.id for key, owner in owners.items()}
+        stored = {owner.contact.id: owner.contact for owner in owners.values()}
         latest = dict(stored)
         contact_of: dict[MessageKey, ContactId] = {}
         conflicts: dict[MessageKey, StateChange] = {}
@@ -160,7 +161,7 @@ class ChangeBatch:
         return Known(
             contact_of=contact_of,
             changed={id_: (stored[id_], c) for id_, c in latest.items() if c != stored[id_]},
-            new_identities=claimed({k: id_ for k, id_ in found.items() if k not in owners}, new_id),
+            new_identities=claimed(found, owners, new_id),
             conflicts=conflicts,
         )
 
@@ -205,11 +206,10 @@ class ChangeBatch:
         }
         for key, record in records.items():
             if record.kind in (ChangeKind.EDIT, ChangeKind.UNSEND, ChangeKind.REACTION):
-                records[key] = replace(
-                    record,
-                    is_waiting=MessageKey(*record.about) not in before,
-                    content=_without_words(record) if record.about in gone else record.content,
-                )
+                is_early = MessageKey(*record.about) not in before
+                records[key] = replace(record, is_waiting=is_early)
+            if record.about in gone or Subject(*key) in gone:
+                records[key] = replace(records[key], content=_without_words(record))
         return Outcome(
             changed={
                 key: (message, after[key])
@@ -306,7 +306,12 @@ def _thread_of(
 
 
 def _without_words(change: StateChange) -> Mapping[str, object]:
-    return {} if change.kind is ChangeKind.EDIT else change.content
+    match change.kind:
+        case ChangeKind.EDIT:
+            return {}
+        case ChangeKind.ECHO if change.is_waiting:
+            return {**change.content, "body": "", "content": {}}
+    return change.content
 
 
 def echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:

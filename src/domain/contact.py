@@ -127,3 +127,10 @@ class ContactIdentity:
     contact_id: ContactId
     kind: IdentityKind
     value: str
+
+
+class Owner(NamedTuple):
+    """Whose an identity is; or only the number of a contact who has no such identity yet."""
+
+    contact: Contact
+    has_identity: bool

@@ -33,7 +33,7 @@ from application.ports import (
     UnmatchedRepository,
     UserRepository,
 )
-from domain.changes import StateChange, Subject
+from domain.changes import ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import (
     Contact,
@@ -42,6 +42,7 @@ from domain.contact import (
     ContactKey,
     IdentityKey,
     IdentityKind,
+    Owner,
 )
 from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
 from domain.errors import NumberConnectedElsewhere
@@ -246,7 +247,7 @@ class MemoryConnectionRepository(ConnectionRepository):
 class MemoryContactRepository(ContactRepository):
     store: Store
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
         by_phone = {
             IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
             for c in self.store.contacts.values()
@@ -254,7 +255,11 @@ class MemoryContactRepository(ContactRepository):
         }
         by_identity = {key: i.contact_id for key, i in self.store.identities.items()}
         owners = by_phone | by_identity
-        return {key: self.store.contacts[owners[key]] for key in identities if key in owners}
+        return {
+            key: Owner(self.store.contacts[owners[key]], key in by_identity)
+            for key in identities
+            if key in owners
+        }
 
     async def add(
         self,
@@ -342,7 +347,10 @@ class MemoryChangeRepository(ChangeRepository):
 
     async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
         found = await self.about(subjects)
-        waiting = {s: [c for c in changes if c.is_waiting] for s, changes in found.items()}
+        waiting = {
+            subject: [c for c in changes if c.is_waiting and c.about == subject]
+            for subject, changes in found.items()
+        }
         return {subject: changes for subject, changes in waiting.items() if changes}
 
     async def alone(self) -> None:
@@ -353,6 +361,8 @@ class MemoryChangeRepository(ChangeRepository):
         for change in self.store.changes.values():
             if change.about in subjects:
                 found.setdefault(change.about, []).append(change)
+            if change.kind is ChangeKind.ECHO and Subject(*change.key) in subjects:
+                found.setdefault(Subject(*change.key), []).append(change)
         return found
 
     async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:

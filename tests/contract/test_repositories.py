@@ -19,6 +19,7 @@ from domain.contact import (
     ContactKey,
     IdentityKey,
     IdentityKind,
+    Owner,
 )
 from domain.deal import Deal, DealId, DealStatus, Insight, InsightId, OpenDeal, nothing_known
 from domain.errors import NumberConnectedElsewhere
@@ -338,7 +339,7 @@ async def test_a_contact_is_found_by_identity(transactions: Transactions) -> Non
 
     async with transactions.begin() as repos:
         elsewhere = key._replace(org_id=other.org_id)
-        assert await repos.contacts.owners({key, elsewhere}) == {key: ana}
+        assert await repos.contacts.owners({key, elsewhere}) == {key: Owner(ana, has_identity=True)}
 
 
 @pytest.mark.parametrize("stored", ["5491155550001", "+5491155550001"])
@@ -351,7 +352,7 @@ async def test_a_contact_from_elsewhere_is_found_by_its_phone(
 
     async with transactions.begin() as repos:
         key, _ = known_as(ana, "5491155550001")
-        assert await repos.contacts.owners({key}) == {key: ana}
+        assert await repos.contacts.owners({key}) == {key: Owner(ana, has_identity=False)}
 
 
 async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) -> None:
@@ -363,7 +364,7 @@ async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) 
         await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
 
     async with transactions.begin() as repos:
-        assert await repos.contacts.owners({key}) == {key: eva}
+        assert await repos.contacts.owners({key}) == {key: Owner(eva, has_identity=True)}
 
 
 async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
@@ -498,7 +499,7 @@ async def test_a_contact_is_changed_from_what_it_was(transactions: Transactions)
 
     async with transactions.begin() as repos:
         key, _ = known_as(known, "5491155550009")
-        assert await repos.contacts.owners({key}) == {key: known}
+        assert await repos.contacts.owners({key}) == {key: Owner(known, has_identity=False)}
     for old in (ana, replace(eva, name="somebody else")):
         with pytest.raises(Contended):
             async with transactions.begin() as repos:
@@ -681,8 +682,11 @@ async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions
         await repos.messages.add({message.key: message for message in messages})
         await repos.insights.put({insight.deal_id: insight for insight in insights})
 
+    gone = nothing_known("[deleted]")
     async with transactions.begin() as repos:
-        gone = nothing_known("[deleted]")
+        await repos.insights.redescribe({messages[0].key: gone})
+    assert await crm_of(transactions).insights() == insights
+    async with transactions.begin() as repos:
         await repos.insights.redescribe({message.key: gone for message in messages[:2]})
 
     first, second = await crm_of(transactions).insights()

@@ -14,7 +14,7 @@ Db = psycopg.Connection[tuple[Any, ...]]
 Row = Mapping[str, object]
 
 NOON = "2026-11-22T12:00Z"
-MARK = "infinity"  # as a text and as a time
+MARK = "20991231"  # as a text, as a time and as JSON
 
 # Every table, and a column to change in it.
 TABLES = {
@@ -25,6 +25,7 @@ TABLES = {
     "contact_identities": "value",
     "conversation_threads": "last_message_at",
     "conversation_messages": "body",
+    "state_changes": "content",
     "deals": "title",
     "deal_insights": "summary",
     "event_log": "type",
@@ -95,6 +96,14 @@ class World:
                     "kind": "text",
                     "body": "hola",
                     "sent_at": NOON,
+                },
+                "state_changes": {
+                    "channel": "whatsapp",
+                    "external_id": uuid4().hex,
+                    "kind": "edit",
+                    "subject": uuid4().hex,
+                    "sent_at": NOON,
+                    "is_waiting": True,
                 },
                 "deal_insights": {
                     "deal_id": deal,

@@ -2,18 +2,37 @@
 
 from asyncio import create_task, gather, sleep, timeout
 from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 
 from application.errors import StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Transactions
 from crm import crm_of
-from domain.contact import Contact, ContactId
+from domain.changes import Change
+from domain.contact import Contact, ContactId, Identity
+from domain.inbound import InboundMessage
 from infrastructure.postgres.transactions import PostgresTransactions, open_pool
-from world import ingestion, new_id, open_shop, phone, said, user
+from world import (
+    application,
+    consented,
+    echoed,
+    edited,
+    ingestion,
+    new_id,
+    open_shop,
+    phone,
+    reacted,
+    said,
+    unsent,
+    user,
+)
 
 
 async def test_fifty_identical_deliveries_at_once_store_one_message(
@@ -79,6 +98,182 @@ async def test_opposite_deliveries_do_not_deadlock(database_url: str) -> None:
         )
         assert deadlocks.scalar_one() == 0
     await engine.dispose()
+
+
+async def test_opposite_deliveries_of_changes_and_messages_do_not_deadlock(
+    database_url: str,
+) -> None:
+    """Of the same people: what each writes, and what happens to it, forth and back."""
+    engine = open_pool(database_url, size=4)
+    transactions = PostgresTransactions(engine, patience=60)
+    await open_shop(transactions)
+    ingest, apply = ingestion(transactions), application(transactions)
+    errors: Counter[str] = Counter()
+
+    def note(context: ExceptionContext) -> None:
+        errors[type(context.original_exception).__name__] += 1
+
+    event.listen(engine.sync_engine, "handle_error", note)
+    messages = [said(f"{n}", by=str(n), minute=100 + n, name=f"name {n}") for n in range(100)]
+    await ingest(messages)
+
+    for day in range(1, 6):
+        later = 1440 * day
+        fresh = [said(by=str(n), minute=day, name=f"day {day}") for n in range(100)]
+        forth: list[Change] = []
+        back: list[Change] = []
+        for n, message in enumerate(messages):
+            forth += [
+                edited(message, f"edit {day}", minute=later + n),
+                consented(False, by=str(n), minute=later),
+                echoed(to=str(n), minute=later),
+            ]
+            back += [
+                echoed(to=str(n), minute=later + 1),
+                consented(True, by=str(n), minute=later + 1),
+                reacted(message, "👍", minute=later - n),
+            ]
+        await gather(apply(forth), ingest(fresh[::-1]), apply(back[::-1]), apply(forth[::-1]))
+
+    assert errors == {}
+    crm = crm_of(transactions)
+    stored = {message.external_id: message for message in await crm.messages()}
+    assert {stored[message.external_id].body for message in messages} == {"edit 5"}
+    assert Counter(message.direction for message in stored.values()) == {
+        "inbound": 600,
+        "outbound": 1000,
+    }
+    assert {contact.marketing_consent for contact in await crm.contacts()} == {True}
+    assert {contact.name for contact in await crm.contacts()} == {"day 1"}
+    assert len(await crm.deals()) == 100
+    await engine.dispose()
+
+
+async def test_messages_and_their_deletions_at_once_end_deleted(
+    postgres_transactions: Transactions,
+) -> None:
+    await open_shop(postgres_transactions)
+    ingest, apply = ingestion(postgres_transactions), application(postgres_transactions)
+    messages = [said("secret", by=str(n % 10), minute=n) for n in range(60)]
+    both = [(ingest([message]), apply([unsent(message, minute=99)])) for message in messages]
+
+    await gather(*chain.from_iterable(two[:: (-1) ** n] for n, two in enumerate(both)))
+
+    crm = crm_of(postgres_transactions)
+    assert [(m.body, m.is_deleted) for m in await crm.messages()] == [("[deleted]", True)] * 60
+    assert Counter(told.type for told in await crm.events()) == {
+        "lead_captured": 60,
+        "message_deleted": 60,
+    }
+    assert {insight.intent for insight in await crm.insights()} == {"unknown"}
+    assert {deal.title for deal in await crm.deals()} == {"[deleted]"}
+    assert not any(change.is_waiting for change in await crm.changes())
+
+
+async def test_many_changes_of_one_message_at_once_all_count(
+    postgres_transactions: Transactions,
+) -> None:
+    await open_shop(postgres_transactions)
+    message = said("edit 0")
+    await ingestion(postgres_transactions)([message])
+    changes = [edited(message, f"edit {n}", minute=n) for n in range(1, 31)]
+
+    await gather(*(application(postgres_transactions)([change]) for change in reversed(changes)))
+
+    (stored,) = await crm_of(postgres_transactions).messages()
+    assert stored.body == "edit 30"
+    assert [edit["body"] for edit in stored.content["edits"]] == [f"edit {n}" for n in range(30)]
+    (deal,) = await crm_of(postgres_transactions).deals()
+    assert deal.title == "edit 30"
+    assert len(await crm_of(postgres_transactions).events()) == 31
+
+
+EARLY: Mapping[str, Callable[[InboundMessage], Change]] = {
+    "an edit": lambda message: edited(message, "edited"),
+    "a deletion": unsent,
+    "a reaction": lambda message: reacted(message, "👍"),
+    "consent": lambda message: consented(False, by=message.sender.identities),
+    "an echo": lambda message: echoed(to=message.sender.identities),
+}
+
+
+@pytest.mark.parametrize("first", ["message", "change"])
+@pytest.mark.parametrize("kind", EARLY)
+async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
+    postgres_transactions: Transactions, kind: str, first: str
+) -> None:
+    """Each has read what is there, and cannot see yet what the other writes."""
+    assert isinstance(postgres_transactions, PostgresTransactions)
+    await open_shop(postgres_transactions)
+    message = said()
+    work: Mapping[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "message": lambda: ingestion(postgres_transactions)([message]),
+        "change": lambda: application(postgres_transactions)([EARLY[kind](message)]),
+    }
+    (second,) = work.keys() - {first}
+    written = {"message": "conversation_messages", "change": "state_changes"}
+
+    async with postgres_transactions.engine.begin() as db:
+        await db.exec_driver_sql(f"LOCK TABLE {written[first]} IN SHARE MODE")
+        one = create_task(work[first]())
+        await somebody_waits(postgres_transactions)
+        other = create_task(work[second]())
+        await somebody_waits(postgres_transactions, others=2)
+    await gather(one, other)
+
+    crm = crm_of(postgres_transactions)
+    assert not any(change.is_waiting for change in await crm.changes())
+    stored = {str(m.direction): m for m in await crm.messages()}
+    (contact,) = await crm.contacts()
+    assert {
+        "an edit": stored["inbound"].body == "edited",
+        "a deletion": stored["inbound"].is_deleted,
+        "a reaction": "reactions" in stored["inbound"].content,
+        "consent": contact.marketing_consent is False,
+        "an echo": "outbound" in stored,
+    } == {name: name == kind for name in EARLY}
+
+
+FORMS = [phone("5491155550001"), phone("541155550001")]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        [[*FORMS, user("AR.1")], [user("AR.1")], [*FORMS[::-1], user("AR.1")]],
+        [[*FORMS, user("AR.1")], FORMS, FORMS[::-1], FORMS[:1]],
+    ],
+    ids=["by the id", "by the number"],
+)
+async def test_thirty_first_messages_at_once_over_four_pools_are_one_person(
+    database_url: str, shown: Sequence[Sequence[Identity]]
+) -> None:
+    """As from four processes, each with pools of its own."""
+    engines = [open_pool(database_url) for _ in range(4)]
+    processes = [PostgresTransactions(engine, patience=60) for engine in engines]
+    await open_shop(processes[0])
+    messages = [
+        said(f"word {n}", by=shown[n % len(shown)], minute=n, name=f"name {n}") for n in range(30)
+    ]
+
+    results = await gather(
+        *(ingestion(processes[n % 4])([messages[n]]) for n in reversed(range(30)))
+    )
+
+    assert Counter((result.ingested, result.failed) for result in results) == {(1, 0): 30}
+    crm = crm_of(processes[0])
+    (contact,), (thread,), (deal,) = await crm.contacts(), await crm.threads(), await crm.deals()
+    assert (contact.name, deal.title, deal.status) == ("name 0", "word 0", "open")
+    assert contact.phone in {form.value for form in FORMS}
+    first = {message.id: message.external_id for message in await crm.messages()}
+    assert deal.message_id
+    assert first[deal.message_id] == messages[0].external_id
+    assert thread.last_message_at == messages[-1].sent_at
+    ids = {identity for identities in shown for identity in identities}
+    assert {(i.kind, i.value) for i in await crm.identities()} == ids
+    assert len(await crm.messages()) == len(await crm.events()) == 30
+    for engine in engines:
+        await engine.dispose()
 
 
 async def refuse(transactions: Transactions, rule: str) -> None:
@@ -162,12 +357,13 @@ async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transact
     assert (contact.id, contact.name) == (eva.id, "Eva")
 
 
-async def somebody_waits(transactions: Transactions) -> None:
-    """Return when a transaction waits for a lock."""
+async def somebody_waits(transactions: Transactions, others: int = 1) -> None:
+    """Return when that many transactions wait for a lock."""
     assert isinstance(transactions, PostgresTransactions)
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     async with timeout(5), transactions.engine.connect() as db:
-        while not (await db.exec_driver_sql(waiting)).scalar_one():
+        while (await db.exec_driver_sql(waiting)).scalar_one() < others:
+            await db.rollback()  # a transaction sees the same activity all along
             await sleep(0.01)
 
 

@@ -27,11 +27,12 @@ MATRIX = """
 organizations         .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      ----    ----
 org_members           .---   s---/.--- s---/.--- s---/.--- .---/s--- s---      ----    ----
 channel_connections   .-..   .-..      riud/.-.. riud/.-.. .-../riud riud/.-.. c---    ----
-contacts              .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      ri--    ----
+contacts              .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
 contact_identities    .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      ri--    ----
 conversation_threads  .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
-conversation_messages .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      ri--    ----
-deals                 .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      ri--    ----
+conversation_messages .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
+state_changes         ----   ----      ----      ----      ----      ----      riu-    ----
+deals                 .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
 deal_insights         .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
 event_log             .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      -i--    ----
 failed_messages       ----   ----      ----      ----      ----      ----      -i--    ----
@@ -167,7 +168,19 @@ def test_some_may_use_certain_columns_only(db: Db) -> None:
             "external_id",
             "is_enabled",
         },
+        ("leadport_ingest", "contacts", "UPDATE"): {
+            "name",
+            "phone",
+            "profile_name",
+            "profile_seen_at",
+            "marketing_consent",
+            "marketing_consent_at",
+            "updated_at",
+        },
         ("leadport_ingest", "conversation_threads", "UPDATE"): {"connection_id", "last_message_at"},
+        ("leadport_ingest", "conversation_messages", "UPDATE"): {"body", "content"},
+        ("leadport_ingest", "state_changes", "UPDATE"): {"content", "is_waiting"},
+        ("leadport_ingest", "deals", "UPDATE"): {"title", "message_id", "source"},
         ("leadport_auth", "auth.users", "SELECT"): {"id", "email", "encrypted_password"},
     }
 
@@ -184,6 +197,12 @@ def test_some_may_use_certain_columns_only(db: Db) -> None:
         "SELECT id FROM auth.users",
         "SELECT name FROM contacts, channel_connections WHERE access_token = name",
         "UPDATE conversation_threads SET contact_id = id",
+        "UPDATE contacts SET email = 'x'",
+        "UPDATE contacts SET org_id = id",
+        "UPDATE conversation_messages SET thread_id = id",
+        "UPDATE conversation_messages SET direction = 'outbound'",
+        "UPDATE deals SET status = 'won'",
+        "UPDATE state_changes SET subject = 'x'",
     ],
 )
 def test_the_webhook_does_not_get_at(world: World, query: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.batch import Batch
 from domain.connection import Channel, Connection, ConnectionId, check_connection
-from domain.contact import Identity
+from domain.contact import Identity, Owner
 from domain.deal import Deal, Description
 from domain.errors import InvalidInput
 from domain.organization import OrgId, check_email
@@ -125,7 +125,7 @@ def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]])
     batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
     first = batch.people({}, {}, new_id)
     owners = {
-        key: first.new_contacts[identity.contact_id]
+        key: Owner(first.new_contacts[identity.contact_id], has_identity=True)
         for key, identity in first.new_identities.items()
     }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,12 +24,25 @@ SHARE = sa.select(sa.func.pg_advisory_xact_lock_shared(sa.literal_column(str(LOC
 ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.literal_column(str(LOCK))))
 
 CHANGE = columns_of(t.state_changes, StateChange)
+FIELDS = [column.name for column in CHANGE]
 CHANGE_KEY = [changes.org_id, changes.channel, changes.external_id]
 _asked = rows("asked", CHANGE_KEY)
 KNOWN = sa.select(*CHANGE_KEY).where(*(column == _asked.c[column.name] for column in CHANGE_KEY))
 _subject = rows("asked", [changes.org_id, changes.channel, changes.subject])
-ABOUT = sa.select(*CHANGE).where(*(changes[column.name] == column for column in _subject.c))
-WAITING = ABOUT.where(changes.is_waiting)
+_asked_for = _subject.c.subject.label("asked_for")
+_ABOUT = sa.select(*CHANGE, _asked_for).where(
+    *(changes[column.name] == column for column in _subject.c)
+)
+WAITING = _ABOUT.where(changes.is_waiting)
+ABOUT = sa.union_all(
+    _ABOUT,
+    sa.select(*CHANGE, _asked_for).where(
+        changes.org_id == _subject.c.org_id,
+        changes.channel == _subject.c.channel,
+        changes.external_id == _subject.c.subject,
+        changes.kind == sa.literal_column(f"'{ChangeKind.ECHO}'"),
+    ),
+)
 ADD = insert_rows(CHANGE).on_conflict_do_nothing().returning(*CHANGE_KEY)
 _new = rows("new", [changes.org_id, changes.id, changes.content, changes.is_waiting])
 UPDATE = (
@@ -74,12 +86,14 @@ class PostgresChangeRepository(ChangeRepository):
             await self.db.execute(UPDATE, value_arrays(by_id, [*_new.c]))
 
     async def _found(
-        self, query: sa.Select[Any], subjects: Iterable[Subject]
+        self, query: sa.Executable, subjects: Iterable[Subject]
     ) -> dict[Subject, list[StateChange]]:
         asked = key_arrays("asked", subjects, ["org_id", "channel", "subject"])
         found: dict[Subject, list[StateChange]] = {}
-        for row in (await self.db.execute(query, asked)).mappings():
-            kind, channel = ChangeKind(row["kind"]), Channel(row["channel"])
-            change = StateChange(**{**row, "kind": kind, "channel": channel})
-            found.setdefault(change.about, []).append(change)
+        for *row, asked_for in await self.db.execute(query, asked):
+            given = dict(zip(FIELDS, row, strict=True))
+            kind, channel = ChangeKind(given["kind"]), Channel(given["channel"])
+            change = StateChange(**{**given, "kind": kind, "channel": channel})
+            subject = Subject(change.org_id, change.channel, asked_for)
+            found.setdefault(subject, []).append(change)
         return found

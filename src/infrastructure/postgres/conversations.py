@@ -16,6 +16,7 @@ from domain.contact import (
     ContactKey,
     IdentityKey,
     IdentityKind,
+    Owner,
 )
 from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from infrastructure.postgres import tables as t
@@ -73,12 +74,13 @@ class PostgresContactRepository(ContactRepository):
 
     db: AsyncConnection
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Contact]:
+    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
         wanted = key_arrays("wanted", identities, ["org_id", "kind", "value"])
         owners = {}
-        for kind, value, *contact, _ in await self.db.execute(OWNERS, wanted):
-            owner = Contact(**dict(zip(CONTACT_FIELDS, contact, strict=True)))
-            owners[IdentityKey(owner.org_id, IdentityKind(kind), value)] = owner
+        for kind, value, *row, is_identity in await self.db.execute(OWNERS, wanted):
+            contact = Contact(**dict(zip(CONTACT_FIELDS, row, strict=True)))
+            key = IdentityKey(contact.org_id, IdentityKind(kind), value)
+            owners[key] = Owner(contact, is_identity)
         return owners
 
     async def add(
