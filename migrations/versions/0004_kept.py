@@ -15,12 +15,13 @@ CREATE UNIQUE INDEX idx_failed_messages_unresolved
     ON failed_messages (org_id, digest) WHERE resolved_at IS NULL AND digest <> '';
 
 CREATE TABLE unmatched_messages (
+    id uuid CONSTRAINT pk_unmatched_messages PRIMARY KEY DEFAULT gen_random_uuid(),
     channel text NOT NULL,
     external_id text NOT NULL,
     count bigint NOT NULL,
     first_at timestamptz NOT NULL,
     last_at timestamptz NOT NULL,
-    CONSTRAINT pk_unmatched_messages PRIMARY KEY (channel, external_id)
+    CONSTRAINT uq_unmatched_messages_channel_external_id UNIQUE (channel, external_id)
 )
 """
 
@@ -41,7 +42,9 @@ def upgrade() -> None:
     op.execute(TABLES)
     op.execute("ALTER TABLE unmatched_messages ENABLE ROW LEVEL SECURITY")
     op.execute(REVOKE)
-    op.execute("GRANT SELECT, INSERT, UPDATE (count, last_at) ON unmatched_messages TO leadport_ingest")
+    op.execute(
+        "GRANT SELECT, INSERT, UPDATE (count, last_at) ON unmatched_messages TO leadport_ingest"
+    )
     op.execute(f"GRANT SELECT, UPDATE ({CHANGEABLE}) ON failed_messages TO leadport_ingest")
     for command, rule in {
         "SELECT": "USING (true)",

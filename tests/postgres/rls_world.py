@@ -30,6 +30,7 @@ TABLES = {
     "deal_insights": "summary",
     "event_log": "type",
     "failed_messages": "error",
+    "unmatched_messages": "last_at",
     "ended_sessions": "expires_at",
     "auth.users": "encrypted_password",
 }
@@ -136,6 +137,7 @@ class World:
         for table, row in rows(contact, deal, thread).items():
             keep(table, org_id=org.id, **row)
         keep("ended_sessions", expires_at=NOON)
+        keep("unmatched_messages", **a_number())
 
         stranger = add(self.db, "auth.users", **a_user("stranger"))
         org.offered = {
@@ -144,6 +146,7 @@ class World:
             "contacts": {"org_id": org.id},
             "deals": {"org_id": org.id, "contact_id": newcomer, "title": "tart"},
             "ended_sessions": {"expires_at": NOON},
+            "unmatched_messages": a_number(),
             "auth.users": a_user("newcomer"),
         }
         for table, row in rows(newcomer, won, thread).items():
@@ -253,6 +256,11 @@ def add(db: Db, table: str, **row: object) -> UUID:
     added = row["id"]
     assert isinstance(added, UUID)
     return added
+
+
+def a_number() -> Row:
+    times = {"first_at": NOON, "last_at": NOON}
+    return {"channel": "whatsapp", "external_id": uuid4().hex, "count": 1, **times}
 
 
 def a_user(name: str) -> dict[str, str]:

@@ -35,7 +35,8 @@ state_changes         ----   ----      ----      ----      ----      ----      r
 deals                 .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
 deal_insights         .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      riu-    ----
 event_log             .---   r---/.--- r---/.--- r---/.--- .---/r--- r---      -i--    ----
-failed_messages       ----   ----      ----      ----      ----      ----      -i--    ----
+failed_messages       ----   ----      ----      ----      ----      ----      riu-    ----
+unmatched_messages    ----   ----      ----      ----      ----      ----      riu-    ----
 ended_sessions        ----   ----      ----      ----      ----      ----      ----    ri--
 auth.users            ----   ----      ----      ----      ----      ----      ----    c---
 """
@@ -180,6 +181,10 @@ def test_some_may_use_certain_columns_only(db: Db) -> None:
         ("leadport_ingest", "conversation_threads", "UPDATE"): {"connection_id", "last_message_at"},
         ("leadport_ingest", "conversation_messages", "UPDATE"): {"body", "content"},
         ("leadport_ingest", "state_changes", "UPDATE"): {"content", "is_waiting"},
+        ("leadport_ingest", "failed_messages", "UPDATE"): {
+            *("payload", "error", "attempts", "next_attempt_at", "resolved_at")
+        },
+        ("leadport_ingest", "unmatched_messages", "UPDATE"): {"count", "last_at"},
         ("leadport_ingest", "deals", "UPDATE"): {"title", "message_id", "source"},
         ("leadport_auth", "auth.users", "SELECT"): {"id", "email", "encrypted_password"},
     }

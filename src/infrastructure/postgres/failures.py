@@ -74,6 +74,13 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
         )
 
 
+UNMATCHED = [
+    unmatched.channel,
+    unmatched.external_id,
+    unmatched.count,
+    unmatched.first_at,
+    unmatched.last_at,
+]
 _seen = rows("seen", [unmatched.channel, unmatched.external_id, unmatched.count])
 _count = sa.dialects.postgresql.insert(t.unmatched_messages).from_select(
     ["channel", "external_id", "count", "first_at", "last_at"],
@@ -108,9 +115,7 @@ class PostgresUnmatchedRepository(UnmatchedRepository):
             )
 
     async def all(self) -> list[Unmatched]:
-        found = await self.db.execute(
-            sa.select(t.unmatched_messages).order_by(unmatched.last_at.desc())
-        )
+        found = await self.db.execute(sa.select(*UNMATCHED).order_by(unmatched.last_at.desc()))
         return [
             Unmatched(
                 address=Address(Channel(channel), external_id),

@@ -271,10 +271,12 @@ failed_messages = sa.Table(
 unmatched_messages = sa.Table(
     "unmatched_messages",
     metadata,
+    sa.Column("id", UUID(), nullable=False, server_default=sa.func.gen_random_uuid()),
     _text("channel"),
     _text("external_id"),
     sa.Column("count", sa.BigInteger, nullable=False),
     _time("first_at"),
     _time("last_at"),
-    sa.PrimaryKeyConstraint("channel", "external_id"),
+    sa.PrimaryKeyConstraint("id"),
+    sa.UniqueConstraint("channel", "external_id"),
 )
