@@ -23,9 +23,13 @@ class Upkeep:
         """Do what there is to do now; what cannot be done now is left for the next time."""
         try:
             if await self.breaker.try_again():
-                await self.drain_spool()
+                await self._drain()
                 await self.retry_failed.due()
         except StorageUnavailable:
             self.breaker.failed()
+
+    async def _drain(self) -> None:
+        try:
+            await self.drain_spool()
         except SpoolFull as error:
             log.critical("spool_unreadable", extra={"reason": str(error)})

@@ -106,9 +106,10 @@ class SqliteSpool(Spool):
             os.close(os.open(self.path, os.O_CREAT, 0o600))  # it holds what people wrote
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         try:
-            # Of the journals that FULL makes durable, the one that leaves no other files behind.
+            # Of the journals that FULL makes durable, the one that is left behind empty.
             db.execute("PRAGMA journal_mode=TRUNCATE")
             db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA secure_delete=ON")  # else what is removed stays in free pages
             db.execute(f"PRAGMA max_page_count={max(self.largest // PAGE, 4)}")
             db.execute(TABLE)
             yield db

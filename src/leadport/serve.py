@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -24,6 +25,9 @@ from leadport import demo, logs
 from leadport.database import database
 from leadport.operators import operators_container
 from leadport.settings import LOCAL_URL, CannotListen, Settings, SettingsError
+
+SLOWEST_HEADERS = 10
+"""Seconds, until a connection that sends none is closed."""
 
 GRACE_SECONDS = 4
 """How long requests in flight may take after Ctrl-C or SIGTERM."""
@@ -54,6 +58,8 @@ def serve(host: str, port: int, workers: int) -> None:
             interface=Interfaces.ASGI,
             workers=workers,
             workers_kill_timeout=GRACE_SECONDS,
+            respawn_failed_workers=True,
+            http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEADERS * 1000),
             websockets=False,
             log_level=LogLevels.warning,
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from litestar import Controller, MediaType, Response, get, post
@@ -26,6 +26,28 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 SLOWEST_BODY = 10
 """Seconds; then whoever sends it holds a place that others need."""
+
+
+LARGE_BODY = 256 * 1024
+LARGE_AT_ONCE = 16
+"""Large bodies that a worker holds at once while they come in: 64 MiB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Reads bodies in bounded time and memory, before anybody knows who sent them."""
+
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
+
+    async def read(self, request: AnyRequest) -> bytes:
+        """Read it whole. Raises TimeoutError where that takes too long."""
+        length = request.headers.get("content-length", "")
+        is_small = length.isdecimal() and int(length) <= LARGE_BODY
+        async with asyncio.timeout(SLOWEST_BODY):
+            if is_small:
+                return await request.body()
+            async with self.places:
+                return await request.body()
 
 
 class WebhookController(Controller):
@@ -73,6 +95,7 @@ class WebhookController(Controller):
         verify_webhook: Given[VerifyWebhook],
         receive_delivery: Given[ReceiveDelivery],
         wording: Given[Wording],
+        bodies: Given[Bodies],
         clock: Given[Clock],
     ) -> Response[Any]:
         """Keep every message of the delivery and apply every change, then say what became of them.
@@ -80,8 +103,7 @@ class WebhookController(Controller):
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
         try:
-            async with asyncio.timeout(SLOWEST_BODY):
-                body = await request.body()
+            body = await bodies.read(request)
         except TimeoutError:
             return problem(408, f"the body did not come within {SLOWEST_BODY} s")
         if not verify_webhook.accepts_delivery(
