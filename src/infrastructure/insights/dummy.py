@@ -8,6 +8,8 @@ from application.ports import InsightProvider
 from domain.deal import Description
 
 SUMMARY_LENGTH = 120
+LONGEST_READ = 1000
+"""Characters; who writes more has said by then what they want."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class DummyInsights(InsightProvider):
 
 
 def _describe(text: str) -> Description:
+    text = text[:LONGEST_READ]
     intent = next((intent for intent in INTENTS if intent.words.search(text)), UNKNOWN)
     words = " ".join(text.split())
     if len(words) > SUMMARY_LENGTH:

@@ -65,14 +65,23 @@ def _nothing(_: str) -> None:
 
 
 def _storable(value: Json) -> Json:
-    match value:
-        case str():
-            return UNSTORABLE.sub("\ufffd", value)
-        case list():
-            return [_storable(item) for item in value]
-        case dict():
-            return {_storable(key): _storable(item) for key, item in value.items()}
-    return value
+    """Replace in place, and not by recursion: JSON may be nested as deep as Python can go."""
+    whole = [value]
+    parts: list[Json] = [whole]
+    for part in parts:  # which grows meanwhile
+        if isinstance(part, dict):
+            cleaned = {_storable_text(key): _storable_text(item) for key, item in part.items()}
+            part.clear()
+            part.update(cleaned)
+        else:
+            part[:] = map(_storable_text, part)
+        inner = part.values() if isinstance(part, dict) else part
+        parts += [item for item in inner if isinstance(item, dict | list)]
+    return whole[0]
+
+
+def _storable_text(value: Json) -> Json:
+    return UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def mapping(value: Json) -> Mapping[str, Json]:

@@ -1,0 +1,80 @@
+"""Every example of a delivery, through the door and into each storage."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deliveries.door import EXAMPLES, Door, open_door
+from interfaces.meta.delivery import decode
+from world import NOON
+
+MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
+
+
+@pytest.fixture(scope="module", params=["memory", "postgres"])
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Door]:
+    url = request.getfixturevalue("migrated_url") if request.param == "postgres" else None
+    with open_door(request.param, tmp_path_factory.mktemp("leadport"), url) as door:
+        yield door
+
+
+@pytest.fixture
+def door(opened: Door) -> Door:
+    opened.empty()
+    return opened
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
+    door: Door, name: str
+) -> None:
+    example = EXAMPLES[name]
+    org_id = door.connect(*example.addresses)
+
+    answer = door.post(example.body)
+    stored = door.stored()
+
+    assert (answer.status_code, answer.json()) == (200, example.counters)
+    assert stored.messages == example.messages
+    assert stored.events == example.events
+    assert stored.deals == len({str(m["identities"]) for m in example.messages})
+    assert len(door.failures(org_id)) == example.counters["failed"]
+
+    again = door.post(example.body)
+
+    received, failed = example.counters["received"], example.counters["failed"]
+    assert (again.status_code, again.json()) == (
+        200,
+        {"received": received, "ingested": 0, "skipped": received - failed, "failed": failed},
+    )
+    assert door.stored() == stored
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_is_passed_over_has_a_name(name: str) -> None:
+    notes = decode(EXAMPLES[name].body, NOON).notes
+
+    assert {" ".join(note): times for note, times in notes.items()} == EXAMPLES[name].passed_over
+
+
+def test_what_goes_to_a_number_that_nobody_connected_is_skipped(door: Door) -> None:
+    nothing = door.stored()
+
+    answers = {name: door.post(example.body).json() for name, example in EXAMPLES.items()}
+
+    assert answers == {
+        name: {"received": received, "ingested": 0, "skipped": received, "failed": 0}
+        for name, received in ((n, e.counters["received"]) for n, e in EXAMPLES.items())
+    }
+    assert door.stored() == nothing
+
+
+def test_the_documentation_names_every_kind() -> None:
+    documented = {*re.findall(r"`\[?(\w+)\]?`", MESSAGES.read_text(encoding="utf-8"))}
+    kinds = {message["kind"] for example in EXAMPLES.values() for message in example.messages}
+
+    assert kinds - documented == set()
