@@ -27,6 +27,10 @@ IS_CI = os.environ.get("CI") == "true"
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="ten minutes of faults, too")
+
+
 @cache
 def docker_answers() -> bool:
     with warnings.catch_warnings():
@@ -93,7 +97,7 @@ def database_url(migrated_url: str) -> str:
     """The migrated database, empty."""
     with psycopg.connect(migrated_url, autocommit=True) as db:
         db.execute("TRUNCATE organizations, auth.users CASCADE")
-        db.execute("TRUNCATE failed_messages")
+        db.execute("TRUNCATE failed_messages, unmatched_messages")
     return migrated_url
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from application.errors import StorageUnavailable
 from application.ports import Delivery, ReadDelivery, Spool, Spooled
 from application.receive_delivery import StoreDelivery
 from domain.changes import Change
@@ -14,8 +15,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 50
 """Deliveries in one go: few transactions."""
 
-MESSAGES_AT_ONCE = 200
-"""In one transaction: it must end in time on a busy machine too."""
+PART = 200
+"""Messages or changes in one transaction: it must end in time on a busy machine too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +44,39 @@ class DrainSpool:
         Raises StorageUnavailable where the storage is away again, SpoolFull where the spool
         cannot be read; what is not stored stays.
         """
-        drained = 0
+        drained = last = 0
         with self.spool.draining() as is_mine:
-            while is_mine and (spooled := await self.spool.oldest(AT_ONCE)):
-                for part in self._parts(spooled):
-                    await self.store_delivery(part)
-                await self.spool.remove([delivery.id for delivery in spooled])
-                drained += len(spooled)
+            while is_mine and (spooled := await self.spool.oldest(AT_ONCE, last)):
+                stored = await self._store(spooled)
+                await self.spool.remove(stored)
+                drained, last = drained + len(stored), spooled[-1].id
         if drained:
             log.info("spool_drained", extra={"deliveries": drained})
         return drained
+
+    async def _store(self, spooled: list[Spooled]) -> list[int]:
+        """Store all at once, else one by one; return the ids of those that are stored.
+
+        One that cannot be, for a reason nobody foresaw, stays and does not block the others.
+        """
+        try:
+            for part in self._parts(spooled):
+                await self.store_delivery(part)
+        except StorageUnavailable:
+            raise
+        except Exception:
+            if len(spooled) > 1:
+                return [id_ for each in spooled for id_ in await self._store([each])]
+            log.exception("spooled_delivery_stays", extra={"id": spooled[0].id})
+            return []
+        return [each.id for each in spooled]
 
     def _parts(self, spooled: list[Spooled]) -> Iterator[Delivery]:
         """All messages, and then all changes, whichever deliveries they came in."""
         deliveries = [self.read(kept.body, kept.arrived_at) for kept in spooled]
         messages = [message for delivery in deliveries for message in delivery.messages]
-        for start in range(0, len(messages), MESSAGES_AT_ONCE):
-            yield Several(messages=messages[start : start + MESSAGES_AT_ONCE], changes=[])
+        for start in range(0, len(messages), PART):
+            yield Several(messages=messages[start : start + PART], changes=[])
         changes = [change for delivery in deliveries for change in delivery.changes]
-        yield Several(messages=[], changes=changes)
+        for start in range(0, len(changes), PART):
+            yield Several(messages=[], changes=changes[start : start + PART])

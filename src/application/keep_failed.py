@@ -39,13 +39,14 @@ class KeepFailed:
                     FailedMessage(
                         id=FailedMessageId(self.new_id()),
                         org_id=connections[failure.address].org_id,
-                        payload=failure.payload,
+                        payload=payload,
                         error=error,
-                        digest=_digest(failure.payload),
+                        digest=digest,
                         next_attempt_at=self.clock.now() + FIRST_RETRY,
                     )
                     for failure, error in failures
                     if failure.address in connections
+                    for payload, digest in [_storable(failure.payload)]
                 ]
                 await repos.failed_messages.add(kept)
                 messages = [f for f, _ in failures if isinstance(f, Inbound)]
@@ -61,5 +62,10 @@ class KeepFailed:
         return len(kept)
 
 
-def _digest(payload: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+def _storable(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The payload and its digest; of what is nested too deep for anybody, neither."""
+    try:
+        written = json.dumps(payload, sort_keys=True)
+    except RecursionError:
+        return {}, ""
+    return payload, hashlib.sha256(written.encode()).hexdigest()

@@ -349,8 +349,8 @@ class Spool(Protocol):
         """Whether this is the one who may drain, of all that share the spool."""
         ...
 
-    async def oldest(self, limit: int) -> list[Spooled]:
-        """The oldest, in order. Raises SpoolFull where it cannot be read."""
+    async def oldest(self, limit: int, after: int) -> list[Spooled]:
+        """The oldest with an id greater than `after`, in order. Raises SpoolFull where it cannot be read."""
         ...
 
     async def remove(self, ids: Collection[int]) -> None:

@@ -22,7 +22,7 @@ from application.ports import Spool, Spooled
 T = TypeVar("T")
 
 PAGE = 4096
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 0.7
 """How long to wait for other workers' writes: each takes the disk some milliseconds."""
 
 TABLE = """
@@ -52,12 +52,12 @@ class SqliteSpool(Spool):
 
         await self._do(insert)
 
-    async def oldest(self, limit: int) -> list[Spooled]:
+    async def oldest(self, limit: int, after: int) -> list[Spooled]:
         def select(db: sqlite3.Connection) -> list[Spooled]:
-            query = "SELECT id, arrived_at, body FROM deliveries ORDER BY id LIMIT ?"
+            query = "SELECT id, arrived_at, body FROM deliveries WHERE id > ? ORDER BY id LIMIT ?"
             return [
                 Spooled(id_, datetime.fromtimestamp(arrived_at, UTC), body)
-                for id_, arrived_at, body in db.execute(query, (limit,))
+                for id_, arrived_at, body in db.execute(query, (after, limit))
             ]
 
         return await self._do(select) if self.path.exists() else []

@@ -14,7 +14,7 @@ from application.ports import Transactions
 from crm import crm_of
 from domain.contact import Contact, ContactId
 from domain.deal import DealStatus, Description
-from domain.inbound import BrokenMessage
+from domain.inbound import FIRST_RETRY, BrokenMessage
 from world import NOON, ingestion, leads, new_id, open_shop, phone, said, user
 
 ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
@@ -104,7 +104,7 @@ async def test_each_message_goes_to_its_own_organisation(transactions: Transacti
     async with transactions.begin() as repos:
         (failure,) = await repos.failed_messages.of(shops[3].org_id)
         assert (failure.payload, failure.error) == ({"a": 1}, "it names no sender")
-        assert failure.next_attempt_at > NOON
+        assert failure.next_attempt_at == NOON + FIRST_RETRY
         assert await repos.failed_messages.of(closed.org_id) == []
 
 

@@ -132,7 +132,7 @@ def test_a_delivery_leaves_no_words_or_numbers_in_the_log(
 
 
 def test_what_was_passed_over_is_counted_by_name_alone(client: TestClient[Litestar]) -> None:
-    change = {"field": "message_telepathy", "value": {"thoughts": "secret words"}}
+    change = {"field": "thought_transfer", "value": {"thoughts": "secret words"}}
     delivery = {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
     body = json.dumps(delivery).encode()
 
@@ -140,7 +140,7 @@ def test_what_was_passed_over_is_counted_by_name_alone(client: TestClient[Litest
 
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
-    (counted,) = (line for line in answer.text.splitlines() if "message_telepathy" in line)
+    (counted,) = (line for line in answer.text.splitlines() if "thought_transfer" in line)
     assert 'part="field"' in counted
     assert 'verdict="unknown"' in counted
     assert "secret" not in answer.text

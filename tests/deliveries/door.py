@@ -21,6 +21,7 @@ from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from application import receive_delivery
 from application.ports import Transactions
 from contract.conftest import QUICK, SECRET, TOKEN, at_the_end, run
 from crm import crm_of
@@ -29,7 +30,6 @@ from domain.inbound import FailedMessage
 from domain.message import Message, MessageKey
 from domain.organization import OrgId
 from infrastructure.memory import Store
-from interfaces.web import webhook
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
@@ -212,5 +212,5 @@ def open_door(storage: str, folder: Path, database_url: str | None) -> Iterator[
         pytest.MonkeyPatch.context() as patch,
         TestClient(app, raise_server_exceptions=False) as client,
     ):
-        patch.setattr(webhook, "PATIENCE", 60)  # a busy machine is no failure
+        patch.setattr(receive_delivery, "PATIENCE", 60)  # a busy machine is no failure
         yield Door(container, operators, client)

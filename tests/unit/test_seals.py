@@ -46,7 +46,9 @@ def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "moved", [{"org_id": OrgId(new_id())}, {"id": ConnectionId(new_id())}], ids=str
+    "moved",
+    [{"org_id": OrgId(new_id())}, {"id": ConnectionId(new_id())}],
+    ids=["organisation", "connection"],
 )
 def test_a_token_moved_to_another_row_does_not_open(moved: dict[str, OrgId]) -> None:
     sealed = replace(SHOP, access_token=SEAL.seal("EAAGcanary", SHOP))

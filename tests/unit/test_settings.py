@@ -25,7 +25,7 @@ def test_production_takes_what_it_is_given() -> None:
     assert (settings.storage, settings.insight_provider) == ("postgres", "dummy")
 
 
-@pytest.mark.parametrize("missing", PRODUCTION.keys() - {"LEADPORT_ENV"})
+@pytest.mark.parametrize("missing", sorted(PRODUCTION.keys() - {"LEADPORT_ENV"}))
 def test_production_names_what_is_missing(missing: str) -> None:
     with pytest.raises(SettingsError, match=missing):
         Settings.read({**PRODUCTION, missing: " "})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ SLOWEST_BODY = 10
 
 
 LARGE_BODY = 256 * 1024
+DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 LARGE_AT_ONCE = 16
 """Large bodies that a worker holds at once while they come in: 64 MiB at most."""
 
@@ -42,7 +44,7 @@ class Bodies:
     async def read(self, request: AnyRequest) -> bytes:
         """Read it whole. Raises TimeoutError where that takes too long."""
         length = request.headers.get("content-length", "")
-        is_small = length.isdecimal() and int(length) <= LARGE_BODY
+        is_small = DIGITS.fullmatch(length) is not None and int(length) <= LARGE_BODY
         async with asyncio.timeout(SLOWEST_BODY):
             if is_small:
                 return await request.body()
