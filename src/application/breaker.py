@@ -1,6 +1,8 @@
 """Asks nobody who did not answer: a circuit breaker for the storage."""
 
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,11 +24,17 @@ class Breaker:
 
     probe: Callable[[], Awaitable[None]]
     _failures: int = 0
+    _succeeded_at: float = -math.inf
 
     @property
     def is_open(self) -> bool:
         """Whether it is no use to ask."""
         return self._failures >= FAILURES
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the storage last did what it was asked."""
+        return time.monotonic() - self._succeeded_at
 
     def failed(self) -> None:
         """Count a failure."""
@@ -37,6 +45,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Forget the failures."""
         self._failures = 0
+        self._succeeded_at = time.monotonic()
 
     async def try_again(self) -> bool:
         """Probe if it is open; whether it is closed now."""

@@ -11,16 +11,18 @@ from application.ingest_messages import Counters, IngestMessages
 from application.ports import Delivery, Spool
 
 PATIENCE = 1.0
-"""Seconds for the storage, so that the answer comes within 2 s."""
+"""Seconds for a storage that says nothing at all, so that the answer comes within 2 s."""
 
 PATIENCE_PER_MESSAGE = 0.002
-"""A thousand messages may take longer, and still be answered within Meta's 5 s."""
+"""A thousand messages may take longer."""
 
-WAIT = 0.2
-"""Seconds to wait for a turn, where many deliveries are under way."""
+LONGEST = 4.0
+"""Seconds for one that is busy and stores others meanwhile; Meta gives Instagram's receivers 5."""
+
+STEP = 0.1
 
 AT_ONCE = 64
-"""How many deliveries a worker stores at the same time."""
+"""How many deliveries a worker stores at the same time; the others wait for their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +59,44 @@ class ReceiveDelivery:
         received = len(delivery.messages)
         if not received and not delivery.changes:
             return Counters.of(0)
-        if not self.breaker.is_open and await self._turn_comes():
+        if not self.breaker.is_open:
             try:
                 counters = await self._in_time(delivery)
             except StorageUnavailable:
                 self.breaker.failed()
             else:
-                self.breaker.succeeded()
-                return counters
-            finally:
-                self.turns.release()
+                if counters is not None:
+                    self.breaker.succeeded()
+                    return counters
         await self.spool.put(body, arrived_at)
         return Counters.of(received, failed=received)
 
-    async def _turn_comes(self) -> bool:
-        try:
-            async with asyncio.timeout(WAIT):
-                await self.turns.acquire()
-        except TimeoutError:
-            return False
-        return True
+    async def _in_time(self, delivery: Delivery) -> Counters | None:
+        """Store it, or give up: None where there is too much to do.
 
-    async def _in_time(self, delivery: Delivery) -> Counters:
-        """Give up in time, and do not wait until that is done.
-
-        Not by `asyncio.timeout`: a driver whose server is frozen needs seconds to be cancelled.
-        What is stored nevertheless is a duplicate for whoever empties the spool.
+        Raises StorageUnavailable where the storage stores nothing for anybody. Not by
+        `asyncio.timeout`: a driver whose server is frozen needs seconds to be cancelled. What is
+        stored nevertheless is a duplicate for whoever empties the spool.
         """
-        work = asyncio.create_task(self.store_delivery(delivery))
+        work = asyncio.create_task(self._in_turn(delivery))
         patience = PATIENCE + PATIENCE_PER_MESSAGE * len(delivery.messages)
-        done, _ = await asyncio.wait({work}, timeout=patience)
-        if not done:
-            work.add_done_callback(_forget)
-            work.cancel()
+        waited = 0.0
+        while waited < LONGEST:
+            done, _ = await asyncio.wait({work}, timeout=STEP)
+            if done:
+                return work.result()
+            waited += STEP
+            if waited >= patience and self.breaker.silence >= PATIENCE:
+                break
+        work.add_done_callback(_forget)
+        work.cancel()
+        if waited < LONGEST:
             raise StorageUnavailable("no answer in time")
-        return work.result()
+        return None
+
+    async def _in_turn(self, delivery: Delivery) -> Counters:
+        async with self.turns:
+            return await self.store_delivery(delivery)
 
 
 def _forget(work: asyncio.Task[Counters]) -> None:

@@ -10,9 +10,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 PAGE = 4096
 BUSY_SECONDS = 0.7
 """How long to wait for other workers' writes: each takes the disk some milliseconds."""
+
+RESERVE = 256 * 1024
+"""Bytes of disk that are kept back, for removing when the disk is full."""
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -63,10 +67,14 @@ class SqliteSpool(Spool):
         return await self._do(select) if self.path.exists() else []
 
     async def remove(self, ids: Collection[int]) -> None:
-        def delete(db: sqlite3.Connection) -> None:
-            db.executemany("DELETE FROM deliveries WHERE id = ?", [(id_,) for id_ in ids])
-
-        await self._do(delete)
+        try:
+            await self._do(partial(_delete, ids=ids))
+        except SpoolFull:
+            # SQLite needs room to remove anything, and the disk has none: a little was kept back.
+            self._reserve.unlink(missing_ok=True)
+            for id_ in ids:
+                await self._do(partial(_delete, ids=[id_], in_little_room=True))
+        self._keep_reserve()
 
     @contextmanager
     def draining(self) -> Iterator[bool]:
@@ -84,6 +92,21 @@ class SqliteSpool(Spool):
                 yield False
             else:
                 yield True
+
+    @property
+    def _reserve(self) -> Path:
+        return self.path.with_suffix(".reserve")
+
+    def _keep_reserve(self) -> None:
+        """Hold some room on the disk; where there is none, the next time will do."""
+        if self._reserve.exists():
+            return
+        try:
+            self._reserve.touch(mode=0o600)
+            self._reserve.write_bytes(bytes(RESERVE))
+        except OSError:
+            with suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
@@ -104,6 +127,7 @@ class SqliteSpool(Spool):
         if is_new:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT, 0o600))  # it holds what people wrote
+            self._keep_reserve()
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         try:
             # Of the journals that FULL makes durable, the one that is left behind empty.
@@ -115,3 +139,9 @@ class SqliteSpool(Spool):
             yield db
         finally:
             db.close()
+
+
+def _delete(db: sqlite3.Connection, ids: Collection[int], *, in_little_room: bool = False) -> None:
+    if in_little_room:
+        db.execute("PRAGMA secure_delete=OFF")  # it writes every page, and to the journal too
+    db.executemany("DELETE FROM deliveries WHERE id = ?", [(id_,) for id_ in ids])

@@ -281,13 +281,13 @@ def connected(door: Door) -> Posted:
 ALWAYS_THE_SAME = settings(derandomize=True, database=None, deadline=None)
 
 
-@settings(ALWAYS_THE_SAME, max_examples=500)
+@settings(ALWAYS_THE_SAME, max_examples=250)
 @given(body=bodies())
 def test_an_intact_message_is_kept_in_memory(in_memory: Posted, body: bytes) -> None:
     assert in_memory.post(body).intact == WORDS
 
 
-@settings(ALWAYS_THE_SAME, max_examples=150)
+@settings(ALWAYS_THE_SAME, max_examples=75)
 @given(body=bodies())
 def test_an_intact_message_is_kept_in_the_database(in_the_database: Posted, body: bytes) -> None:
     assert in_the_database.post(body).intact == WORDS

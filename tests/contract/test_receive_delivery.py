@@ -29,7 +29,7 @@ from troubled import Troubled, away, hanging
 from unit.payloads import HOLA, Object, change, encoded, whatsapp, without
 from world import NOON, SHOP_NUMBER, StoppedClock
 
-GIVEN_UP_AFTER = receive_delivery.WAIT + receive_delivery.PATIENCE
+GIVEN_UP_AFTER = receive_delivery.PATIENCE + receive_delivery.STEP
 """Before tests change it."""
 
 SPOOLED = Counters(received=1, ingested=0, skipped=0, failed=1)
@@ -430,7 +430,8 @@ async def test_deliveries_beyond_the_turns_wait_briefly_and_then_go_into_the_spo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    monkeypatch.setattr(receive_delivery, "WAIT", 0.05)
+    monkeypatch.setattr(receive_delivery, "LONGEST", 0.5)
+    container.breaker().succeeded()  # busy, but not silent
     under_way, may_go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def busy() -> None:
@@ -448,13 +449,13 @@ async def test_deliveries_beyond_the_turns_wait_briefly_and_then_go_into_the_spo
     beyond = await asyncio.gather(*(deliver(text(f"beyond {n}")) for n in range(5)))
 
     assert beyond == [SPOOLED] * 5
-    assert storage.asked == asked == len(first)
-    assert sorted(await waiting(spool)) == [f"beyond {n}" for n in range(5)]
+    assert asked == len(first)
+    assert set(await asyncio.gather(*first)) == {SPOOLED}
+    assert len(await waiting(spool)) == len(first) + 5
     assert not container.breaker().is_open
 
     storage.trouble = None
     may_go_on.set()
-    assert set(await asyncio.gather(*first)) == {STORED}
     await do.upkeep()
     assert len(await bodies(crm)) == len(first) + 5
 
@@ -467,7 +468,7 @@ async def test_who_waits_for_a_turn_gets_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    monkeypatch.setattr(receive_delivery, "WAIT", 60)
+    monkeypatch.setattr(receive_delivery, "PATIENCE", 60)
     may_go_on = asyncio.Event()
     storage.trouble = may_go_on.wait  # type: ignore[assignment]
     count = receive_delivery.AT_ONCE * 2

@@ -1,0 +1,299 @@
+"""PostgreSQL and Leadport as processes that can be killed, frozen, stopped and started again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, LiteralString
+
+import httpx
+import psycopg
+
+from infrastructure.embedded_postgres import LOCALE, EmbeddedPostgres, EmbeddedPostgresError
+from service import ROOT, free_port
+
+SECRET = "fault secret"
+SETTINGS = {
+    "LEADPORT_ENV": "production",
+    "META_WEBHOOK_VERIFY_TOKEN": "verify",
+    "META_APP_SECRET": SECRET,
+    "AUTH_JWT_SECRET": "s" * 32,
+    "TOKEN_ENCRYPTION_KEYS": "A" * 43 + "=",
+    "PUBLIC_URL": "https://leadport.example",
+}
+START_SECONDS = 30
+
+# Small files of the log, so that a full disk meets its next one soon. All else is as it comes:
+# what is committed is on the disk.
+SMALL_SEGMENTS = (*LOCALE, "--wal-segsize=1")
+SERVER_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_wal_size": "32MB",
+    "min_wal_size": "2MB",
+    "wal_keep_size": "256MB",
+    "wal_retrieve_retry_interval": "200ms",
+    "shared_buffers": "32MB",
+}
+
+
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+def family(pid: int) -> list[int]:
+    """The process and those it started, as long as they live."""
+    command = ["ps", "-A", "-o", "pid=,ppid="]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    children = [child for child, parent in parents if parent == pid]
+    return [pid, *(member for child in children for member in family(child))]
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """One PostgreSQL server under a folder, reached by TCP."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        return at_hosts(self.port)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._programs._make_cluster()
+
+    def follow(self, primary: "Postgres") -> None:
+        """Begin anew, as a standby that streams from the primary, which waits for it."""
+        try:
+            self._begin_anew(primary)
+        except EmbeddedPostgresError:  # too slow, once in a while on a busy machine
+            self.stop()
+            self._begin_anew(primary)
+        # A standby that may lack what was committed is none that anybody could go on with.
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        wait_until(lambda: primary.execute(query) == [(1,)], "the standby follows")
+
+    def _begin_anew(self, primary: "Postgres") -> None:
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(parents=True, mode=0o700)
+        if account := self._programs._account():
+            os.chown(self.data, account.pw_uid, account.pw_gid)
+        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
+        how = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]
+        self._programs._run("pg_basebackup", "-D", str(self.data), *how, *source)
+        self.start()
+
+    def start(self) -> None:
+        settings = {**SERVER_SETTINGS, "port": str(self.port)}
+        given = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        wait = ["-w", "-t", str(START_SECONDS), "-l", str(self._log())]
+        self._programs._run("pg_ctl", "-D", str(self.data), *wait, "-o", given, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is a crash: no checkpoint, no goodbye."""
+        wait = ["-w", "-t", "10", "-m", mode]
+        self._programs._run("pg_ctl", "-D", str(self.data), *wait, "stop", check=False)
+
+    def cut_off(self) -> None:
+        """A standby that hears nothing any more of its primary."""
+        self.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        self.execute("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        self._programs._run("pg_ctl", "-D", str(self.data), "-w", "-t", "20", "promote")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Alive and deaf: connections stay open and nothing answers."""
+        postmaster = self.processes()[0]
+        os.kill(postmaster, signal.SIGSTOP)  # first, so that it starts no others
+        members = self.processes()
+        try:
+            for pid in members[1:]:
+                signal_to(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in reversed(members):
+                signal_to(pid, signal.SIGCONT)
+
+    def processes(self) -> list[int]:
+        """The postmaster first; none where it does not run."""
+        try:
+            postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        except (FileNotFoundError, IndexError):
+            return []
+        return family(postmaster)
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def start_if_down(self) -> None:
+        """What an operator does, and what a supervisor does for them."""
+        with suppress(AssertionError):  # it may be recovering by itself
+            wait_until(self.answers, "the server recovers", seconds=2)
+            return
+        self.stop()
+        self.start()
+
+    def execute(self, statement: LiteralString, *given: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True, connect_timeout=5) as db:
+            cursor = db.execute(statement, given or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def _log(self) -> Path:
+        """Beside the folder, whose disk may be full."""
+        log = self.folder.with_suffix(".log")
+        log.touch()
+        if account := self._programs._account():
+            os.chown(log, account.pw_uid, account.pw_gid)
+        return log
+
+    @property
+    def _programs(self) -> EmbeddedPostgres:
+        return EmbeddedPostgres(self.folder, locale=SMALL_SEGMENTS)
+
+
+def at_hosts(*ports: int) -> str:
+    """A URL for several servers: that which takes writes is meant."""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    attributes = "&target_session_attrs=read-write" if len(ports) > 1 else ""
+    return f"postgresql://postgres@{hosts}/postgres?sslmode=disable{attributes}"
+
+
+def signal_to(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+@dataclass(slots=True)
+class Leadport:
+    """The service: a group of processes of its own, and its commands beside it."""
+
+    folder: Path
+    database_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 2
+    port: int = field(default_factory=free_port)
+    _process: "subprocess.Popen[bytes] | None" = None
+    _log: IO[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        return Path(self.environ["LEADPORT_DATA_DIR"])
+
+    @property
+    def spool(self) -> Path:
+        return self.data / "spool.sqlite3"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        ours = {
+            "DATABASE_URL": self.database_url,
+            "LEADPORT_DATA_DIR": str(self.folder / "data"),
+            "TMPDIR": str(self.folder),  # what a killed process leaves behind goes with the test
+        }
+        return {**os.environ, **SETTINGS, **ours, **self.settings}
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._log = (self.folder / "service.log").open("ab")
+        arguments = ["serve", "--port", str(self.port), "--workers", str(self.workers)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "leadport", *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        wait_until(self.answers, f"the service starts\n{self.said()}")
+
+    def answers(self, path: str = "/healthz") -> bool:
+        assert self._process
+        if (code := self._process.poll()) is not None:
+            raise AssertionError(f"the service ended with {code}:\n{self.said()}")
+        try:
+            return httpx.get(self.url + path, timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """`kill -9` of every process of it."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(timeout=10)
+            self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def kill_a_worker(self) -> None:
+        """`kill -9` of one worker; what is left of the service is ended then, and starts again."""
+        assert self._process
+        workers = family(self._process.pid)[1:]
+        signal_to(workers[-1], signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2)
+        self.kill()
+        self.start()
+
+    def restart(self) -> None:
+        """As a deployment does: SIGTERM, and the next one."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGTERM)
+        code = self._process.wait(timeout=10)
+        assert code == 0, f"SIGTERM ended the service with {code}"
+        self.kill()
+        self.start()
+
+    def processes(self) -> list[int]:
+        return family(self._process.pid) if self._process else []
+
+    def command(self, *arguments: str) -> str:
+        """What the command prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "leadport", *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"leadport {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def said(self) -> str:
+        """The end of its log."""
+        with suppress(FileNotFoundError):
+            return (self.folder / "service.log").read_text(errors="replace")[-3000:]
+        return ""
