@@ -469,6 +469,7 @@ async def test_who_waits_for_a_turn_gets_the_next_one(
 ) -> None:
     assert shop
     monkeypatch.setattr(receive_delivery, "PATIENCE", 60)
+    monkeypatch.setattr(receive_delivery, "LONGEST", 60)
     may_go_on = asyncio.Event()
     storage.trouble = may_go_on.wait  # type: ignore[assignment]
     count = receive_delivery.AT_ONCE * 2

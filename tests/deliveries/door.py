@@ -213,4 +213,5 @@ def open_door(storage: str, folder: Path, database_url: str | None) -> Iterator[
         TestClient(app, raise_server_exceptions=False) as client,
     ):
         patch.setattr(receive_delivery, "PATIENCE", 60)  # a busy machine is no failure
+        patch.setattr(receive_delivery, "LONGEST", 60)
         yield Door(container, operators, client)

@@ -212,7 +212,7 @@ def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: P
             ),
         ),
     ],
-    ids=["port", "folder", "database", "memory", "choice", "python", "production"],
+    ids=["port", "folder", "memory", "choice", "python", "production"],
 )
 def test_what_cannot_work_is_one_clear_line(
     tmp_path: Path, settings: dict[str, str], arguments: list[str], code: int, line: str
