@@ -1,5 +1,7 @@
 """Ten minutes of faults only where they are asked for; and what became of every message."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from faults.ledger import PRINTED
@@ -16,8 +18,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=long)
 
 
+@pytest.fixture(autouse=True)
+def reported(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Put the test's ledgers into its report, which reaches the end of the run from any process."""
+    yield
+    for ledger in PRINTED:
+        record_property("ledger", ledger)
+    PRINTED.clear()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if PRINTED:
+    ledgers = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == "ledger"
+    ]
+    if ledgers:
         terminalreporter.section("ledgers")
-        for ledger in PRINTED:
+        for ledger in ledgers:
             terminalreporter.write_line(ledger)

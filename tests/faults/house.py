@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,8 +65,14 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, random: Random) -> Iterator[House]:
-    with ExitStack() as everything:
+def house(logs: Path, random: Random) -> Iterator[House]:
+    """All of it, made anew; `logs` is where the logs are kept."""
+    # Not under pytest's own folder, which another run closes to PostgreSQL's account.
+    made = tempfile.TemporaryDirectory(prefix="leadport-faults-", ignore_cleanup_errors=True)
+    with made as name, ExitStack() as everything:
+        folder = Path(name)
+        folder.chmod(0o755)
+        everything.callback(_keep_logs, folder, logs)
         servers = [Postgres(folder / name) for name in ("a", "b")]
         disks = {
             server: everything.enter_context(disk(server.folder, 1024, server.processes))
@@ -87,6 +94,11 @@ def house(folder: Path, random: Random) -> Iterator[House]:
         everything.callback(service.kill)
         service.start()
         yield House(servers, disks, proxies, service, spool_disk, clock, random)
+
+
+def _keep_logs(folder: Path, kept: Path) -> None:
+    for log in folder.rglob("*.log"):
+        shutil.copy(log, kept)
 
 
 def _settings(clock: Clock) -> dict[str, str]:

@@ -14,7 +14,7 @@ from faults.servers import Leadport, Postgres, wait_until
 
 DRAINED_SECONDS = 30
 PRINTED: list[str] = []
-"""Every ledger, for the end of the run."""
+"""The ledgers of the test that runs."""
 
 STORED = """
 SELECT m.external_id, m.org_id, m.id, m.body, k.channel, k.external_id, t.id, t.contact_id

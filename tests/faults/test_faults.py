@@ -128,6 +128,20 @@ async def test_the_primary_is_lost_and_a_standby_takes_its_place(home: House, lo
     assert set(load.answers) == {"200"}
 
 
+async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
+    home: House, load: Load
+) -> None:
+    home.have_a_standby()
+    home.standby.cut_off()
+    for posted in (load.town.single(), load.town.several()):
+        answer, _ = await load.post(posted)
+        assert answer.status_code == 200
+    await asyncio.sleep(6)
+    home.fail_over()
+
+    await settled(home, load, "what the lost primary committed alone")
+
+
 async def test_the_clock_steps_back(home: House, load: Load) -> None:
     await ledger_after(home, load, breaking.the_clock_steps_back)
 

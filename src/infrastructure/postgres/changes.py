@@ -12,7 +12,7 @@ from domain.connection import Channel
 from domain.message import MessageKey
 from infrastructure.postgres import tables as t
 from infrastructure.postgres.batches import columns_of, insert_rows, key_arrays, rows, value_arrays
-from infrastructure.postgres.conversations import message_keys
+from infrastructure.postgres.conversations import known, message_keys
 
 changes = t.state_changes.c
 
@@ -59,8 +59,7 @@ class PostgresChangeRepository(ChangeRepository):
     db: AsyncConnection
 
     async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        asked = key_arrays("asked", keys, MessageKey._fields)
-        return message_keys(await self.db.execute(KNOWN, asked))
+        return await known(self.db, KNOWN, keys)
 
     async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
         if not subjects:

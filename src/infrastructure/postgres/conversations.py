@@ -179,8 +179,7 @@ class PostgresMessageRepository(MessageRepository):
     db: AsyncConnection
 
     async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        asked = key_arrays("asked", keys, MessageKey._fields)
-        return message_keys(await self.db.execute(KNOWN_MESSAGES, asked))
+        return await known(self.db, KNOWN_MESSAGES, keys)
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
         if not messages:
@@ -197,6 +196,28 @@ class PostgresMessageRepository(MessageRepository):
         if messages:
             changed = value_arrays(messages, [*_changed.c])
             await self.db.execute(CHANGE_MESSAGES, changed)
+
+
+# Transactional, so that the commit has something to wait for.
+EMIT = sa.select(
+    sa.func.pg_logical_emit_message(
+        sa.true(), sa.literal_column("'leadport'"), sa.literal_column("'known'")
+    )
+)
+
+
+async def known(
+    db: AsyncConnection, query: sa.Executable, keys: Set[MessageKey]
+) -> set[MessageKey]:
+    """Which of the keys the query finds, once the transaction is committed.
+
+    A row can be seen although its commit still waits for a standby, or has given that up: if the
+    primary is lost then, so is the row. A commit of what only read would not wait; this one does.
+    """
+    found = message_keys(await db.execute(query, key_arrays("asked", keys, MessageKey._fields)))
+    if found:
+        await db.execute(EMIT)
+    return found
 
 
 def message_from(row: Mapping[Any, Any]) -> Message:
