@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from application.ports import Clock, Transactions
 from application.unmatched import tell, unmatched
 from domain.batch import NewId
 from domain.changes import Change
-from domain.inbound import FIRST_RETRY, FailedMessage, FailedMessageId, Inbound
+from domain.inbound import FailedMessage, FailedMessageId, Inbound, wait_after
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class KeepFailed:
     transactions: Transactions
     clock: Clock
     new_id: NewId
+    jitter: Callable[[], float] = random.random
 
     async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> int:
         """Keep each with the reason, and return how many have a connection and so were kept.
@@ -42,7 +44,7 @@ class KeepFailed:
                         payload=payload,
                         error=error,
                         digest=digest,
-                        next_attempt_at=self.clock.now() + FIRST_RETRY,
+                        next_attempt_at=self.clock.now() + wait_after(1, self.jitter()),
                     )
                     for failure, error in failures
                     if failure.address in connections

@@ -66,14 +66,16 @@ class FailedMessage:
     created_at: datetime | None = field(default=None, compare=False)
 
     def failed_again(self, error: str, now: datetime, jitter: float) -> Self:
-        """Wait twice as long as the last time, give or take; `jitter` is 0 to 1."""
-        wait = min(FIRST_RETRY * 2 ** min(self.attempts, 30), LONGEST_WAIT)
-        return replace(
-            self,
-            error=error,
-            attempts=self.attempts + 1,
-            next_attempt_at=now + wait * (0.5 + jitter),
-        )
+        """Count another attempt, and wait for the next."""
+        attempts = self.attempts + 1
+        next_attempt_at = now + wait_after(attempts, jitter)
+        return replace(self, error=error, attempts=attempts, next_attempt_at=next_attempt_at)
+
+
+def wait_after(attempts: int, jitter: float) -> timedelta:
+    """Twice as long as the last time, give or take; `jitter` is 0 to 1."""
+    doubled: int = 2 ** min(attempts - 1, 30)
+    return min(FIRST_RETRY * doubled, LONGEST_WAIT) * (0.5 + jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

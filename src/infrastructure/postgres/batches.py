@@ -95,3 +95,20 @@ async def swap_all(
         changed = await db.execute(swap, keys | old | new)
         if changed.rowcount < len(batch):
             raise Contended
+
+
+# Transactional, or the commit would have nothing to wait for.
+EMIT = sa.select(
+    sa.func.pg_logical_emit_message(
+        sa.true(), sa.literal_column("'leadport'"), sa.literal_column("'known'")
+    )
+)
+
+
+async def wait_for_standbys(db: AsyncConnection) -> None:
+    """Let the commit wait for what others have committed, where synchronous standbys are.
+
+    A row can be seen although its own commit still waits, or has given that up: if the primary is
+    lost then, so is the row. The commit of what only read would wait for nothing.
+    """
+    await db.execute(EMIT)

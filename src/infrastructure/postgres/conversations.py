@@ -29,6 +29,7 @@ from infrastructure.postgres.batches import (
     swap_all,
     swap_rows,
     value_arrays,
+    wait_for_standbys,
 )
 
 contacts, identities = t.contacts.c, t.contact_identities.c
@@ -198,25 +199,13 @@ class PostgresMessageRepository(MessageRepository):
             await self.db.execute(CHANGE_MESSAGES, changed)
 
 
-# Transactional, so that the commit has something to wait for.
-EMIT = sa.select(
-    sa.func.pg_logical_emit_message(
-        sa.true(), sa.literal_column("'leadport'"), sa.literal_column("'known'")
-    )
-)
-
-
 async def known(
     db: AsyncConnection, query: sa.Executable, keys: Set[MessageKey]
 ) -> set[MessageKey]:
-    """Which of the keys the query finds, once the transaction is committed.
-
-    A row can be seen although its commit still waits for a standby, or has given that up: if the
-    primary is lost then, so is the row. A commit of what only read would not wait; this one does.
-    """
+    """Which of the keys the query finds."""
     found = message_keys(await db.execute(query, key_arrays("asked", keys, MessageKey._fields)))
     if found:
-        await db.execute(EMIT)
+        await wait_for_standbys(db)
     return found
 
 

@@ -12,7 +12,13 @@ from domain.connection import Address, Channel
 from domain.inbound import FailedMessage, FailedMessageId, Unmatched
 from domain.organization import OrgId
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import columns_of, insert_rows, rows, value_arrays
+from infrastructure.postgres.batches import (
+    columns_of,
+    insert_rows,
+    rows,
+    value_arrays,
+    wait_for_standbys,
+)
 
 failed, unmatched = t.failed_messages.c, t.unmatched_messages.c
 
@@ -45,6 +51,7 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
         if failures:
             by_id = {failure.id: failure for failure in failures}
             await self.db.execute(ADD, value_arrays(by_id, NEW))
+            await wait_for_standbys(self.db)  # some may be kept already
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
         theirs = KEPT if org_id is None else KEPT.where(failed.org_id == org_id)
