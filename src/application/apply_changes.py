@@ -69,7 +69,7 @@ class ApplyChanges:
     async def _write(self, repos: Repositories, known: Known, outcome: Outcome) -> None:
         await repos.contacts.add({}, known.new_identities)
         await repos.contacts.change(known.changed)
-        echoed = await repos.messages.add(outcome.echoes)
+        await repos.messages.add(outcome.echoes)
         await repos.messages.change({key: new for key, (_, new) in outcome.changed.items()})
         added = await repos.changes.add(outcome.records)
         if len(added) < len(outcome.records):
@@ -81,7 +81,7 @@ class ApplyChanges:
         await repos.events.append(
             [
                 *outcome.events,
-                *echo_events([outcome.echoes[key] for key in echoed], self.new_id),
+                *echo_events(outcome.echoes.values(), self.new_id),
                 *conflict_events([known.conflicts[key] for key in noticed], self.new_id),
             ]
         )

@@ -9,7 +9,7 @@ from application.describe import Describe
 from application.keep_failed import KeepFailed
 from application.ports import Repositories, Transactions
 from application.unmatched import tell, unmatched
-from domain.batch import Batch, Captured, NewId, Waiting
+from domain.batch import Batch, Captured, Found, NewId, Waiting
 from domain.change_batch import conflict_events, echo_events
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.leads import Descriptions, deals, insights, lead_events
@@ -78,39 +78,36 @@ class IngestMessages:
     ) -> Counters:
         """Read what is there, decide what is missing, write that: in one transaction."""
         async with self.transactions.begin() as repos:
-            connections = await repos.connections.enabled({m.address for m in messages})
-            batch = Batch.of(messages, connections)
-            batch = batch.without(await repos.messages.known(set(batch.arrivals)))
-            waiting = await repos.changes.waiting(batch.subjects)
+            found = await repos.intake.find(messages)
+            batch = Batch.of(messages, found.connections).without(found.known)
+            waiting = dict(found.waiting)
             waiting |= await repos.changes.waiting(batch.echo_subjects(waiting))
-            captured = await self._store_messages(repos, batch, waiting)
-            await self._store_leads(repos, captured, descriptions)
-            for_nobody = unmatched(messages, connections)
+            captured = await self._store_messages(repos, batch, found, waiting)
+            await self._store_leads(repos, captured, found, descriptions)
+            for_nobody = unmatched(messages, found.connections)
             await repos.unmatched.count(for_nobody, self.keep_failed.clock.now())
         tell(for_nobody)
         return Counters.of(len(messages), ingested=len(captured))
 
     async def _store_messages(
-        self, repos: Repositories, batch: Batch, waiting: Waiting
+        self, repos: Repositories, batch: Batch, found: Found, waiting: Waiting
     ) -> list[Captured]:
-        owners = await repos.contacts.owners(batch.identities)
-        people = batch.people(owners, waiting, self.new_id)
+        people = batch.people(found.owners, waiting, self.new_id)
         await repos.contacts.add(people.new_contacts, people.new_identities)
         await repos.contacts.change(people.changed)
 
-        threads = await repos.threads.find(batch.thread_names, people.keys)
-        conversations = batch.conversations(people, threads, waiting, self.new_id)
+        conversations = batch.conversations(people, found.threads, waiting, self.new_id)
         await repos.threads.add(conversations.new)
+        await repos.threads.move(conversations.moved)
 
         messages = batch.messages(conversations, waiting, self.new_id)
         echoes = batch.echoes(conversations, waiting, self.new_id)
-        added = await repos.messages.add(messages | echoes)
+        await repos.messages.add(messages | echoes)
         noticed = await repos.changes.add(people.conflicts)
         await repos.changes.update(batch.settled(waiting))
-        await repos.threads.move(conversations.moved)
         await repos.events.append(
             [
-                *echo_events([echoes[key] for key in echoes.keys() & added], self.new_id),
+                *echo_events(echoes.values(), self.new_id),
                 *conflict_events([people.conflicts[key] for key in noticed], self.new_id),
             ]
         )
@@ -121,14 +118,16 @@ class IngestMessages:
                 batch.arrivals[key].message.content.get("referral"),
             )
             for key, message in messages.items()
-            if key in added
         ]
 
     async def _store_leads(
-        self, repos: Repositories, captured: Sequence[Captured], descriptions: Descriptions
+        self,
+        repos: Repositories,
+        captured: Sequence[Captured],
+        found: Found,
+        descriptions: Descriptions,
     ) -> None:
-        found = await repos.deals.open({item.contact for item in captured})
-        theirs = deals(captured, found, self.new_id)
+        theirs = deals(captured, found.deals, self.new_id)
         await repos.deals.add(theirs.new)
         await repos.deals.change(theirs.changed)
 

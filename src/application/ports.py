@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.batch import Found
 from domain.changes import Change, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey, Owner
-from domain.deal import Deal, DealId, Description, Insight, OpenDeal
+from domain.deal import Deal, DealId, Description, Insight
 from domain.event import Event
-from domain.inbound import FailedMessage, FailedMessageId, Inbound, Unmatched
+from domain.inbound import FailedMessage, FailedMessageId, Inbound, InboundMessage, Unmatched
 from domain.leads import Lead
 from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
@@ -100,6 +101,16 @@ class ConnectionRepository(Protocol):
         ...
 
 
+class IntakeRepository(Protocol):
+    async def find(self, messages: Collection[InboundMessage]) -> Found:
+        """All that is known of the messages, before anything is written.
+
+        Until the transaction ends nobody adds a change that waits, so a message that is stored
+        now cannot miss one.
+        """
+        ...
+
+
 class ContactRepository(Protocol):
     async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
         """Whose each identity is.
@@ -144,10 +155,8 @@ class ThreadRepository(Protocol):
 
 
 class MessageRepository(Protocol):
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]: ...
-
-    async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
-        """Keep those never seen before, and return their keys."""
+    async def add(self, messages: Mapping[MessageKey, Message]) -> None:
+        """Keep new ones. Raises Contended where one is stored by now."""
         ...
 
     async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
@@ -193,10 +202,6 @@ class ChangeRepository(Protocol):
 
 
 class DealRepository(Protocol):
-    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
-        """The open deal of each contact that has one."""
-        ...
-
     async def named_after(self, messages: Collection[Message]) -> list[Deal]:
         """The deals, open or not, whose first message is one of these."""
         ...
@@ -279,6 +284,7 @@ class Repositories:
     organizations: OrganizationRepository
     users: UserRepository
     connections: ConnectionRepository
+    intake: IntakeRepository
     contacts: ContactRepository
     threads: ThreadRepository
     messages: MessageRepository

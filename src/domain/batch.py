@@ -21,6 +21,7 @@ from domain.contact import (
     IdentityKey,
     Owner,
 )
+from domain.deal import OpenDeal
 from domain.inbound import InboundMessage
 from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId, ThreadName
 
@@ -28,6 +29,24 @@ NewId: TypeAlias = Callable[[], UUID]
 
 Waiting: TypeAlias = Mapping[Subject, Sequence[StateChange]]
 """Changes that came before what they are about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is there already of all that a batch of messages may need.
+
+    `connections` are the enabled ones, `known` the messages that are stored, `waiting` the changes
+    that came before them or their senders, `owners` whose each of the senders' ids is; `threads`
+    are those that the messages name and those of the owners, `deals` the open ones of the contacts
+    of all these.
+    """
+
+    connections: Mapping[Address, Connection]
+    known: Set[MessageKey]
+    waiting: Waiting
+    owners: Mapping[IdentityKey, Owner]
+    threads: Sequence[Thread]
+    deals: Mapping[ContactKey, OpenDeal]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from application.ports import (
     EventLog,
     FailedMessageRepository,
     InsightRepository,
+    IntakeRepository,
     LeadReader,
     MessageRepository,
     OrganizationRepository,
@@ -33,6 +34,7 @@ from application.ports import (
     UnmatchedRepository,
     UserRepository,
 )
+from domain.batch import Batch, Found
 from domain.changes import ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import (
@@ -47,7 +49,7 @@ from domain.contact import (
 from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
-from domain.inbound import FailedMessage, FailedMessageId, Unmatched
+from domain.inbound import FailedMessage, FailedMessageId, InboundMessage, Unmatched
 from domain.leads import Lead
 from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
@@ -99,6 +101,7 @@ class MemoryTransactions(Transactions):
                 organizations=MemoryOrganizationRepository(store),
                 users=MemoryUserRepository(store),
                 connections=MemoryConnectionRepository(store),
+                intake=MemoryIntakeRepository(store),
                 contacts=MemoryContactRepository(store),
                 threads=MemoryThreadRepository(store),
                 messages=MemoryMessageRepository(store),
@@ -244,6 +247,37 @@ class MemoryConnectionRepository(ConnectionRepository):
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryIntakeRepository(IntakeRepository):
+    store: Store
+
+    async def find(self, messages: Collection[InboundMessage]) -> Found:
+        addresses = {message.address for message in messages}
+        connections = await MemoryConnectionRepository(self.store).enabled(addresses)
+        batch = Batch.of(messages, connections)
+        owners = await MemoryContactRepository(self.store).owners(batch.identities)
+        theirs = {ContactKey(key.org_id, owner.contact.id) for key, owner in owners.items()}
+        found = await MemoryThreadRepository(self.store).find(batch.thread_names, theirs)
+        theirs |= {ContactKey(thread.org_id, thread.contact_id) for thread in found}
+        return Found(
+            connections=connections,
+            known=batch.arrivals.keys() & self.store.messages.keys(),
+            waiting=await MemoryChangeRepository(self.store).waiting(batch.subjects),
+            owners=owners,
+            threads=found,
+            deals=self._open_deals(theirs),
+        )
+
+    def _open_deals(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
+        messages = {message.id: message for message in self.store.messages.values()}
+        return {
+            key: OpenDeal(deal, messages.get(deal.message_id) if deal.message_id else None)
+            for deal in self.store.deals.values()
+            if deal.status is DealStatus.OPEN
+            and (key := ContactKey(deal.org_id, deal.contact_id)) in contacts
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryContactRepository(ContactRepository):
     store: Store
 
@@ -323,16 +357,13 @@ def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:
 class MemoryMessageRepository(MessageRepository):
     store: Store
 
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        return keys & self.store.messages.keys()
-
-    async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
-        fresh = messages.keys() - self.store.messages.keys()
-        self.store.messages |= {key: messages[key] for key in fresh}
-        return fresh
+    async def add(self, messages: Mapping[MessageKey, Message]) -> None:
+        if messages.keys() & self.store.messages.keys():
+            raise Contended
+        self.store.messages |= messages
 
     async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
-        return {key: self.store.messages[key] for key in await self.known(keys)}
+        return {key: self.store.messages[key] for key in keys & self.store.messages.keys()}
 
     async def change(self, messages: Mapping[MessageKey, Message]) -> None:
         self.store.messages |= messages
@@ -378,21 +409,17 @@ class MemoryChangeRepository(ChangeRepository):
 class MemoryDealRepository(DealRepository):
     store: Store
 
-    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
-        messages = {message.id: message for message in self.store.messages.values()}
-        return {
-            key: OpenDeal(deal, messages.get(deal.message_id) if deal.message_id else None)
-            for deal in self.store.deals.values()
-            if deal.status is DealStatus.OPEN
-            and (key := ContactKey(deal.org_id, deal.contact_id)) in contacts
-        }
-
     async def named_after(self, messages: Collection[Message]) -> list[Deal]:
         ids = {message.id for message in messages}
         return [deal for deal in self.store.deals.values() if deal.message_id in ids]
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
-        if await self.open(deals.keys()):
+        has_one = {
+            (deal.org_id, deal.contact_id)
+            for deal in self.store.deals.values()
+            if deal.status is DealStatus.OPEN
+        }
+        if any(contact in has_one for contact in deals):
             raise Contended
         self.store.deals |= {deal.id: deal for deal in deals.values()}
 

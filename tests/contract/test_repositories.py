@@ -9,6 +9,7 @@ import pytest
 from application.errors import Contended
 from application.ports import Transactions
 from crm import crm_of
+from domain.batch import Found
 from domain.changes import ChangeId, ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.contact import (
@@ -26,7 +27,7 @@ from domain.errors import NumberConnectedElsewhere
 from domain.inbound import FailedMessage, FailedMessageId
 from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
 from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
-from world import NOON, SHOP_NUMBER, new_id, open_shop
+from world import NOON, SHOP_NUMBER, new_id, open_shop, said
 
 NOWHERE = Address(Channel.INSTAGRAM, SHOP_NUMBER)
 
@@ -441,10 +442,12 @@ async def test_a_message_is_added_once(transactions: Transactions) -> None:
     first, again, other = (a_message(thread, name) for name in ("wamid.1", "wamid.1", "wamid.2"))
 
     async with transactions.begin() as repos:
-        assert await repos.messages.add({first.key: first}) == {first.key}
-    async with transactions.begin() as repos:
-        assert await repos.messages.known({first.key, other.key}) == {first.key}
-        assert await repos.messages.add({again.key: again, other.key: other}) == {other.key}
+        await repos.messages.add({first.key: first})
+    with pytest.raises(Contended):
+        async with transactions.begin() as repos:
+            await repos.messages.add({again.key: again, other.key: other})
+
+    assert await crm_of(transactions).messages() == [first]
 
 
 async def test_a_message_id_is_another_one_on_another_channel(transactions: Transactions) -> None:
@@ -457,7 +460,9 @@ async def test_a_message_id_is_another_one_on_another_channel(transactions: Tran
 
     async with transactions.begin() as repos:
         both = {here.key: here, there.key: there}
-        assert await repos.messages.add(both) == both.keys()
+        await repos.messages.add(both)
+
+    assert len(await crm_of(transactions).messages()) == 2
 
 
 async def test_messages_are_locked_and_changed(transactions: Transactions) -> None:
@@ -604,7 +609,8 @@ async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
         await keep(transactions, a_deal(ana))
 
     async with transactions.begin() as repos:
-        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): OpenDeal(deal, None)}
+        found = await repos.intake.find([said()])
+    assert found.deals == {key_of(ana): OpenDeal(deal, None)}
 
 
 async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
@@ -613,7 +619,7 @@ async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
     await keep(transactions, ana, replace(a_deal(ana), status=DealStatus.WON))
 
     async with transactions.begin() as repos:
-        assert await repos.deals.open({key_of(ana)}) == {}
+        assert (await repos.intake.find([said()])).deals == {}
     await keep(transactions, a_deal(ana))
 
 
@@ -631,9 +637,57 @@ async def test_an_open_deal_comes_with_the_message_it_is_named_after(
     await keep(transactions, deal)
 
     async with transactions.begin() as repos:
-        assert await repos.deals.open({key_of(ana)}) == {key_of(ana): OpenDeal(deal, message)}
+        found = await repos.intake.find([said()])
+        assert found.deals == {key_of(ana): OpenDeal(deal, message)}
         assert await repos.deals.named_after([message, other]) == [deal]
         assert await repos.deals.named_after([other]) == []
+
+
+async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transactions) -> None:
+    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    ana, eva, leo = a_contact(shop), a_contact(shop, phone=None), a_contact(shop, "+5491155550003")
+    strangers = a_contact(other)
+    key, identity = known_as(eva, "5491155550002")
+    hers = a_thread(shop, ana, f"wa:{SHOP_NUMBER}:5491155550001")
+    evas, another = a_thread(shop, eva, None), a_thread(shop, eva, "another")
+    another = replace(another, connection_id=None)
+    named = a_thread(shop, strangers_here := a_contact(shop, None), f"wa:{SHOP_NUMBER}:4")
+    await keep(transactions, ana, eva, leo, strangers, strangers_here, hers, evas, another, named)
+    stored = a_message(hers, "wamid.stored")
+    deals = [replace(a_deal(ana), message_id=stored.id), a_deal(strangers_here), a_deal(strangers)]
+    waits = a_change(shop, about="wamid.new")
+    persons = a_change(shop, "wamid.10", about="whatsapp_phone:5491155550003")
+    settled = replace(a_change(shop, "wamid.11", about="wamid.new"), is_waiting=False)
+    async with transactions.begin() as repos:
+        await repos.contacts.add({}, {key: identity})
+        await repos.messages.add({stored.key: stored})
+        await repos.changes.add({c.key: c for c in (waits, persons, settled)})
+    await keep(transactions, *deals)
+    batch = [
+        said(id="wamid.stored"),
+        said(id="wamid.new", by="5491155550002"),
+        said(by="5491155550003"),
+        said(by="4"),
+        said(to="999"),
+    ]
+
+    async with transactions.begin() as repos:
+        found = await repos.intake.find(batch)
+
+    assert {a: c.id for a, c in found.connections.items()} == {shop.address: shop.id}
+    assert found.known == {stored.key}
+    assert found.waiting == {waits.about: [waits], persons.about: [persons]}
+    anas, leos = (known_as(c, (c.phone or "").removeprefix("+"))[0] for c in (ana, leo))
+    assert found.owners == {
+        anas: Owner(ana, has_identity=False),
+        key: Owner(eva, has_identity=True),
+        leos: Owner(leo, has_identity=False),
+    }
+    assert sorted(found.threads, key=lambda thread: thread.id) == [hers, evas, another, named]
+    assert found.deals == {
+        key_of(ana): OpenDeal(deals[0], stored),
+        key_of(strangers_here): OpenDeal(deals[1], None),
+    }
 
 
 async def test_a_deal_is_changed_from_what_it_was(transactions: Transactions) -> None:
@@ -726,8 +780,7 @@ async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
         assert await repos.threads.find(set(), set()) == []
         await repos.threads.add({})
         await repos.threads.move({})
-        assert await repos.messages.known(set()) == set()
-        assert await repos.messages.add({}) == set()
+        await repos.messages.add({})
         assert await repos.messages.locked(set()) == {}
         await repos.messages.change({})
         assert await repos.changes.known(set()) == set()
@@ -735,7 +788,9 @@ async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
         assert await repos.changes.about(set()) == {}
         assert await repos.changes.add({}) == set()
         await repos.changes.update([])
-        assert await repos.deals.open(set()) == {}
+        assert await repos.intake.find([]) == Found(
+            connections={}, known=set(), waiting={}, owners={}, threads=[], deals={}
+        )
         assert await repos.deals.named_after([]) == []
         await repos.deals.add({})
         await repos.deals.change({})

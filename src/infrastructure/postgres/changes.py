@@ -4,15 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports import ChangeRepository
 from domain.changes import ChangeKind, StateChange, Subject
 from domain.connection import Channel
 from domain.message import MessageKey
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import columns_of, insert_rows, key_arrays, rows, value_arrays
-from infrastructure.postgres.conversations import known, message_keys
+from infrastructure.postgres.batches import columns_of, insert_rows, keys, recordset, rows
+from infrastructure.postgres.conversations import message_keys
+from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
 
 changes = t.state_changes.c
 
@@ -43,7 +43,7 @@ ABOUT = sa.union_all(
         changes.kind == sa.literal_column(f"'{ChangeKind.ECHO}'"),
     ),
 )
-ADD = insert_rows(CHANGE).on_conflict_do_nothing().returning(*CHANGE_KEY)
+ADD = insert_rows("new", CHANGE, MessageKey._fields).on_conflict_do_nothing().returning(*CHANGE_KEY)
 _new = rows("new", [changes.org_id, changes.id, changes.content, changes.is_waiting])
 UPDATE = (
     sa.update(t.state_changes)
@@ -56,10 +56,14 @@ UPDATE = (
 class PostgresChangeRepository(ChangeRepository):
     """Table `state_changes`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        return await known(self.db, KNOWN, keys)
+    async def known(self, wanted: Set[MessageKey]) -> set[MessageKey]:
+        asked = keys(wanted, MessageKey._fields)
+        found = message_keys(await self.db.execute(KNOWN, {"asked": asked}))
+        if found:
+            await wait_for_standbys(self.db)
+        return found
 
     async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
         if not subjects:
@@ -77,19 +81,18 @@ class PostgresChangeRepository(ChangeRepository):
     async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
         if not changes:
             return set()
-        return message_keys(await self.db.execute(ADD, value_arrays(changes, CHANGE)))
+        return message_keys(await self.db.execute(ADD, {"new": recordset(changes.values())}))
 
     async def update(self, changes: Collection[StateChange]) -> None:
         if changes:
-            by_id = {(change.org_id, change.id): change for change in changes}
-            await self.db.execute(UPDATE, value_arrays(by_id, [*_new.c]))
+            await self.db.execute(UPDATE, {"new": recordset(changes)})
 
     async def _found(
         self, query: sa.Executable, subjects: Iterable[Subject]
     ) -> dict[Subject, list[StateChange]]:
-        asked = key_arrays("asked", subjects, ["org_id", "channel", "subject"])
+        asked = keys(subjects, ["org_id", "channel", "subject"])
         found: dict[Subject, list[StateChange]] = {}
-        for *row, asked_for in await self.db.execute(query, asked):
+        for *row, asked_for in await self.db.execute(query, {"asked": asked}):
             given = dict(zip(FIELDS, row, strict=True))
             kind, channel = ChangeKind(given["kind"]), Channel(given["channel"])
             change = StateChange(**{**given, "kind": kind, "channel": channel})

@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.errors import Contended
 from application.ports import ConnectionRepository
@@ -15,10 +14,11 @@ from domain.connection import Activity, Address, Channel, Connection, Connection
 from domain.errors import NumberConnectedElsewhere
 from domain.message import Direction
 from domain.organization import OrgId
-from infrastructure.postgres.batches import columns_of, key_arrays, rows
+from infrastructure.postgres.batches import columns_of, keys, rows
 from infrastructure.postgres.errors import violated_constraint
 from infrastructure.postgres.tables import channel_connections as t
 from infrastructure.postgres.tables import conversation_messages, conversation_threads
+from infrastructure.postgres.unit_of_work import UnitOfWork
 
 CONNECTIONS = sa.select(*columns_of(t, Connection))
 
@@ -71,10 +71,11 @@ ACTIVITY = (
 class PostgresConnectionRepository(ConnectionRepository):
     """Table `channel_connections`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
-        found = await self.db.execute(ENABLED, key_arrays("wanted", addresses, Address._fields))
+        wanted = keys(addresses, Address._fields)
+        found = await self.db.execute(ENABLED, {"wanted": wanted})
         connections = [_connection(row) for row in found.mappings()]
         return {connection.address: connection for connection in connections}
 

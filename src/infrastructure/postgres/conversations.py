@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports import ContactRepository, MessageRepository, ThreadRepository
 from domain.connection import Channel
@@ -21,16 +20,15 @@ from domain.contact import (
 from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from infrastructure.postgres import tables as t
 from infrastructure.postgres.batches import (
-    add_all,
     columns_of,
     insert_rows,
-    key_arrays,
+    keys,
+    recordset,
     rows,
-    swap_all,
     swap_rows,
-    value_arrays,
-    wait_for_standbys,
+    swaps,
 )
+from infrastructure.postgres.unit_of_work import UnitOfWork, Write
 
 contacts, identities = t.contacts.c, t.contact_identities.c
 threads, messages = t.conversation_threads.c, t.conversation_messages.c
@@ -55,8 +53,13 @@ OWNERS = sa.union_all(
 ).order_by(sa.text("is_identity"))
 
 IDENTITY = columns_of(t.contact_identities, ContactIdentity)
-ADD_CONTACTS = insert_rows(CONTACT).on_conflict_do_nothing().returning(contacts.id)
-ADD_IDENTITIES = insert_rows(IDENTITY).on_conflict_do_nothing().returning(identities.id)
+ADD_CONTACTS = Write.of(
+    "new_contacts", insert_rows("new_contacts", CONTACT).on_conflict_do_nothing()
+)
+ADD_IDENTITIES = Write.of(
+    "new_identities",
+    insert_rows("new_identities", IDENTITY, ("org_id", "kind", "value")).on_conflict_do_nothing(),
+)
 CONTACT_FIELDS = [column.name for column in CONTACT]
 LEARNED = [
     contacts.name,
@@ -66,19 +69,22 @@ LEARNED = [
     contacts.marketing_consent,
     contacts.marketing_consent_at,
 ]
-CHANGE_CONTACTS = swap_rows(LEARNED).values(updated_at=sa.func.now())
+CHANGE_CONTACTS = Write.of(
+    "known_contacts", swap_rows("known_contacts", LEARNED).values(updated_at=sa.func.now())
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresContactRepository(ContactRepository):
     """Tables `contacts` and `contact_identities`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
-        wanted = key_arrays("wanted", identities, ["org_id", "kind", "value"])
+        wanted = keys(identities, IdentityKey._fields)
         owners = {}
-        for kind, value, *row, is_identity in await self.db.execute(OWNERS, wanted):
+        found = await self.db.execute(OWNERS, {"wanted": wanted})
+        for kind, value, *row, is_identity in found:
             contact = Contact(**dict(zip(CONTACT_FIELDS, row, strict=True)))
             key = IdentityKey(contact.org_id, IdentityKind(kind), value)
             owners[key] = Owner(contact, is_identity)
@@ -91,15 +97,18 @@ class PostgresContactRepository(ContactRepository):
     ) -> None:
         # Identities first: they are what two deliveries of one new person have in common. Their
         # reference to the contact is checked at the commit.
-        await add_all(self.db, ADD_IDENTITIES, identities, IDENTITY)
-        await add_all(self.db, ADD_CONTACTS, contacts, CONTACT)
+        self.db.note(ADD_IDENTITIES, identities.values())
+        self.db.note(ADD_CONTACTS, contacts.values())
 
     async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
-        await swap_all(self.db, CHANGE_CONTACTS, contacts, LEARNED)
+        self.db.note(CHANGE_CONTACTS, swaps(contacts.values(), LEARNED))
 
 
 THREAD = columns_of(t.conversation_threads, Thread)
-ADD_THREADS = insert_rows(THREAD).on_conflict_do_nothing().returning(threads.id)
+ADD_THREADS = Write.of(
+    "new_threads",
+    insert_rows("new_threads", THREAD, ("org_id", "external_id", "id")).on_conflict_do_nothing(),
+)
 _named = rows("named", [threads.org_id, threads.external_id])
 _theirs = rows("theirs", [threads.org_id, threads.contact_id])
 FIND_THREADS = sa.union(
@@ -120,13 +129,15 @@ _locked = (
     .with_for_update(of=t.conversation_threads, key_share=True)
     .cte("locked")
 )
-MOVE_THREADS = (
+MOVE_THREADS = Write.of(
+    "moved",
     sa.update(t.conversation_threads)
     .where(threads.org_id == _locked.c.org_id, threads.id == _locked.c.id)
     .values(
         last_message_at=sa.func.greatest(threads.last_message_at, _locked.c.last_message_at),
         connection_id=sa.func.coalesce(threads.connection_id, _locked.c.connection_id),
-    )
+    ),
+    is_all=False,
 )
 
 
@@ -134,31 +145,29 @@ MOVE_THREADS = (
 class PostgresThreadRepository(ThreadRepository):
     """Table `conversation_threads`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
-        named = key_arrays("named", names, ["org_id", "external_id"])
-        theirs = key_arrays("theirs", contacts, ["org_id", "contact_id"])
-        found = await self.db.execute(FIND_THREADS, named | theirs)
+        named = keys(names, ["org_id", "external_id"])
+        theirs = keys(contacts, ContactKey._fields)
+        found = await self.db.execute(FIND_THREADS, {"named": named, "theirs": theirs})
         return [Thread(**{**row, "channel": Channel(row["channel"])}) for row in found.mappings()]
 
     async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
-        by_name = {(t.org_id, t.external_id or "", t.id): t for t in threads.values()}
-        await add_all(self.db, ADD_THREADS, by_name, THREAD)
+        self.db.note(ADD_THREADS, threads.values())
 
     async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
-        if threads:
-            columns = ["org_id", "id", "last_message_at", "connection_id"]
-            moved = [tuple(getattr(t, name) for name in columns) for t in threads.values()]
-            await self.db.execute(MOVE_THREADS, key_arrays("moved", moved, columns))
+        self.db.note(MOVE_THREADS, threads.values())
 
 
 MESSAGE = columns_of(t.conversation_messages, Message)
 MESSAGE_KEY = [messages.org_id, messages.channel, messages.external_id]
-ADD_MESSAGES = insert_rows(MESSAGE).on_conflict_do_nothing().returning(*MESSAGE_KEY)
+ADD_MESSAGES = Write.of(
+    "new_messages",
+    insert_rows("new_messages", MESSAGE, MessageKey._fields).on_conflict_do_nothing(),
+)
 _asked = rows("asked", MESSAGE_KEY)
 _is_asked = [column == _asked.c[column.name] for column in MESSAGE_KEY]
-KNOWN_MESSAGES = sa.select(*MESSAGE_KEY).where(*_is_asked)
 LOCKED_MESSAGES = (
     sa.select(*MESSAGE)
     .where(*_is_asked)
@@ -177,36 +186,20 @@ CHANGE_MESSAGES = (
 class PostgresMessageRepository(MessageRepository):
     """Table `conversation_messages`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        return await known(self.db, KNOWN_MESSAGES, keys)
+    async def add(self, messages: Mapping[MessageKey, Message]) -> None:
+        self.db.note(ADD_MESSAGES, messages.values())
 
-    async def add(self, messages: Mapping[MessageKey, Message]) -> set[MessageKey]:
-        if not messages:
-            return set()
-        return message_keys(await self.db.execute(ADD_MESSAGES, value_arrays(messages, MESSAGE)))
-
-    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
-        asked = key_arrays("asked", keys, MessageKey._fields)
-        found = (await self.db.execute(LOCKED_MESSAGES, asked)).mappings()
+    async def locked(self, wanted: Set[MessageKey]) -> dict[MessageKey, Message]:
+        asked = keys(wanted, MessageKey._fields)
+        found = (await self.db.execute(LOCKED_MESSAGES, {"asked": asked})).mappings()
         stored = (message_from(row) for row in found)
         return {message.key: message for message in stored}
 
     async def change(self, messages: Mapping[MessageKey, Message]) -> None:
         if messages:
-            changed = value_arrays(messages, [*_changed.c])
-            await self.db.execute(CHANGE_MESSAGES, changed)
-
-
-async def known(
-    db: AsyncConnection, query: sa.Executable, keys: Set[MessageKey]
-) -> set[MessageKey]:
-    """Which of the keys the query finds."""
-    found = message_keys(await db.execute(query, key_arrays("asked", keys, MessageKey._fields)))
-    if found:
-        await wait_for_standbys(db)
-    return found
+            await self.db.execute(CHANGE_MESSAGES, {"new": recordset(messages.values())})
 
 
 def message_from(row: Mapping[Any, Any]) -> Message:

@@ -5,26 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports import FailedMessageRepository, UnmatchedRepository
 from domain.connection import Address, Channel
 from domain.inbound import FailedMessage, FailedMessageId, Unmatched
 from domain.organization import OrgId
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import (
-    columns_of,
-    insert_rows,
-    rows,
-    value_arrays,
-    wait_for_standbys,
-)
+from infrastructure.postgres.batches import columns_of, insert_rows, keys, recordset, rows
+from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
 
 failed, unmatched = t.failed_messages.c, t.unmatched_messages.c
 
 FAILED_MESSAGE = columns_of(t.failed_messages, FailedMessage)
 NEW = [column for column in FAILED_MESSAGE if column.name != "created_at"]
-ADD = insert_rows(NEW).on_conflict_do_nothing()
+ADD = insert_rows("new", NEW, ("id",)).on_conflict_do_nothing()
 KEPT = sa.select(*FAILED_MESSAGE).where(failed.resolved_at.is_(None)).order_by(failed.id)
 _due = (
     sa.select(failed.id)
@@ -45,12 +39,11 @@ CLAIM = (
 class PostgresFailedMessageRepository(FailedMessageRepository):
     """Table `failed_messages`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
-            by_id = {failure.id: failure for failure in failures}
-            await self.db.execute(ADD, value_arrays(by_id, NEW))
+            await self.db.execute(ADD, {"new": recordset(failures)})
             await wait_for_standbys(self.db)  # some may be kept already
 
     async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
@@ -106,20 +99,13 @@ COUNT = _count.on_conflict_do_update(
 class PostgresUnmatchedRepository(UnmatchedRepository):
     """Table `unmatched_messages`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def count(self, messages: Mapping[Address, int], now: datetime) -> None:
         if messages:
-            addresses = sorted(messages)
-            await self.db.execute(
-                COUNT,
-                {
-                    "seen_channel": [address.channel for address in addresses],
-                    "seen_external_id": [address.external_id for address in addresses],
-                    "seen_count": [messages[address] for address in addresses],
-                    "now": now,
-                },
-            )
+            seen = [(*address, messages[address]) for address in sorted(messages)]
+            names = [column.name for column in _seen.c]
+            await self.db.execute(COUNT, {"seen": keys(seen, names), "now": now})
 
     async def all(self) -> list[Unmatched]:
         found = await self.db.execute(sa.select(*UNMATCHED).order_by(unmatched.last_at.desc()))

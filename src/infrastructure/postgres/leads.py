@@ -1,12 +1,11 @@
 """What came of it: deals, insights and events."""
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports import (
     DealRepository,
@@ -16,82 +15,51 @@ from application.ports import (
 )
 from domain.connection import Channel
 from domain.contact import ContactKey
-from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
+from domain.deal import Deal, DealId, DealStatus, Description, Insight
 from domain.event import LEAD_CAPTURED, Event
 from domain.leads import Lead
 from domain.message import Message, MessageKey
 from domain.organization import OrgId
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import (
-    add_all,
-    columns_of,
-    insert_rows,
-    key_arrays,
-    rows,
-    swap_all,
-    swap_rows,
-    value_arrays,
-)
-from infrastructure.postgres.conversations import MESSAGE, MESSAGE_KEY, message_from
+from infrastructure.postgres.batches import columns_of, insert_rows, keys, rows, swap_rows, swaps
+from infrastructure.postgres.conversations import MESSAGE_KEY
+from infrastructure.postgres.unit_of_work import UnitOfWork, Write
 
 deals, insights = t.deals.c, t.deal_insights.c
 
 DEAL = columns_of(t.deals, Deal)
 # No conflict target: a partial index named with a parameter fails from the eleventh run on, when
 # PostgreSQL goes over to a generic plan.
-ADD_DEALS = insert_rows(DEAL).on_conflict_do_nothing().returning(deals.id)
-_theirs = rows("theirs", [deals.org_id, deals.contact_id])
-# The message a deal is named after comes along, its columns under labels of their own.
-_FIRST = [column.label(f"first_{column.name}") for column in MESSAGE]
-OPEN_DEALS = (
-    sa.select(*DEAL, *_FIRST)
-    .select_from(
-        t.deals.outerjoin(
-            t.conversation_messages,
-            sa.and_(
-                t.conversation_messages.c.org_id == deals.org_id,
-                t.conversation_messages.c.id == deals.message_id,
-            ),
-        )
-    )
-    .join(
-        _theirs,
-        sa.and_(deals.org_id == _theirs.c.org_id, deals.contact_id == _theirs.c.contact_id),
-    )
-    .where(deals.status == sa.literal_column(f"'{DealStatus.OPEN}'"))
+ADD_DEALS = Write.of(
+    "new_deals",
+    insert_rows("new_deals", DEAL, ContactKey._fields).on_conflict_do_nothing(),
 )
 _first = rows("first", [deals.org_id, deals.message_id])
 NAMED_AFTER = sa.select(*DEAL).where(
     deals.org_id == _first.c.org_id, deals.message_id == _first.c.message_id
 )
 CHANGEABLE = [deals.title, deals.message_id, deals.source]
-CHANGE_DEALS = swap_rows(CHANGEABLE)
+CHANGE_DEALS = Write.of("known_deals", swap_rows("known_deals", CHANGEABLE))
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresDealRepository(DealRepository):
     """Table `deals`."""
 
-    db: AsyncConnection
-
-    async def open(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
-        theirs = key_arrays("theirs", contacts, ContactKey._fields)
-        found = (await self.db.execute(OPEN_DEALS, theirs)).mappings()
-        opened = (OpenDeal(_deal(row), _first_message(row)) for row in found)
-        return {ContactKey(o.deal.org_id, o.deal.contact_id): o for o in opened}
+    db: UnitOfWork
 
     async def named_after(self, messages: Collection[Message]) -> list[Deal]:
         if not messages:
             return []
-        first = key_arrays("first", {(m.org_id, m.id) for m in messages}, ["org_id", "message_id"])
-        found = (await self.db.execute(NAMED_AFTER, first)).mappings()
+        first = keys({(m.org_id, m.id) for m in messages}, ["org_id", "message_id"])
+        found = (await self.db.execute(NAMED_AFTER, {"first": first})).mappings()
         return [_deal(row) for row in found]
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
-        await add_all(self.db, ADD_DEALS, deals, DEAL)
+        self.db.note(ADD_DEALS, deals.values())
 
     async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
-        await swap_all(self.db, CHANGE_DEALS, deals, CHANGEABLE)
+        self.db.note(CHANGE_DEALS, swaps(deals.values(), CHANGEABLE))
 
 
 def _deal(row: Mapping[Any, Any]) -> Deal:
@@ -99,24 +67,22 @@ def _deal(row: Mapping[Any, Any]) -> Deal:
     return Deal(**{**fields, "status": DealStatus(row["status"])})
 
 
-def _first_message(row: Mapping[Any, Any]) -> Message | None:
-    if row["first_id"] is None:
-        return None
-    return message_from({column.name: row[f"first_{column.name}"] for column in MESSAGE})
-
-
 INSIGHT = columns_of(t.deal_insights, Insight)
 SAID = ("summary", "intent", "score", "next_step")
-_new = insert_rows(INSIGHT)
-PUT_INSIGHTS = _new.on_conflict_do_update(
-    index_elements=["org_id", "deal_id"],
-    set_={
-        name: _new.excluded[name]
-        for name in (*SAID, "provider", "updated_at", "message_external_id")
-    },
-    # Insight.rank, in code point order as Python compares
-    where=sa.tuple_(_new.excluded.updated_at, _new.excluded.message_external_id.collate("C"))
-    >= sa.tuple_(insights.updated_at, insights.message_external_id),
+_new = insert_rows("new_insights", INSIGHT, ("org_id", "deal_id"))
+PUT_INSIGHTS = Write.of(
+    "new_insights",
+    _new.on_conflict_do_update(
+        index_elements=["org_id", "deal_id"],
+        set_={
+            name: _new.excluded[name]
+            for name in (*SAID, "provider", "updated_at", "message_external_id")
+        },
+        # Insight.rank, in code point order as Python compares
+        where=sa.tuple_(_new.excluded.updated_at, _new.excluded.message_external_id.collate("C"))
+        >= sa.tuple_(insights.updated_at, insights.message_external_id),
+    ),
+    is_all=False,
 )
 _said = rows("said", [*MESSAGE_KEY, *(insights[name] for name in SAID)])
 _message, _thread = t.conversation_messages.c, t.conversation_threads.c
@@ -137,34 +103,30 @@ REDESCRIBE = (
 class PostgresInsightRepository(InsightRepository):
     """Table `deal_insights`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def put(self, insights: Mapping[DealId, Insight]) -> None:
-        if insights:
-            by_deal = {(i.org_id, i.deal_id): i for i in insights.values()}
-            await self.db.execute(PUT_INSIGHTS, value_arrays(by_deal, INSIGHT))
+        self.db.note(PUT_INSIGHTS, insights.values())
 
     async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
         if messages:
             said = [(*key, *(getattr(d, name) for name in SAID)) for key, d in messages.items()]
-            await self.db.execute(
-                REDESCRIBE, key_arrays("said", said, [*MessageKey._fields, *SAID])
-            )
+            given = keys(said, [*MessageKey._fields, *SAID])
+            await self.db.execute(REDESCRIBE, {"said": given})
 
 
 EVENT = columns_of(t.event_log, Event)
-APPEND_EVENTS = insert_rows(EVENT)
+APPEND_EVENTS = Write.of("new_events", insert_rows("new_events", EVENT))
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresEventLog(EventLog):
     """Table `event_log`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def append(self, events: Collection[Event]) -> None:
-        if events:
-            await self.db.execute(APPEND_EVENTS, value_arrays({e.id: e for e in events}, EVENT))
+        self.db.note(APPEND_EVENTS, events)
 
 
 def _event_id(name: str) -> sa.ColumnElement[object]:
@@ -221,7 +183,7 @@ LATEST_LEADS = (
 class PostgresLeadReader(LeadReader):
     """The event log, read with what its ids point at."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         leads = LATEST_LEADS.limit(limit)

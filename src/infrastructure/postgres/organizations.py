@@ -6,12 +6,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports import OrganizationRepository, SessionRepository, UserRepository
 from domain.organization import Member, Membership, Organization, OrgId, Role, User, UserId
 from infrastructure.postgres import tables as t
 from infrastructure.postgres.batches import columns_of
+from infrastructure.postgres.unit_of_work import UnitOfWork
 
 ORGANIZATIONS = sa.select(*columns_of(t.organizations, Organization)).order_by(t.organizations.c.id)
 MEMBERS = sa.select(*columns_of(t.org_members, Member)).order_by(t.org_members.c.id)
@@ -29,7 +29,7 @@ USERS = sa.select(
 class PostgresOrganizationRepository(OrganizationRepository):
     """Tables `organizations` and `org_members`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def add(self, organization: Organization) -> None:
         await self.db.execute(insert(t.organizations).values(asdict(organization)))
@@ -65,7 +65,7 @@ class PostgresOrganizationRepository(OrganizationRepository):
 class PostgresUserRepository(UserRepository):
     """Table `auth.users`, which on Supabase is Supabase's own."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def by_email(self, email: str) -> User | None:
         same = sa.func.lower(t.users.c.email) == email.lower()
@@ -88,7 +88,7 @@ class PostgresUserRepository(UserRepository):
 class PostgresSessionRepository(SessionRepository):
     """Table `ended_sessions`."""
 
-    db: AsyncConnection
+    db: UnitOfWork
 
     async def end(self, id: UUID, expires_at: datetime) -> None:
         ended = insert(t.ended_sessions).values(id=id, expires_at=expires_at)
@@ -96,4 +96,4 @@ class PostgresSessionRepository(SessionRepository):
 
     async def is_ended(self, id: UUID) -> bool:
         query = sa.select(sa.exists().where(t.ended_sessions.c.id == id))
-        return bool(await self.db.scalar(query))
+        return bool((await self.db.execute(query)).scalar())

@@ -29,6 +29,7 @@ from infrastructure.postgres.failures import (
     PostgresFailedMessageRepository,
     PostgresUnmatchedRepository,
 )
+from infrastructure.postgres.intake import PostgresIntakeRepository
 from infrastructure.postgres.leads import (
     PostgresDealRepository,
     PostgresEventLog,
@@ -41,6 +42,7 @@ from infrastructure.postgres.organizations import (
     PostgresSessionRepository,
     PostgresUserRepository,
 )
+from infrastructure.postgres.unit_of_work import UnitOfWork
 
 PATIENCE = 4.0
 """Meta wants its answer within 5 s, and a 503 in time is better than none."""
@@ -96,11 +98,13 @@ class PostgresTransactions(Transactions):
 
     @asynccontextmanager
     async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
-        async with self._connection(person) as db:
+        async with self._connection(person) as connection:
+            db = UnitOfWork(connection)
             yield Repositories(
                 organizations=PostgresOrganizationRepository(db),
                 users=PostgresUserRepository(db),
                 connections=PostgresConnectionRepository(db),
+                intake=PostgresIntakeRepository(db),
                 contacts=PostgresContactRepository(db),
                 threads=PostgresThreadRepository(db),
                 messages=PostgresMessageRepository(db),
@@ -113,6 +117,7 @@ class PostgresTransactions(Transactions):
                 sessions=PostgresSessionRepository(db),
                 leads=PostgresLeadReader(db),
             )
+            await db.flush()
 
     async def ready(self) -> None:
         async with self._connection() as db:
