@@ -58,7 +58,7 @@ async def test_a_persons_claims_are_the_transactions_alone(container: Container)
     async with transactions.begin(person) as repos:
         db = repos.organizations.db  # type: ignore[attr-defined]
         user, *_, claims = (await db.execute(WHO)).one()
-        uid = await db.scalar(sa.text("SELECT auth.uid()"))
+        uid = (await db.execute(sa.text("SELECT auth.uid()"))).scalar()
     async with transactions.people.connect() as again:
         after = (await again.execute(WHO)).one()
 
