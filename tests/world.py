@@ -10,13 +10,13 @@ import uuid_utils.compat
 
 from application.apply_changes import ApplyChanges
 from application.describe import Describe
-from application.ingest_messages import IngestMessages
+from application.ingest_messages import Counters, IngestMessages
 from application.keep_failed import KeepFailed
 from application.ports import InsightProvider, Transactions
 from domain.changes import Change, ChangeKind
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity, IdentityKind, Sender
-from domain.inbound import InboundMessage
+from domain.inbound import Inbound, InboundMessage
 from domain.leads import Lead
 from domain.message import Direction
 from domain.organization import Organization, OrgId
@@ -192,13 +192,20 @@ async def open_shop(
     return connection
 
 
-def ingestion(
-    transactions: Transactions, insights: InsightProvider | None = None
-) -> IngestMessages:
+@dataclass
+class Ingestion:
+    """Stores messages and counts what became of them."""
+
+    ingest: IngestMessages
+
+    async def __call__(self, messages: Sequence[Inbound]) -> Counters:
+        return Counters.of(await self.ingest(messages))
+
+
+def ingestion(transactions: Transactions, insights: InsightProvider | None = None) -> Ingestion:
     keep_failed = KeepFailed(transactions, StoppedClock(), new_id)
-    return IngestMessages(
-        transactions, Describe(insights or DummyInsights(), StoppedClock()), keep_failed, new_id
-    )
+    describe = Describe(insights or DummyInsights(), StoppedClock())
+    return Ingestion(IngestMessages(transactions, describe, keep_failed, new_id))
 
 
 def application(transactions: Transactions) -> ApplyChanges:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from application.errors import StorageUnavailable
 from application.ports import Delivery, ReadDelivery, Spool, Spooled
-from application.receive_delivery import StoreDelivery
+from application.store_deliveries import StoreDeliveries
 from domain.changes import Change
 from domain.inbound import Inbound
 
@@ -36,7 +36,7 @@ class DrainSpool:
 
     spool: Spool
     read: ReadDelivery
-    store_delivery: StoreDelivery
+    store_deliveries: StoreDeliveries
 
     async def __call__(self) -> int:
         """Empty the spool, and return how many deliveries there were.
@@ -61,7 +61,7 @@ class DrainSpool:
         """
         try:
             for part in self._parts(spooled):
-                await self.store_delivery(part)
+                await self.store_deliveries([part])
         except StorageUnavailable:
             raise
         except Exception:

@@ -1,7 +1,10 @@
 """The heart: a delivery becomes contacts, threads, messages, deals, insights and events."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import chain
 from typing import Self
 
 from application.attempts import in_halves
@@ -15,6 +18,14 @@ from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.leads import Descriptions, deals, insights, lead_events
 
 
+class Result(Enum):
+    """What became of a message: skipped are duplicates, and those for nobody."""
+
+    INGESTED = auto()
+    SKIPPED = auto()
+    FAILED = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
     """What became of the messages of a delivery: received = ingested + skipped + failed."""
@@ -25,18 +36,14 @@ class Counters:
     failed: int
 
     @classmethod
-    def of(cls, received: int, *, ingested: int = 0, failed: int = 0) -> Self:
-        """Count as skipped what was neither stored nor kept as failed."""
-        skipped = received - ingested - failed
-        return cls(received=received, ingested=ingested, skipped=skipped, failed=failed)
-
-    def __add__(self, other: "Counters") -> "Counters":
-        """Count two parts of a delivery together."""
-        return Counters(
-            received=self.received + other.received,
-            ingested=self.ingested + other.ingested,
-            skipped=self.skipped + other.skipped,
-            failed=self.failed + other.failed,
+    def of(cls, results: Iterable[Result]) -> Self:
+        """Count them."""
+        counted = Counter(results)
+        return cls(
+            received=counted.total(),
+            ingested=counted[Result.INGESTED],
+            skipped=counted[Result.SKIPPED],
+            failed=counted[Result.FAILED],
         )
 
 
@@ -44,7 +51,7 @@ class Counters:
 class IngestMessages:
     """Stores each message once, in the organisation it was written to.
 
-    Safe to call again with the same delivery, and from many places at once: Meta repeats itself,
+    Safe to call again with the same messages, and from many places at once: Meta repeats itself,
     and a person writes several messages in a second.
     """
 
@@ -53,29 +60,33 @@ class IngestMessages:
     keep_failed: KeepFailed
     new_id: NewId
 
-    async def __call__(self, delivery: Sequence[Inbound]) -> Counters:
-        """Keep the whole delivery, and say what became of it.
+    async def __call__(self, messages: Sequence[Inbound]) -> list[Result]:
+        """Keep all of them, and say what became of each.
 
-        Raises StorageUnavailable where it could not be kept; parts of it may be stored then, and
-        count as duplicates when it comes again.
+        Raises StorageUnavailable where they could not be kept; some may be stored then, and count
+        as duplicates when they come again.
         """
-        readable = [message for message in delivery if isinstance(message, InboundMessage)]
-        unreadable = [(m, m.reason) for m in delivery if isinstance(m, BrokenMessage)]
+        readable = [message for message in messages if isinstance(message, InboundMessage)]
         descriptions = await self.describe(readable)
 
-        async def store(messages: Sequence[InboundMessage]) -> Counters:
-            return await self._store(messages, descriptions)
+        async def store(batch: Sequence[InboundMessage]) -> list[Result]:
+            return await self._store(batch, descriptions)
 
-        async def set_aside(message: InboundMessage, reason: str) -> Counters:
-            return Counters.of(1, failed=await self.keep_failed([(message, reason)]))
+        async def set_aside(message: InboundMessage, reason: str) -> list[Result]:
+            return await self._set_aside([(message, reason)])
 
-        failed = await self.keep_failed(unreadable)
-        stored = await in_halves(store, readable, set_aside)
-        return sum(stored, Counters.of(len(unreadable), failed=failed))
+        unreadable = [(m, m.reason) for m in messages if isinstance(m, BrokenMessage)]
+        broken = iter(await self._set_aside(unreadable))
+        stored = chain.from_iterable(await in_halves(store, readable, set_aside))
+        return [next(stored if isinstance(m, InboundMessage) else broken) for m in messages]
+
+    async def _set_aside(self, failures: Sequence[tuple[Inbound, str]]) -> list[Result]:
+        kept = await self.keep_failed(failures)
+        return [Result.FAILED if is_kept else Result.SKIPPED for is_kept in kept]
 
     async def _store(
         self, messages: Sequence[InboundMessage], descriptions: Descriptions
-    ) -> Counters:
+    ) -> list[Result]:
         """Read what is there, decide what is missing, write that: in one transaction."""
         async with self.transactions.begin() as repos:
             found = await repos.intake.find(messages)
@@ -87,7 +98,7 @@ class IngestMessages:
             for_nobody = unmatched(messages, found.connections)
             await repos.unmatched.count(for_nobody, self.keep_failed.clock.now())
         tell(for_nobody)
-        return Counters.of(len(messages), ingested=len(captured))
+        return [Result.INGESTED if new else Result.SKIPPED for new in batch.have(messages)]
 
     async def _store_messages(
         self, repos: Repositories, batch: Batch, found: Found, waiting: Waiting

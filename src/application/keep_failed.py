@@ -27,13 +27,13 @@ class KeepFailed:
     new_id: NewId
     jitter: Callable[[], float] = random.random
 
-    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> int:
-        """Keep each with the reason, and return how many have a connection and so were kept.
+    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> list[bool]:
+        """Keep each with the reason if it has a connection; return whether each was kept.
 
         Raises StorageUnavailable where even this fails: the delivery must come again.
         """
         if not failures:
-            return 0
+            return []
         try:
             async with self.transactions.begin() as repos:
                 connections = await repos.connections.enabled({f.address for f, _ in failures})
@@ -61,7 +61,7 @@ class KeepFailed:
             log.warning(
                 "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
             )
-        return len(kept)
+        return [failure.address in connections for failure, _ in failures]
 
 
 def _storable(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:

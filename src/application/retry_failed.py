@@ -29,9 +29,9 @@ class _Reasons(KeepFailed):
 
     found: list[str] = field(default_factory=list)
 
-    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> int:
+    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> list[bool]:
         self.found.extend(reason for _, reason in failures)
-        return len(failures)
+        return [True] * len(failures)
 
 
 @dataclass(frozen=True, slots=True)

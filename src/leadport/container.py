@@ -15,11 +15,12 @@ from application.keep_failed import KeepFailed
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
-from application.receive_delivery import ReceiveDelivery, StoreDelivery
+from application.receive_delivery import ReceiveDelivery
 from application.remove_connection import RemoveConnection
 from application.retry_failed import RetryFailed
 from application.rotate_keys import RotateKeys
 from application.sign_in import ReadSession, SignIn, SignOut
+from application.store_deliveries import GroupCommit, StoreDeliveries
 from application.upkeep import Upkeep
 from application.upsert_connection import UpsertConnection
 from application.use_cases import UseCases
@@ -88,7 +89,7 @@ class Container(DeclarativeContainer):
         IngestMessages, transactions, Singleton(Describe, insights, clock), keep_failed, new_id
     )
     apply_changes = Singleton(ApplyChanges, transactions, keep_failed, new_id)
-    store_delivery = Singleton(StoreDelivery, ingest_messages, apply_changes)
+    store_deliveries = Singleton(StoreDeliveries, ingest_messages, apply_changes)
     retry_failed = Singleton(
         RetryFailed, transactions, read, ingest_messages, apply_changes, keep_failed, clock
     )
@@ -99,9 +100,11 @@ class Container(DeclarativeContainer):
         verify_webhook=Singleton(
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
-        receive_delivery=Singleton(ReceiveDelivery, store_delivery, spool, breaker),
+        receive_delivery=Singleton(
+            ReceiveDelivery, Singleton(GroupCommit, store_deliveries), spool, breaker
+        ),
         upkeep=Singleton(
-            Upkeep, breaker, Singleton(DrainSpool, spool, read, store_delivery), retry_failed
+            Upkeep, breaker, Singleton(DrainSpool, spool, read, store_deliveries), retry_failed
         ),
         retry_failed=retry_failed,
         upsert_connection=Singleton(UpsertConnection, transactions, seal, new_id),

@@ -16,7 +16,7 @@ from application.ports import Transactions
 from crm import Crm, crm_of
 from domain.deal import LONGEST_SAID, Description
 from infrastructure.insights.dummy import DummyInsights
-from world import NOON, StoppedClock, ingestion, new_id, open_shop, said
+from world import NOON, Ingestion, StoppedClock, ingestion, new_id, open_shop, said
 
 Answer = Callable[[Sequence[str]], Awaitable[Any]]
 
@@ -121,10 +121,10 @@ async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
 
 def asking(
     transactions: Transactions, provider: Moody, clock: StoppedClock | None = None
-) -> IngestMessages:
+) -> Ingestion:
     clock = clock or StoppedClock()
     keep_failed = KeepFailed(transactions, clock, new_id)
-    return IngestMessages(transactions, Describe(provider, clock), keep_failed, new_id)
+    return Ingestion(IngestMessages(transactions, Describe(provider, clock), keep_failed, new_id))
 
 
 async def rows(crm: Crm) -> dict[str, list[Any]]:

@@ -75,7 +75,7 @@ async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactio
 
 
 async def test_an_empty_delivery_is_welcome(transactions: Transactions) -> None:
-    assert await ingestion(transactions)([]) == Counters.of(0)
+    assert await ingestion(transactions)([]) == Counters.of([])
 
 
 async def test_each_message_goes_to_its_own_organisation(transactions: Transactions) -> None:

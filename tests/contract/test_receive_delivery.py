@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from application.breaker import FAILURES
 from application.drain_spool import AT_ONCE, PART
 from application.errors import SpoolFull, StorageUnavailable
 from application.ingest_messages import Counters
+from application.ports import Delivery
+from application.store_deliveries import MOST, StoreDeliveries
 from application.use_cases import UseCases
 from contract.conftest import Deliver, run, text
 from contract.test_webhook import WEBHOOK, sign
@@ -258,7 +260,7 @@ async def test_what_was_edited_and_taken_back_meanwhile_ends_as_it_should(
     storage.trouble = away
     revoked = await deliver(REVOKE)
     said = await deliver(HOLA)
-    assert (revoked, said) == (Counters.of(0), SPOOLED)
+    assert (revoked, said) == (Counters.of([]), SPOOLED)
 
     storage.trouble = None
     await do.upkeep()
@@ -277,14 +279,14 @@ async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
 
     storage.trouble = None
     largest: list[int] = []
-    real = do.upkeep.drain_spool.store_delivery.__class__.__call__
+    real = StoreDeliveries.__call__
 
-    async def measured(self: Any, delivery: Any) -> Counters:
-        largest.append(len(delivery.messages))
-        return await real(self, delivery)
+    async def measured(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
+        largest.append(sum(len(delivery.messages) for delivery in deliveries))
+        return await real(self, deliveries)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(do.upkeep.drain_spool.store_delivery), "__call__", measured)
+        patch.setattr(StoreDeliveries, "__call__", measured)
         await do.upkeep()
 
     assert max(largest) <= PART
@@ -419,7 +421,7 @@ async def test_the_time_of_arrival_is_that_of_the_delivery_and_not_of_the_drain(
     assert message.sent_at == NOON
 
 
-async def test_deliveries_beyond_the_turns_wait_briefly_and_then_go_into_the_spool(
+async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
     deliver: Deliver,
     storage: Troubled,
     shop: OrgId,
@@ -430,68 +432,102 @@ async def test_deliveries_beyond_the_turns_wait_briefly_and_then_go_into_the_spo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
+    monkeypatch.setattr(receive_delivery, "PATIENCE", 0.1)
     monkeypatch.setattr(receive_delivery, "LONGEST", 0.5)
-    container.breaker().succeeded()  # busy, but not silent
-    under_way, may_go_on = asyncio.Semaphore(0), asyncio.Event()
+    monkeypatch.setattr(type(container.breaker()), "silence", 0)  # busy, but not silent
+    is_under_way, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def busy() -> None:
-        under_way.release()
+        is_under_way.set()
         await may_go_on.wait()
 
     storage.trouble = busy
-    first = [
-        asyncio.create_task(deliver(text(f"first {n:02}"))) for n in range(receive_delivery.AT_ONCE)
-    ]
-    for _ in first:
-        await under_way.acquire()
-    asked = storage.asked
+    first = asyncio.create_task(deliver(text("first")))
+    await is_under_way.wait()
 
     beyond = await asyncio.gather(*(deliver(text(f"beyond {n}")) for n in range(5)))
 
     assert beyond == [SPOOLED] * 5
-    assert asked == len(first)
-    assert set(await asyncio.gather(*first)) == {SPOOLED}
-    assert len(await waiting(spool)) == len(first) + 5
+    assert await first == SPOOLED
+    assert len(await waiting(spool)) == 6
     assert not container.breaker().is_open
 
     storage.trouble = None
     may_go_on.set()
     await do.upkeep()
-    assert len(await bodies(crm)) == len(first) + 5
+    assert len(await bodies(crm)) == 6
 
 
-async def test_who_waits_for_a_turn_gets_the_next_one(
-    deliver: Deliver,
-    storage: Troubled,
-    shop: OrgId,
-    spool: SqliteSpool,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_those_that_come_meanwhile_share_the_next_transaction(
+    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, crm: Crm
 ) -> None:
     assert shop
-    monkeypatch.setattr(receive_delivery, "PATIENCE", 60)
-    monkeypatch.setattr(receive_delivery, "LONGEST", 60)
     may_go_on = asyncio.Event()
     storage.trouble = may_go_on.wait  # type: ignore[assignment]
-    count = receive_delivery.AT_ONCE * 2
-    tasks = [asyncio.create_task(deliver(text(f"{n:03}"))) for n in range(count)]
-    while storage.asked < receive_delivery.AT_ONCE:
-        await asyncio.sleep(0)
+    storage.refused = {"bad"}
+    words = ["first", "same", "same", "bad", "last"]
+    tasks = [asyncio.create_task(deliver(text(body))) for body in words]
     for _ in range(100):
         await asyncio.sleep(0)
-    assert storage.asked == receive_delivery.AT_ONCE
+    assert storage.asked == 1
 
     may_go_on.set()
+    stored = await asyncio.gather(*tasks)
 
-    assert set(await asyncio.gather(*tasks)) == {STORED}
-    assert await waiting(spool) == []
+    assert stored == [STORED, STORED, DUPLICATE, SPOOLED, STORED]
+    assert await bodies(crm) == ["first", "last", "same"]
+    assert await waiting(spool) == []  # the bad one is kept as failed
+
+
+async def test_one_transaction_is_enough_for_a_crowd(
+    deliver: Deliver, storage: Troubled, shop: OrgId
+) -> None:
+    assert shop
+    may_go_on = asyncio.Event()
+    storage.trouble = may_go_on.wait  # type: ignore[assignment]
+    tasks = [asyncio.create_task(deliver(text(f"{n}"))) for n in range(MOST)]
+    tasks.append(asyncio.create_task(deliver(*(text(f"many {n}") for n in range(MOST + 1)))))
+    tasks.append(asyncio.create_task(deliver(text("last"))))
+    while not storage.asked:
+        await asyncio.sleep(0)
+
+    may_go_on.set()
+    await asyncio.gather(*tasks)
+
+    # As many as fit, then those that do not; one delivery is never divided.
+    assert storage.asked == 3
+
+
+async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
+    deliver: Deliver, storage: Troubled, shop: OrgId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop
+    may_go_on = asyncio.Event()
+    storage.trouble = may_go_on.wait  # type: ignore[assignment]
+    real = StoreDeliveries.__call__
+
+    async def stumbling(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
+        if any("stumble" in str(delivery) for delivery in deliveries):
+            raise ZeroDivisionError
+        return await real(self, deliveries)
+
+    monkeypatch.setattr(StoreDeliveries, "__call__", stumbling)
+    words = ["first", "one", "stumble", "two"]
+    tasks = [asyncio.create_task(deliver(text(body))) for body in words]
+    await asyncio.sleep(0)
+    may_go_on.set()
+
+    first, one, error, two = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert (first, one, two) == (STORED, STORED, STORED)
+    assert isinstance(error, ZeroDivisionError)
 
 
 @pytest.mark.parametrize("trouble", [away, hanging])
-async def test_turns_are_given_back_whatever_happens(
+async def test_the_next_ones_turn_comes_whatever_happens(
     deliver: Deliver,
     storage: Troubled,
     shop: OrgId,
-    do: UseCases,
     container: Container,
     monkeypatch: pytest.MonkeyPatch,
     trouble: Callable[[], Awaitable[None]],
@@ -500,14 +536,13 @@ async def test_turns_are_given_back_whatever_happens(
     storage.trouble = trouble
     with monkeypatch.context() as patch:
         patch.setattr(receive_delivery, "PATIENCE", 0.01)
-        for n in range(receive_delivery.AT_ONCE + 1):
+        for n in range(3):
             container.breaker().succeeded()
             assert await deliver(text(f"{n}")) == SPOOLED
     storage.trouble = None
     container.breaker().succeeded()
 
     assert await deliver(text("hola")) == STORED
-    assert do.receive_delivery.turns._value == receive_delivery.AT_ONCE
 
 
 async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
@@ -520,7 +555,7 @@ async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
         assert not breaker.is_open
         await deliver(text(str(n)))
         # It says nothing of the storage, neither good nor bad.
-        assert await deliver(statuses=[STATUS]) == Counters.of(0)
+        assert await deliver(statuses=[STATUS]) == Counters.of([])
     assert breaker.is_open
 
     assert storage.asked == FAILURES
@@ -534,7 +569,7 @@ async def test_a_delivery_of_changes_alone_waits_in_the_spool_too(
     await deliver(HOLA)
     storage.trouble = away
 
-    assert await deliver(REVOKE) == Counters.of(0)
+    assert await deliver(REVOKE) == Counters.of([])
     assert await waiting(spool) == ["revoke"]
 
     storage.trouble = None

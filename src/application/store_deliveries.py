@@ -1,0 +1,109 @@
+"""Deliveries are stored together: those that arrive meanwhile share the next transaction."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from application.apply_changes import ApplyChanges
+from application.errors import StorageUnavailable
+from application.ingest_messages import Counters, IngestMessages
+from application.ports import Delivery
+
+MOST = 500
+"""Messages and changes in one transaction, unless one delivery has more: the others wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDeliveries:
+    """Stores the messages of all first, because changes may be about them."""
+
+    ingest_messages: IngestMessages
+    apply_changes: ApplyChanges
+
+    async def __call__(self, deliveries: Sequence[Delivery]) -> list[Counters]:
+        """Say what became of the messages of each; changes are not counted.
+
+        Raises StorageUnavailable where not all could be kept.
+        """
+        messages = [message for delivery in deliveries for message in delivery.messages]
+        results = iter(await self.ingest_messages(messages))
+        await self.apply_changes([c for delivery in deliveries for c in delivery.changes])
+        return [Counters.of(islice(results, len(d.messages))) for d in deliveries]
+
+
+class _Waiting(NamedTuple):
+    """A delivery that shall be stored, and who waits for that."""
+
+    delivery: Delivery
+    stored: "asyncio.Future[Counters]"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommit:
+    """One transaction after the other, each with all that came during the one before.
+
+    One delivery alone waits for nobody. What goes wrong with one is nothing to its neighbours.
+    """
+
+    store: StoreDeliveries
+    most: int = MOST
+    _waiting: "deque[_Waiting]" = field(default_factory=deque)
+    _lane: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    def put(self, delivery: Delivery) -> "asyncio.Future[Counters]":
+        """Store it in its turn; whoever waits no longer cancels what this returns.
+
+        Ends as `StoreDeliveries` does for the delivery alone.
+        """
+        stored: asyncio.Future[Counters] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(delivery, stored))
+        if not self._lane:
+            lane = asyncio.create_task(self._run())
+            self._lane.add(lane)
+            lane.add_done_callback(self._lane.discard)
+        return stored
+
+    async def _run(self) -> None:
+        while group := self._next():
+            await self._store(group)
+
+    def _next(self) -> list[_Waiting]:
+        """Take the oldest that somebody still waits for, as many as fit."""
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting:
+            delivery, stored = self._waiting[0]
+            size += len(delivery.messages) + len(delivery.changes)
+            if group and size > self.most:
+                break
+            self._waiting.popleft()
+            if not stored.done():
+                group.append(_Waiting(delivery, stored))
+        return group
+
+    async def _store(self, group: list[_Waiting]) -> None:
+        every = [delivery for delivery, _ in group]
+        work = asyncio.create_task(self.store(every))  # noqa: RUF006 - it is waited for
+
+        def stop_for_nobody(_: object) -> None:
+            if all(stored.done() for _, stored in group):
+                work.cancel()
+
+        for _, stored in group:
+            stored.add_done_callback(stop_for_nobody)
+        await asyncio.wait({work})
+        error = None if work.cancelled() else work.exception()
+        if error and len(group) > 1 and not isinstance(error, StorageUnavailable):
+            for each in group:
+                await self._store([each])
+            return
+        for index, (_, stored) in enumerate(group):
+            if stored.done():
+                continue
+            if error:
+                stored.set_exception(error)
+            else:
+                stored.set_result(work.result()[index])
