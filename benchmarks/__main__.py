@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
     given = parser.parse_args()
     figures: list[Figure] = []
+    failures: list[str] = []
     # Not in the system's temporary folder, which may be in memory, where nothing is durable.
     var = ROOT / "var"
     var.mkdir(exist_ok=True)
@@ -32,17 +33,15 @@ def main() -> None:
         ExitStack() as stack,
     ):
         bench = Bench(Path(folder), given.seconds, stack)
-        try:
-            for name in [name for name in PARTS if name in given.only]:
-                for figure in PARTS[name](bench):
-                    figures.append(figure)
-                    print(f"{figure.part}: {figure.what}", file=sys.stderr)
-        except (NotStarted, Untrue) as error:
-            print(f"bench: {error}", file=sys.stderr)
-            sys.exit(2)
-        finally:
-            (print_json if given.json else print_table)(figures)
-    sys.exit(not all(figure.holds for figure in figures))
+        for name in (name for name in PARTS if name in given.only):
+            print(name, file=sys.stderr)
+            try:
+                figures += PARTS[name](bench)
+            except (NotStarted, Untrue) as error:
+                failures.append(f"{name}: {error}")
+    (print_json if given.json else print_table)(figures)
+    print(*failures, sep="\n", file=sys.stderr)
+    sys.exit(bool(failures) or not all(figure.holds for figure in figures))
 
 
 if __name__ == "__main__":

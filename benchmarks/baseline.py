@@ -8,21 +8,21 @@ come; whoever loses a race to another transaction tries again.
 import hashlib
 import hmac
 import os
-import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 import psycopg
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy import select
+from sqlalchemy import DateTime, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from benchmarks.town import WEBHOOK
 from infrastructure.insights.dummy import DummyInsights
-from infrastructure.postgres import tables
 
 ATTEMPTS = 5
 
@@ -74,45 +74,92 @@ class Delivery(BaseModel):
 
 
 class Base(DeclarativeBase):
-    metadata = tables.metadata
+    type_annotation_map: ClassVar = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB}
 
 
-class ChannelConnection(Base):
-    __table__ = tables.channel_connections
-    # What the role may read.
-    __mapper_args__ = {
-        "include_properties": ["id", "org_id", "provider", "channel", "external_id", "is_enabled"]
-    }
+class Owned:
+    """A row of an organisation."""
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
 
 
-class Contact(Base):
-    __table__ = tables.contacts
+class ChannelConnection(Owned, Base):
+    __tablename__ = "channel_connections"
+
+    provider: Mapped[str]
+    channel: Mapped[str]
+    external_id: Mapped[str]
+    is_enabled: Mapped[bool]
 
 
-class ContactIdentity(Base):
-    __table__ = tables.contact_identities
+class Contact(Owned, Base):
+    __tablename__ = "contacts"
+
+    name: Mapped[str]
+    phone: Mapped[str | None]
+    profile_name: Mapped[str | None]
+    profile_seen_at: Mapped[datetime | None]
 
 
-class ConversationThread(Base):
-    __table__ = tables.conversation_threads
+class ContactIdentity(Owned, Base):
+    __tablename__ = "contact_identities"
+
+    contact_id: Mapped[UUID]
+    kind: Mapped[str]
+    value: Mapped[str]
 
 
-class ConversationMessage(Base):
-    __table__ = tables.conversation_messages
+class ConversationThread(Owned, Base):
+    __tablename__ = "conversation_threads"
+
+    contact_id: Mapped[UUID]
+    connection_id: Mapped[UUID | None]
+    channel: Mapped[str]
+    external_id: Mapped[str | None]
+    last_message_at: Mapped[datetime | None]
 
 
-class Deal(Base):
-    __table__ = tables.deals
+class ConversationMessage(Owned, Base):
+    __tablename__ = "conversation_messages"
+
+    thread_id: Mapped[UUID]
+    channel: Mapped[str]
+    external_id: Mapped[str]
+    direction: Mapped[str]
+    kind: Mapped[str]
+    body: Mapped[str]
+    content: Mapped[dict[str, Any]]
+    sent_at: Mapped[datetime]
 
 
-class DealInsight(Base):
-    __table__ = tables.deal_insights
+class Deal(Owned, Base):
+    __tablename__ = "deals"
+
+    contact_id: Mapped[UUID]
+    status: Mapped[str]
+    title: Mapped[str]
+    message_id: Mapped[UUID | None]
 
 
-class Event(Base):
-    __table__ = tables.event_log
-    # The role may not read what it appends.
-    __mapper_args__ = {"eager_defaults": False}
+class DealInsight(Owned, Base):
+    __tablename__ = "deal_insights"
+
+    deal_id: Mapped[UUID]
+    summary: Mapped[str]
+    intent: Mapped[str]
+    score: Mapped[int]
+    next_step: Mapped[str]
+    provider: Mapped[str]
+    updated_at: Mapped[datetime]
+    message_external_id: Mapped[str]
+
+
+class Event(Owned, Base):
+    __tablename__ = "event_log"
+
+    type: Mapped[str]
+    payload: Mapped[dict[str, Any]]
 
 
 async def connect() -> psycopg.AsyncConnection[Any]:
@@ -196,7 +243,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
     )
     if contact is None:
         contact = Contact(
-            id=uuid.uuid4(),
             org_id=org_id,
             name=name,
             phone=message.sender,
@@ -207,7 +253,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
         await session.flush()
         session.add(
             ContactIdentity(
-                id=uuid.uuid4(),
                 org_id=org_id,
                 contact_id=contact.id,
                 kind="whatsapp_phone",
@@ -223,7 +268,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
     )
     if thread is None:
         thread = ConversationThread(
-            id=uuid.uuid4(),
             org_id=org_id,
             contact_id=contact.id,
             connection_id=connection.id,
@@ -237,7 +281,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
     await session.flush()
 
     stored = ConversationMessage(
-        id=uuid.uuid4(),
         org_id=org_id,
         thread_id=thread.id,
         channel="whatsapp",
@@ -257,7 +300,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
     is_new_deal = deal is None
     if deal is None:
         deal = Deal(
-            id=uuid.uuid4(),
             org_id=org_id,
             contact_id=contact.id,
             status="open",
@@ -270,7 +312,7 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
     [description] = await insights.describe([message.text.body])
     insight = await session.scalar(select(DealInsight).filter_by(org_id=org_id, deal_id=deal.id))
     if insight is None:
-        insight = DealInsight(id=uuid.uuid4(), org_id=org_id, deal_id=deal.id)
+        insight = DealInsight(org_id=org_id, deal_id=deal.id)
         session.add(insight)
     insight.summary = description.summary
     insight.intent = description.intent
@@ -283,7 +325,6 @@ async def store(session: AsyncSession, number: str, name: str, message: Message)
 
     session.add(
         Event(
-            id=uuid.uuid4(),
             org_id=org_id,
             type="lead_captured",
             payload={

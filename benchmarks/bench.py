@@ -1,15 +1,13 @@
 """What the parts share: the database, the service on it, and the figures so far."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import psycopg
 
-from benchmarks.clients import Measured
-from benchmarks.load import Load, Untrue
+from benchmarks.load import Untrue
 from benchmarks.report import Ratio
 from benchmarks.servers import LEADPORT, Server, serving
 from benchmarks.town import SECRET, Town

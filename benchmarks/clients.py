@@ -33,6 +33,9 @@ class Measured:
         return self.answers.total()
 
 
+MOST_CONNECTIONS = 256
+"""Of the paced measurement; a server that falls behind makes those wait that are due."""
+
 TOLERATED = 0.25
 """Seconds; Meta asks for a median of at most that."""
 
@@ -115,11 +118,13 @@ def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
     async def send() -> Measured:
         clock = asyncio.get_running_loop().time
         watch, idle = Stopwatch(), [await _connect(port)]
+        turns = asyncio.Semaphore(MOST_CONNECTIONS)
 
         async def one(request: bytes, due: float) -> None:
-            connection = idle.pop() if idle else await _connect(port)
-            watch.note(await connection.ask(request), clock() - due)
-            idle.append(connection)
+            async with turns:
+                connection = idle.pop() if idle else await _connect(port)
+                watch.note(await connection.ask(request), clock() - due)
+                idle.append(connection)
 
         begun = clock()
         async with asyncio.TaskGroup() as under_way:

@@ -1,6 +1,6 @@
 """What is measured, part by part, and what must hold."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import mean
 
@@ -10,7 +10,7 @@ from benchmarks.bench import Bench
 from benchmarks.clients import TOLERATED, Measured, at_once, paced
 from benchmarks.floor import seconds_a_message
 from benchmarks.load import Load, Untrue, check
-from benchmarks.report import Figure, Ratio
+from benchmarks.report import Figure, Ratio, shown
 from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
 from benchmarks.town import number, request
 
@@ -58,7 +58,7 @@ def baseline(bench: Bench) -> Iterator[Figure]:
 def noop(bench: Bench) -> Iterator[Figure]:
     """The same server and framework without work."""
     with serving(NOOP, bench.folder) as server:
-        for connections in CONNECTIONS:
+        for connections in (1, MANY):
             load = Load(bench.town, server.port, connections, is_idle=True)
             yield _single(bench, "noop", connections, load.run(bench.seconds))
 
@@ -223,7 +223,7 @@ def memory(bench: Bench) -> Iterator[Figure]:
 
 def _times(measured: Measured) -> dict[str, str]:
     times = {"p50": measured.p50, "p99": measured.p99, "longest": measured.longest}
-    return {name: f"{seconds * 1000:,.3g} ms" for name, seconds in times.items()}
+    return {name: f"{shown(seconds * 1000)} ms" for name, seconds in times.items()}
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {

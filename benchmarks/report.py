@@ -1,6 +1,7 @@
 """Figures, each with its ratios to others, as a table or as JSON."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -69,12 +70,17 @@ def print_table(figures: Sequence[Figure]) -> None:
         table.add_column(title, justify="right" if title in ("figure", "ratio") else "left")
     for figure in figures:
         details = ", ".join(f"{name} {said}" for name, said in figure.details.items())
-        shown = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
-        columns = [figure.part, figure.what, f"{shown} {figure.unit}", details]
-        for ratio in figure.ratios or [None]:
+        columns = [figure.part, figure.what, f"{shown(figure.value)} {figure.unit}", details]
+        for ratio in figure.ratios or (None,):
             table.add_row(*columns, *_cells(ratio))
             columns = [""] * len(columns)
     Console(width=None if Console().is_terminal else 160).print(table)
+
+
+def shown(value: float) -> str:
+    """Three digits, or all of a larger one."""
+    digits = max(0, 2 - math.floor(math.log10(value))) if value else 0
+    return f"{value:,.{digits}f}"
 
 
 def _cells(ratio: Ratio | None) -> list[str]:

@@ -35,9 +35,10 @@ TEXTS = (
     "¿Hacen envíos a Rosario? Necesito que llegue antes del viernes, es para un regalo",
     "ok",
     "👍",
-    "Buenos días. Compré la semana pasada un par de botas y una de las dos vino con la costura rota."
-    " ¿Me las pueden cambiar? Tengo la factura y la caja, y puedo pasar por el local mañana a la"
-    " tarde, o si es más cómodo las mando por correo. Quedo a la espera, muchas gracias",
+    (
+        "Buenos días. La semana pasada compré un par de botas y una vino con la costura rota.\n¿Me las"
+        " pueden cambiar? Tengo la factura y la caja, y mañana a la tarde puedo pasar por el local"
+    ),
     "Is it still available?",
 )
 
