@@ -1,0 +1,86 @@
+"""What the parts share: the database, the service on it, and the figures so far."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.load import Untrue
+from benchmarks.report import Ratio
+from benchmarks.servers import LEADPORT, Server, serving
+from benchmarks.town import SECRET, Town
+from leadport.database import database
+from leadport.settings import Settings
+
+# Whatever is set for a real service stays out of this: above all its database.
+UNSET = dict.fromkeys(
+    (
+        "AUTH_JWKS_URL",
+        "AUTH_JWT_SECRET",
+        "DATABASE_URL",
+        "INSIGHT_PROVIDER",
+        "LEADPORT_ENV",
+        "LEADPORT_LANGUAGE",
+        "LEADPORT_SPOOL_MB",
+        "META_WEBHOOK_VERIFY_TOKEN",
+        "PUBLIC_URL",
+        "STORAGE",
+        "TOKEN_ENCRYPTION_KEYS",
+    ),
+    "",
+)
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+@dataclass
+class Bench:
+    """Things are started when they are first needed, and end with `stack`."""
+
+    folder: Path
+    seconds: float
+    stack: ExitStack
+    known: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What was measured, by server and name, for the ratios of others."""
+
+    def settings(self, name: str) -> dict[str, str]:
+        """Those of a service with its own data folder, else as they come."""
+        data = self.folder / name
+        return {**UNSET, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": SECRET}
+
+    @cached_property
+    def town(self) -> Town:
+        """The people, in the embedded database that the service starts."""
+        settings = Settings.read(self.settings("data"))
+        self.stack.enter_context(database(settings))
+        data = settings.data_dir / "postgres/data"
+        sockets = (data / "postmaster.pid").read_text().splitlines()[4]
+        town = Town(f"postgresql://postgres@/leadport?host={sockets}")
+        with psycopg.connect(town.database_url) as db:
+            for name in DURABLE:
+                if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
+                    raise Untrue(f"{name} is not on")
+        town.found()
+        return town
+
+    @cached_property
+    def leadport(self) -> Server:
+        """The service itself, as `leadport serve` comes."""
+        _ = self.town
+        return self.stack.enter_context(serving(LEADPORT, self.folder, **self.settings("data")))
+
+    def ratio(
+        self,
+        value: float,
+        to: str,
+        name: str,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+    ) -> list[Ratio]:
+        """The value by what is known of `to` under this name; none where that was not measured."""
+        known = self.known.get((to, name))
+        if known is None:
+            return []
+        return [Ratio(value=value / known, to=to, at_least=at_least, at_most=at_most)]

@@ -1,0 +1,108 @@
+"""The least that PostgreSQL takes for the same rows: a batch in a temporary table, a statement a table."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import psycopg
+
+from benchmarks.town import Town, connection_id, number
+from infrastructure.insights.dummy import DummyInsights
+from interfaces.meta.samples import Sample
+
+MESSAGES = 1000
+"""As many as Meta puts into a delivery at most."""
+
+MAKE = """
+CREATE TEMP TABLE batch (
+    org_id uuid, number text, phone text, name text, external_id text, sent_at timestamptz,
+    body text, summary text, intent text, score smallint, next_step text,
+    message_id uuid, contact_id uuid, thread_id uuid, deal_id uuid, is_new boolean
+)
+"""
+COPY = """
+COPY batch (org_id, number, phone, name, external_id, sent_at, body, summary, intent, score,
+    next_step) FROM STDIN
+"""
+WRITE = """
+UPDATE batch SET message_id = uuidv7(), contact_id = i.contact_id, thread_id = t.id, deal_id = d.id,
+        is_new = i.contact_id IS NULL
+    FROM batch AS b
+    LEFT JOIN contact_identities AS i
+        ON (i.org_id, i.kind, i.value) = (b.org_id, 'whatsapp_phone', b.phone)
+    LEFT JOIN conversation_threads AS t
+        ON (t.org_id, t.external_id) = (b.org_id, 'wa:' || b.number || ':' || b.phone)
+    LEFT JOIN deals AS d
+        ON (d.org_id, d.contact_id) = (b.org_id, i.contact_id) AND d.status = 'open'
+    WHERE batch.ctid = b.ctid;
+UPDATE batch SET contact_id = uuidv7(), thread_id = uuidv7(), deal_id = uuidv7() WHERE is_new;
+INSERT INTO contacts (id, org_id, name, phone, profile_name, profile_seen_at)
+    SELECT contact_id, org_id, name, phone, name, sent_at FROM batch WHERE is_new;
+INSERT INTO contact_identities (id, org_id, contact_id, kind, value)
+    SELECT uuidv7(), org_id, contact_id, 'whatsapp_phone', phone FROM batch WHERE is_new;
+INSERT INTO conversation_threads
+        (id, org_id, contact_id, connection_id, channel, external_id, last_message_at)
+    SELECT thread_id, org_id, contact_id, org_id, 'whatsapp', 'wa:' || number || ':' || phone,
+        sent_at
+    FROM batch WHERE is_new;
+UPDATE conversation_threads AS t SET last_message_at = greatest(t.last_message_at, batch.sent_at)
+    FROM batch WHERE (t.org_id, t.id) = (batch.org_id, batch.thread_id) AND NOT is_new;
+INSERT INTO conversation_messages
+        (id, org_id, thread_id, channel, external_id, direction, kind, body, sent_at)
+    SELECT message_id, org_id, thread_id, 'whatsapp', external_id, 'inbound', 'text', body, sent_at
+    FROM batch ON CONFLICT DO NOTHING;
+INSERT INTO deals (id, org_id, contact_id, title, message_id)
+    SELECT deal_id, org_id, contact_id, left(body, 80), message_id FROM batch WHERE is_new;
+INSERT INTO deal_insights (id, org_id, deal_id, summary, intent, score, next_step, provider,
+        updated_at, message_external_id)
+    SELECT DISTINCT ON (deal_id) uuidv7(), org_id, deal_id, summary, intent, score, next_step,
+        'dummy', sent_at, external_id
+    FROM batch ORDER BY deal_id, external_id DESC
+    ON CONFLICT (org_id, deal_id) DO UPDATE SET (summary, intent, score, next_step, updated_at,
+        message_external_id) = ROW (excluded.summary, excluded.intent, excluded.score,
+        excluded.next_step, excluded.updated_at, excluded.message_external_id);
+INSERT INTO event_log (id, org_id, type, payload)
+    SELECT uuidv7(), org_id, 'lead_captured', jsonb_build_object('channel', 'whatsapp',
+        'message_id', message_id, 'thread_id', thread_id, 'contact_id', contact_id,
+        'deal_id', deal_id, 'deal_opened', is_new)
+    FROM batch
+"""
+
+
+def seconds_a_message(town: Town, seconds: float) -> float:
+    """What one of a thousand messages takes, measured for so many seconds."""
+    took: list[float] = []
+    with psycopg.connect(town.database_url, autocommit=True) as db:
+        db.execute(MAKE)
+        while sum(took) < seconds:
+            organization, samples = town.samples(MESSAGES)
+            _copy(db, organization, samples)
+            begun = time.perf_counter()
+            with db.transaction():
+                db.execute(WRITE)
+            took.append(time.perf_counter() - begun)
+    return sum(took) / len(took) / MESSAGES
+
+
+def _copy(db: psycopg.Connection, organization: int, samples: Sequence[Sample]) -> None:
+    """Fill the batch, which is not timed."""
+    described = asyncio.run(DummyInsights().describe([sample.text for sample in samples]))
+    db.execute("TRUNCATE batch")
+    with db.cursor() as cursor, cursor.copy(COPY) as copy:
+        for sample, said in zip(samples, described, strict=True):
+            copy.write_row(
+                (
+                    connection_id(organization),
+                    number(organization),
+                    sample.sender,
+                    sample.name,
+                    sample.message_id,
+                    sample.sent_at,
+                    sample.text,
+                    said.summary,
+                    said.intent,
+                    said.score,
+                    said.next_step,
+                )
+            )
+    db.execute("ANALYZE batch")

@@ -1,0 +1,109 @@
+"""Puts a server under load, as hard as it can take, and checks that its answers were true."""
+
+import json
+import math
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.clients import Measured, in_turns
+from benchmarks.town import Town, request
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+
+WARM_UP = 1.0
+"""Seconds, which also tell how many requests to prepare."""
+
+FASTEST = 20_000
+"""Messages a second that no server here exceeds."""
+
+SPARE = 2.5
+"""How many times faster than while warming up a server may be."""
+
+
+class Untrue(Exception):
+    """The answers were not what they must be, so the figures would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Connections that each send the next delivery when the last one is answered."""
+
+    town: Town
+    port: int
+    connections: int
+    messages: int = 1
+    """In each delivery."""
+
+    is_idle: bool = False
+    """The server stores nothing, and says that it does."""
+
+    def run(self, seconds: float) -> Measured:
+        """Warm up, then measure. Raises Untrue."""
+        warm = self._measure(min(WARM_UP, seconds), FASTEST // self.messages)
+        wanted = int(warm.requests / warm.seconds * max(seconds, 1) * SPARE)
+        return self._measure(seconds, wanted + 4 * self.connections)
+
+    def _measure(self, seconds: float, most: int) -> Measured:
+        requests = [request(*self.town.samples(self.messages)) for _ in range(most)]
+        if shutil.which("wrk"):
+            measured = _wrk(self.port, requests, self.connections, seconds)
+        else:
+            measured = in_turns(self.port, requests, self.connections, seconds)
+        stored = measured.requests if self.is_idle else self.town.newly_stored()
+        check(measured, stored, self.messages, self.connections)
+        return measured
+
+
+def check(measured: Measured, stored: int, messages: int, under_way: int = 0) -> None:
+    """Raise Untrue unless each answer says that all was stored, and that is so.
+
+    `under_way` requests may be without an answer, because the measurement was over.
+    """
+    for answer, times in measured.answers.items():
+        status, _, body = answer.partition(" ")
+        counters = json.loads(body) if status == "200" else {}
+        if counters.get("ingested") != messages or counters.get("received") != messages:
+            raise Untrue(f"answered {times} times, to {messages} messages: {answer}")
+    answered = measured.requests * messages
+    if not answered <= stored <= answered + under_way * messages:
+        raise Untrue(f"{answered} messages were answered as stored, and {stored} are")
+
+
+def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measured:
+    """Have wrk send them: it takes far less of the processor than any server here."""
+    with tempfile.NamedTemporaryFile() as file:
+        for one in requests:
+            file.write(b"%d\n%b" % (len(one), one))
+        file.flush()
+        done = subprocess.run(  # noqa: S603 - our own program and arguments
+            [  # noqa: S607 - wherever wrk is
+                "wrk",
+                "--threads=1",
+                f"--connections={connections}",
+                f"--duration={math.ceil(seconds)}s",
+                "--timeout=60s",
+                f"--script={SCRIPT}",
+                f"http://127.0.0.1:{port}",
+                "--",
+                file.name,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    figures, *answers = done.stdout.partition("\n{")[2].splitlines()
+    figures = json.loads("{" + figures)
+    if figures.pop("broken") or not answers:
+        raise Untrue(f"connections broke, or nothing was answered:\n{done.stdout}")
+    if figures.pop("is_exhausted"):
+        raise Untrue("the server was faster than while warming up, and requests ran out")
+    counted: Counter[str] = Counter()
+    for line in answers:
+        times, _, answer = line.partition(" ")
+        counted[answer] += int(times)
+    return Measured(**figures, answers=counted)

@@ -1,0 +1,67 @@
+"""The same server and framework as Leadport's, answering deliveries without any work."""
+
+import sys
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+from litestar import Controller, Litestar, Request, Response, get, post
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from benchmarks.town import WEBHOOK
+from interfaces.web.webhook import LARGEST_BODY
+from leadport.serve import GRACE_SECONDS, SLOWEST_HEADERS
+
+ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+
+
+class IdleController(Controller):
+    """The webhook's door, and nobody behind it."""
+
+    path = WEBHOOK
+
+    @post(status_code=200, request_max_body_size=LARGEST_BODY)
+    async def deliver(self, request: Request[Any, Any, Any]) -> Response[dict[str, int]]:
+        """Read the body, and say that all went well."""
+        await request.body()
+        return Response(ANSWER)
+
+
+@get("/readyz")
+async def ready() -> None:
+    """Answer."""
+
+
+def create() -> Litestar:
+    """Build the application with the settings of `interfaces.web.app`."""
+    return Litestar(
+        route_handlers=[IdleController, ready],
+        openapi_config=OpenAPIConfig(
+            title="No-op", version="1", path="/schema", render_plugins=[JsonRenderPlugin()]
+        ),
+        logging_config=None,
+    )
+
+
+def main() -> None:
+    """Serve as `leadport.serve` does, on the port that is given."""
+    Server(
+        "benchmarks.noop:create",
+        factory=True,
+        address="127.0.0.1",
+        port=int(sys.argv[1]),
+        interface=Interfaces.ASGI,
+        workers=1,
+        workers_kill_timeout=GRACE_SECONDS,
+        respawn_failed_workers=True,
+        http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEADERS * 1000),
+        websockets=False,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""What is measured, part by part, and what must hold."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import mean
+
+import psycopg
+
+from benchmarks.bench import Bench
+from benchmarks.clients import TOLERATED, Measured, at_once, paced
+from benchmarks.floor import seconds_a_message
+from benchmarks.load import Load, Untrue, check
+from benchmarks.report import Figure, Ratio, shown
+from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
+from benchmarks.town import number, request
+
+MANY = 64
+CONNECTIONS = (1, 8, MANY, 256)
+LARGEST = 1000
+DELIVERIES = (10, 100, LARGEST)
+PEOPLE, MESSAGES_EACH = 200_000, 5
+
+RATE = 264
+"""Messages a second. Meta asks for capacity for as much for a number at the default rate of 80 sent
+a second: 24 answers and 240 statuses. Here all are messages that people sent, which is harder."""
+
+PACED = 7.5
+"""How many times as long as others the paced measurement takes."""
+
+HOT = 500
+ALTERNATIONS = 3
+LARGEST_WORKER = 160e6
+LONGEST_START = 3.0
+
+
+def start(bench: Bench) -> Iterator[Figure]:
+    """From `bin/serve` to the first answer, with a data folder that is there already."""
+    settings = bench.settings("start")
+    took = []
+    for _ in range(3):
+        with serving(BIN_SERVE, bench.folder, **settings) as server:
+            took.append(server.started)
+    _, *warm = took
+    limit = Ratio(value=max(warm) / LONGEST_START, to=f"{LONGEST_START:g} s", at_most=1)
+    yield Figure(part="start", what="warm", value=max(warm), unit="s", ratios=[limit])
+
+
+def baseline(bench: Bench) -> Iterator[Figure]:
+    """A straightforward service."""
+    settings = bench.settings("data") | {"DATABASE_URL": bench.town.database_url}
+    with serving(BASELINE, bench.folder, **settings) as server:
+        bench.town.fill()
+        for connections in (1, MANY):
+            load = Load(bench.town, server.port, connections)
+            yield _single(bench, "baseline", connections, load.run(bench.seconds))
+
+
+def noop(bench: Bench) -> Iterator[Figure]:
+    """The same server and framework without work."""
+    with serving(NOOP, bench.folder) as server:
+        for connections in (1, MANY):
+            load = Load(bench.town, server.port, connections, is_idle=True)
+            yield _single(bench, "noop", connections, load.run(bench.seconds))
+
+
+def floor(bench: Bench) -> Iterator[Figure]:
+    """The same rows by SQL alone."""
+    bench.town.fill()
+    cost = seconds_a_message(bench.town, bench.seconds) * 1e6
+    bench.known["floor", str(LARGEST)] = cost
+    yield Figure(part="floor", what=f"{LARGEST} messages", value=cost, unit="µs a message")
+
+
+def singles(bench: Bench) -> Iterator[Figure]:
+    """One message in each delivery."""
+    bench.town.fill()
+    yield from _singles(bench, "singles")
+
+
+def deliveries(bench: Bench) -> Iterator[Figure]:
+    """Many messages in each delivery, over one connection."""
+    bench.town.fill()
+    yield from _deliveries(bench, "deliveries")
+
+
+def million(bench: Bench) -> Iterator[Figure]:
+    """Both again, where a million messages are stored."""
+    bench.town.fill(PEOPLE, MESSAGES_EACH)
+    yield from _singles(bench, "million")
+    yield from _deliveries(bench, "million")
+
+
+def _singles(bench: Bench, part: str) -> Iterator[Figure]:
+    for connections in CONNECTIONS:
+        load = Load(bench.town, bench.leadport.port, connections)
+        yield _single(bench, part, connections, load.run(bench.seconds))
+
+
+def _single(bench: Bench, part: str, connections: int, measured: Measured) -> Figure:
+    rate, at = measured.requests / measured.seconds, str(connections)
+    ratios: list[Ratio] = []
+    if part == "singles":
+        is_many = connections == MANY
+        ratios += bench.ratio(rate, "baseline", at, at_least=30 if is_many else None)
+        ratios += bench.ratio(rate, "noop", at, at_least=0.35 if is_many else None)
+        if connections == 1:
+            ratios += bench.ratio(measured.p50, "baseline, p50", at, at_most=0.35)
+    if part == "million":
+        ratios += bench.ratio(1 / rate, "singles, cost", at, at_most=1.25)
+    bench.known[part, at] = rate
+    bench.known[f"{part}, cost", at] = 1 / rate
+    bench.known[f"{part}, p50", at] = measured.p50
+    return Figure(
+        part=part,
+        what=f"{connections} connection{'s' * (connections > 1)}",
+        value=rate,
+        unit="messages/s",
+        details=_times(measured),
+        ratios=ratios,
+    )
+
+
+def _deliveries(bench: Bench, part: str) -> Iterator[Figure]:
+    for messages in DELIVERIES:
+        measured = Load(bench.town, bench.leadport.port, 1, messages).run(bench.seconds)
+        cost = measured.seconds / measured.requests / messages * 1e6
+        ratios: list[Ratio] = []
+        if part == "deliveries":
+            ratios += bench.ratio(cost, "floor", str(messages), at_most=3)
+        else:
+            ratios += bench.ratio(cost, "deliveries", str(messages), at_most=1.25)
+        bench.known[part, str(messages)] = cost
+        yield Figure(
+            part=part,
+            what=f"{messages} messages",
+            value=cost,
+            unit="µs a message",
+            details=_times(measured),
+            ratios=ratios,
+        )
+
+
+def arrival(bench: Bench) -> Iterator[Figure]:
+    """As many messages as Meta may send, each when it is due."""
+    bench.town.fill()
+    port, count = bench.leadport.port, int(bench.seconds * PACED * RATE)
+    requests = [request(*bench.town.samples(1)) for _ in range(count)]
+    measured = paced(port, requests, RATE)
+    check(measured, bench.town.newly_stored(), 1)
+    alone = bench.ratio(measured.p99, "singles, p50", "1", at_most=5)
+    limit = f"{TOLERATED * 1000:g} ms"
+    slowest = Ratio(value=measured.longest / TOLERATED, to=limit, at_most=1)
+    yield Figure(
+        part="paced",
+        what=f"{RATE} messages/s",
+        value=measured.p99 * 1000,
+        unit="ms p99",
+        details={**_times(measured), f"over {limit}": f"{measured.over:.2%}"},
+        ratios=[*alone, slowest],
+    )
+
+
+def hot(bench: Bench) -> Iterator[Figure]:
+    """A new sender, whose messages come all at once."""
+    bench.town.fill()
+    sender = bench.town.new_sender()
+    requests = [request(0, [bench.town.sample(sender)]) for _ in range(HOT)]
+    measured = at_once(bench.leadport.port, requests)
+    check(measured, bench.town.newly_stored(), 1)
+    with psycopg.connect(bench.town.database_url) as db:
+        theirs = "SELECT count(*) FROM conversation_threads WHERE external_id = %s"
+        if db.execute(theirs, [f"wa:{number(0)}:{sender}"]).fetchone() != (1,):
+            raise Untrue("one sender has not one thread")
+    yield Figure(
+        part="hot",
+        what=f"{HOT} of one new sender",
+        value=measured.requests / measured.seconds,
+        unit="messages/s",
+        details=_times(measured),
+    )
+
+
+def row_security(bench: Bench) -> Iterator[Figure]:
+    """What row-level security costs: with and without it, in turns."""
+    bench.town.fill()
+    load = Load(bench.town, bench.leadport.port, MANY)
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(ALTERNATIONS):
+        with _without_row_security(bench.town.database_url):
+            measured = load.run(bench.seconds / 2)
+        rates[False].append(measured.requests / measured.seconds)
+        measured = load.run(bench.seconds / 2)
+        rates[True].append(measured.requests / measured.seconds)
+    secured, unsecured = mean(rates[True]), mean(rates[False])
+    costs = Ratio(value=unsecured / secured, to="cost without", at_most=1.1)
+    what = f"{MANY} connections"
+    unit = "messages/s"
+    yield Figure(part="rls", what=what, value=secured, unit=unit, ratios=[costs])
+    yield Figure(part="rls", what=f"{what}, without", value=unsecured, unit=unit)
+
+
+@contextmanager
+def _without_row_security(database_url: str) -> Iterator[None]:
+    secured = "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity"
+    with psycopg.connect(database_url, autocommit=True) as db:
+        tables = [name for (name,) in db.execute(secured)]
+        for table in tables:
+            db.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        try:
+            yield
+        finally:
+            for table in tables:
+                db.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+
+
+def memory(bench: Bench) -> Iterator[Figure]:
+    """The most that the worker has held until now."""
+    peak = bench.leadport.peak_memory()
+    if peak:
+        limit = Ratio(value=peak / LARGEST_WORKER, to=f"{LARGEST_WORKER / 1e6:g} MB", at_most=1)
+        yield Figure(part="memory", what="a worker", value=peak / 1e6, unit="MB", ratios=[limit])
+
+
+def _times(measured: Measured) -> dict[str, str]:
+    times = {"p50": measured.p50, "p99": measured.p99, "longest": measured.longest}
+    return {name: f"{shown(seconds * 1000)} ms" for name, seconds in times.items()}
+
+
+PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "start": start,
+    "baseline": baseline,
+    "noop": noop,
+    "floor": floor,
+    "singles": singles,
+    "deliveries": deliveries,
+    "paced": arrival,
+    "hot": hot,
+    "rls": row_security,
+    "million": million,
+    "memory": memory,
+}
+"""In order: later ones are compared with earlier ones."""

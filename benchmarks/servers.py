@@ -1,0 +1,106 @@
+"""What is measured, as processes: started, waited for and ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from leadport.settings import ROOT
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+class NotStarted(Exception):
+    """A server does not answer; the text is what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers on a port of 127.0.0.1, `started` seconds after it was called."""
+
+    port: int
+    pid: int
+    started: float
+
+    def peak_memory(self) -> int:
+        """The most bytes that one of the processes below the first has held; 0 if unknown."""
+        return max((_peak(pid) for pid in _below(self.pid)), default=0)
+
+
+LEADPORT = (sys.executable, "-m", "leadport", "serve", "--port")
+BIN_SERVE = (str(ROOT / "bin/serve"), "--port")
+NOOP = (sys.executable, "-m", "benchmarks.noop")
+BASELINE = (
+    *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:app"),
+    *("--log-level", "warning", "--no-access-log", "--port"),
+)
+
+
+@contextmanager
+def serving(command: Sequence[str], folder: Path, **settings: str) -> Iterator[Server]:
+    """Run it on a free port until the block ends; what it prints goes into the folder."""
+    port, log = _free_port(), folder / "server.log"
+    begun = time.perf_counter()
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603 - our own programs
+            [*command, str(port)],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            while not _is_ready(port):
+                if process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
+                    raise NotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
+                time.sleep(0.01)
+            yield Server(port, process.pid, time.perf_counter() - begun)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that it started, and those that they started."""
+    command = ["ps", "-A", "-o", "pid=,ppid="]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    children = [child for child, parent in parents if parent == pid]
+    return [*children, *(below for child in children for below in _below(child))]
+
+
+def _peak(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended, or this is not Linux
+        return 0
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return int(lines.get("VmHWM", "0 kB").split()[0]) * 1024
