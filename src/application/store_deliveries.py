@@ -86,7 +86,7 @@ class GroupCommit:
 
     async def _store(self, group: list[_Waiting]) -> None:
         every = [delivery for delivery, _ in group]
-        work = asyncio.create_task(self.store(every))  # noqa: RUF006 - it is waited for
+        work = asyncio.create_task(self.store(every))
 
         def stop_for_nobody(_: object) -> None:
             if all(stored.done() for _, stored in group):
