@@ -18,16 +18,20 @@ from infrastructure.postgres.batches import keys, recordset
 from infrastructure.postgres.changes import SHARE
 from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
 
-# One row of JSON texts, each read into entities without a detour. A contact's own phone counts
-# only where nobody has it as an identity.
+# One row of JSON texts, each read into entities without a detour. Every table is asked key by key:
+# OFFSET 0 keeps the planner from reading a table whole that was small when it last looked. A
+# contact's own phone counts only where nobody has it as an identity.
 FIND = """
 WITH
 connections AS MATERIALIZED (
-    SELECT k.id, k.org_id, k.channel, k.external_id
+    SELECT k.*
     FROM json_to_recordset(%(numbers)s::json) AS a (channel text, external_id text)
-    JOIN channel_connections AS k
-        ON k.provider = 'meta' AND k.channel = a.channel AND k.external_id = a.external_id
-        AND k.is_enabled
+    CROSS JOIN LATERAL (
+        SELECT k.id, k.org_id, k.channel, k.external_id FROM channel_connections AS k
+        WHERE k.provider = 'meta' AND k.channel = a.channel AND k.external_id = a.external_id
+            AND k.is_enabled
+        OFFSET 0
+    ) AS k
 ),
 messages AS MATERIALIZED (
     SELECT k.org_id, k.channel, m.id, m.thread
@@ -41,55 +45,79 @@ people AS MATERIALIZED (
         AS p (channel text, number text, kind text, value text)
     JOIN connections AS k ON k.channel = p.channel AND k.external_id = p.number
 ),
-subjects AS (
-    SELECT org_id, channel, id AS subject FROM messages
-    UNION ALL
-    SELECT org_id, channel, kind || ':' || value FROM people
+known AS (
+    SELECT m.*
+    FROM messages AS a
+    CROSS JOIN LATERAL (
+        SELECT m.org_id, m.channel, m.external_id FROM conversation_messages AS m
+        WHERE m.org_id = a.org_id AND m.channel = a.channel AND m.external_id = a.id
+        OFFSET 0
+    ) AS m
+),
+waiting AS (
+    SELECT s.*
+    FROM (
+        SELECT org_id, channel, id AS subject FROM messages
+        UNION ALL
+        SELECT org_id, channel, kind || ':' || value FROM people
+    ) AS a
+    CROSS JOIN LATERAL (
+        SELECT * FROM state_changes AS s
+        WHERE s.org_id = a.org_id AND s.channel = a.channel AND s.subject = a.subject
+            AND s.is_waiting
+        OFFSET 0
+    ) AS s
 ),
 owners AS MATERIALIZED (
     SELECT p.kind, p.value, i.contact_id IS NOT NULL AS has_identity, c AS contact,
         c.org_id, c.id AS contact_id
     FROM people AS p
-    LEFT JOIN contact_identities AS i
-        ON i.org_id = p.org_id AND i.kind = p.kind AND i.value = p.value
+    LEFT JOIN LATERAL (
+        SELECT i.org_id, i.contact_id FROM contact_identities AS i
+        WHERE i.org_id = p.org_id AND i.kind = p.kind AND i.value = p.value
+        OFFSET 0
+    ) AS i ON true
     CROSS JOIN LATERAL (
         SELECT * FROM contacts AS c WHERE c.org_id = i.org_id AND c.id = i.contact_id
         UNION ALL
         SELECT * FROM contacts AS c
         WHERE i.contact_id IS NULL AND p.kind = 'whatsapp_phone'
             AND c.org_id = p.org_id AND c.phone IN (p.value, '+' || p.value)
+        OFFSET 0
     ) AS c
 ),
 threads AS MATERIALIZED (
     SELECT t.*
     FROM (SELECT DISTINCT org_id, thread FROM messages) AS m
-    JOIN conversation_threads AS t ON t.org_id = m.org_id AND t.external_id = m.thread
+    CROSS JOIN LATERAL (
+        SELECT * FROM conversation_threads AS t
+        WHERE t.org_id = m.org_id AND t.external_id = m.thread
+        OFFSET 0
+    ) AS t
     UNION
     SELECT t.*
     FROM (SELECT DISTINCT org_id, contact_id FROM owners) AS o
-    JOIN conversation_threads AS t ON t.org_id = o.org_id AND t.contact_id = o.contact_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM conversation_threads AS t
+        WHERE t.org_id = o.org_id AND t.contact_id = o.contact_id
+        OFFSET 0
+    ) AS t
 ),
 deals AS (
     SELECT d AS deal, m AS first
     FROM (
         SELECT org_id, contact_id FROM owners UNION SELECT org_id, contact_id FROM threads
     ) AS o
-    JOIN deals AS d ON d.org_id = o.org_id AND d.contact_id = o.contact_id
-        AND d.status = 'open'
-    LEFT JOIN conversation_messages AS m ON m.org_id = d.org_id AND m.id = d.message_id
-),
-known AS (
-    SELECT m.org_id, m.channel, m.external_id
-    FROM messages AS a
-    JOIN conversation_messages AS m
-        ON m.org_id = a.org_id AND m.channel = a.channel AND m.external_id = a.id
-),
-waiting AS (
-    SELECT s.*
-    FROM subjects AS a
-    JOIN state_changes AS s
-        ON s.org_id = a.org_id AND s.channel = a.channel AND s.subject = a.subject
-        AND s.is_waiting
+    CROSS JOIN LATERAL (
+        SELECT * FROM deals AS d
+        WHERE d.org_id = o.org_id AND d.contact_id = o.contact_id AND d.status = 'open'
+        OFFSET 0
+    ) AS d
+    LEFT JOIN LATERAL (
+        SELECT * FROM conversation_messages AS m
+        WHERE m.org_id = d.org_id AND m.id = d.message_id
+        OFFSET 0
+    ) AS m ON true
 )
 SELECT
     (SELECT coalesce(json_agg(c), '[]') FROM connections AS c)::text,

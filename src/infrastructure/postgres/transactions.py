@@ -48,6 +48,14 @@ PATIENCE = 4.0
 """Meta wants its answer within 5 s, and a 503 in time is better than none."""
 
 
+# What the roles of migration 0002 are for.
+WEBHOOK, SIGN_IN, PEOPLE = "leadport_ingest", "leadport_auth", "authenticated"
+
+BY_KEYS = "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
+"""The webhook writer looks everything up by its key. A plan that was made for a table of some rows
+would read all of it, and go on when it has a million: until somebody analyses the table."""
+
+
 def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> AsyncEngine:
     """A pool of at most `size` connections to any URL or key=value string that libpq takes.
 
@@ -63,7 +71,10 @@ def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> 
         connection = await psycopg.AsyncConnection.connect(conninfo)
         if role is not None:
             await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
-            await connection.commit()
+        if role == WEBHOOK:
+            await connection.execute(BY_KEYS)
+            connection.prepare_threshold = 0
+        await connection.commit()
         return connection
 
     return create_async_engine(
@@ -72,12 +83,10 @@ def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> 
         pool_size=size,
         max_overflow=0,
         pool_pre_ping=False,
+        pool_use_lifo=True,  # the one that was used last has its statements prepared
         hide_parameters=True,  # message texts and numbers stay out of errors and logs
     )
 
-
-# What the roles of migration 0002 are for.
-WEBHOOK, SIGN_IN, PEOPLE = "leadport_ingest", "leadport_auth", "authenticated"
 
 # Local to the transaction, so that nothing of a person stays with the connection.
 ACT_AS_PERSON = sa.text(

@@ -18,7 +18,7 @@ from interfaces.web.health import HealthController
 from interfaces.web.metrics import metrics
 from interfaces.web.pages import pages_router, static_router
 from interfaces.web.rendering import template_config
-from interfaces.web.webhook import Bodies, WebhookController
+from interfaces.web.webhook import Door, WebhookController
 
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 
@@ -48,8 +48,14 @@ def create_app(
         ],
         template_config=template_config(public_url),
         dependencies={
-            "wording": _provide(Wording(language)),
-            "bodies": _provide(Bodies()),
+            "door": _provide(
+                Door(
+                    use_cases.verify_webhook,
+                    use_cases.receive_delivery,
+                    Wording(language),
+                    use_cases.clock,
+                )
+            ),
             **{f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
         },
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors

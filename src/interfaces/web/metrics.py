@@ -28,6 +28,7 @@ MESSAGES = Counter(
     "Messages that people sent, by what became of them: ingested, skipped or failed.",
     ["result"],
 )
+RESULTS = {name: MESSAGES.labels(name) for name in ("ingested", "skipped", "failed")}
 CHANGES = Counter(
     "leadport_changes", "Edits, deletions, reactions and the like, by kind.", ["kind"]
 )
@@ -48,8 +49,8 @@ _names: set[Note] = set()
 
 def count(counters: Counters, changes: Iterable[Change], notes: Mapping[Note, int]) -> None:
     """Count a delivery."""
-    for result in ("ingested", "skipped", "failed"):
-        MESSAGES.labels(result).inc(getattr(counters, result))
+    for name, result in RESULTS.items():
+        result.inc(getattr(counters, name))
     for change in changes:
         CHANGES.labels(change.kind).inc()
     for note, times in notes.items():

@@ -52,6 +52,17 @@ class Bodies:
                 return await request.body()
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a delivery needs on its way in; one thing to ask for, because asking costs time."""
+
+    verify_webhook: VerifyWebhook
+    receive_delivery: ReceiveDelivery
+    wording: Wording
+    clock: Clock
+    bodies: Bodies = field(default_factory=Bodies)
+
+
 class WebhookController(Controller):
     """`/api/webhooks/meta`, for WhatsApp and Instagram alike."""
 
@@ -67,14 +78,14 @@ class WebhookController(Controller):
             403: described("Not hub.mode=subscribe, not our token, or no challenge."),
         },
     )
-    def handshake(self, request: AnyRequest, verify_webhook: Given[VerifyWebhook]) -> Response[Any]:
+    def handshake(self, request: AnyRequest, door: Given[Door]) -> Response[Any]:
         """Answer with the challenge if the token is ours. It carries no signature."""
         query = request.query_params
         given = (
             str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
         )
         mode, token, challenge = given
-        if refusal := verify_webhook.handshake_refusal(mode, token, challenge):
+        if refusal := door.verify_webhook.handshake_refusal(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
             return problem(403)
         headers = {"X-Content-Type-Options": "nosniff"}
@@ -91,36 +102,28 @@ class WebhookController(Controller):
             503: described("Neither database nor spool could keep it; send it again."),
         },
     )
-    async def deliver(
-        self,
-        request: AnyRequest,
-        verify_webhook: Given[VerifyWebhook],
-        receive_delivery: Given[ReceiveDelivery],
-        wording: Given[Wording],
-        bodies: Given[Bodies],
-        clock: Given[Clock],
-    ) -> Response[Any]:
+    async def deliver(self, request: AnyRequest, door: Given[Door]) -> Response[Any]:
         """Keep every message of the delivery and apply every change, then say what became of them.
 
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
         try:
-            body = await bodies.read(request)
+            body = await door.bodies.read(request)
         except TimeoutError:
             return problem(408, f"the body did not come within {SLOWEST_BODY} s")
-        if not verify_webhook.accepts_delivery(
+        if not door.verify_webhook.accepts_delivery(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
             return problem(403)
-        arrived_at = clock.now()
+        arrived_at = door.clock.now()
         try:
-            delivery = decode(body, arrived_at, wording)
+            delivery = decode(body, arrived_at, door.wording)
         except NotJson:
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
         try:
-            counters = await receive_delivery(delivery, body, arrived_at)
+            counters = await door.receive_delivery(delivery, body, arrived_at)
         except SpoolFull as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
             return problem(503, "neither the database nor the spool can keep this; send it again")
@@ -129,5 +132,9 @@ class WebhookController(Controller):
             if note.verdict == "unknown":
                 what = f"{note.channel} {note.part} {note.name}"
                 log.warning("unknown_in_delivery", extra={"what": what, "times": times})
-        log.info("delivery", extra={**asdict(counters), "changes": len(delivery.changes)})
-        return Response(asdict(counters))
+        is_news = counters.failed or counters.skipped
+        level = logging.INFO if is_news else logging.DEBUG
+        if log.isEnabledFor(level):
+            changes = len(delivery.changes)
+            log.log(level, "delivery", extra={**asdict(counters), "changes": changes})
+        return Response(counters)
