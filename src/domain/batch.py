@@ -76,11 +76,18 @@ class Arrival:
 
     def echoes(self, waiting: Waiting) -> Iterator[StateChange]:
         """What the business said to the sender over this connection, and nobody knew where."""
-        for subject in self.person:
+        for subject in self.person if waiting else ():
             for change in waiting.get(subject, ()):
                 if change.kind is ChangeKind.ECHO and change.content["over"] == (
                     self.connection.external_id
                 ):
+                    yield change
+
+    def consents(self, waiting: Waiting) -> Iterator[StateChange]:
+        """What the sender said about marketing before anybody knew them."""
+        for subject in self.person if waiting else ():
+            for change in waiting.get(subject, ()):
+                if change.kind is ChangeKind.CONSENT:
                     yield change
 
     @property
@@ -201,11 +208,8 @@ class Batch:
             contact = latest.get(contact_id) or stored.get(contact_id)
             contact = contact or Contact(id=contact_id, org_id=key.org_id)
             contact = contact.wrote(arrival.message.sender, arrival.message.sent_at)
-            for subject in arrival.person:
-                for change in waiting.get(subject, ()):
-                    if change.kind is ChangeKind.CONSENT:
-                        wanted = change.content["marketing"]
-                        contact = contact.consented(change.sent_at, is_given=wanted)
+            for change in arrival.consents(waiting):
+                contact = contact.consented(change.sent_at, is_given=change.content["marketing"])
             latest[contact_id] = contact
             contact_of[key] = contact_id
             for identity in arrival.identities:
@@ -235,23 +239,27 @@ class Batch:
         latest: dict[ThreadId, Thread] = {}
         thread_of: dict[MessageKey, Thread] = {}
         for key, arrival in self.arrivals.items():
-            wanted = Thread(
+            contact_id, connection_id = people.contact_of[key], arrival.connection.id
+            name = arrival.message.thread_external_id
+            by_name = (key.org_id, name)
+            by_connection = (key.org_id, contact_id, connection_id)
+            by_channel = (key.org_id, contact_id, key.channel)
+            named = found.get(by_name) or found.get(by_connection)
+            known = named if name else found.get(by_channel)
+            thread = known or Thread(
                 id=ThreadId(new_id()),
                 org_id=key.org_id,
-                contact_id=people.contact_of[key],
-                connection_id=arrival.connection.id,
+                contact_id=contact_id,
+                connection_id=connection_id,
                 channel=key.channel,
-                external_id=arrival.message.thread_external_id,
+                external_id=name,
                 last_message_at=None,
             )
-            by_name, by_connection, by_channel = _lookup_keys(wanted)
-            named = found.get(by_name) or found.get(by_connection)
-            thread = (named if wanted.external_id else found.get(by_channel)) or wanted
             goes_on = thread.connection_id is None and by_connection not in found
             if goes_on:
                 # The number was removed and is connected again.
-                thread = latest[thread.id] = replace(thread, connection_id=arrival.connection.id)
-            if goes_on or thread is wanted:
+                thread = latest[thread.id] = replace(thread, connection_id=connection_id)
+            if goes_on or not known:
                 found |= dict.fromkeys(_lookup_keys(thread), thread)
             thread_of[key] = thread
             said_at = [arrival.message.sent_at, *(e.sent_at for e in arrival.echoes(waiting))]
@@ -264,24 +272,24 @@ class Batch:
         self, conversations: Conversations, waiting: Waiting, new_id: NewId
     ) -> dict[MessageKey, Message]:
         """Make each message one of its thread, as what waited for it has made it."""
-        return {
-            key: changed(
-                Message(
-                    id=MessageId(new_id()),
-                    org_id=key.org_id,
-                    thread_id=conversations.thread_of[key].id,
-                    channel=key.channel,
-                    external_id=key.external_id,
-                    direction=Direction.INBOUND,
-                    kind=arrival.message.kind,
-                    body=arrival.message.body,
-                    content=arrival.message.content,
-                    sent_at=arrival.message.sent_at,
-                ),
-                waiting.get(Subject(*key), ()),
+        made = {
+            key: Message(
+                id=MessageId(new_id()),
+                org_id=key.org_id,
+                thread_id=conversations.thread_of[key].id,
+                channel=key.channel,
+                external_id=key.external_id,
+                direction=Direction.INBOUND,
+                kind=arrival.message.kind,
+                body=arrival.message.body,
+                content=arrival.message.content,
+                sent_at=arrival.message.sent_at,
             )
             for key, arrival in self.arrivals.items()
         }
+        if waiting:
+            return {key: changed(m, waiting.get(Subject(*key), ())) for key, m in made.items()}
+        return made
 
     def echo_subjects(self, waiting: Waiting) -> set[Subject]:
         """What changes may be about besides: echoes that find their conversation now."""
@@ -289,13 +297,13 @@ class Batch:
 
     def settled(self, waiting: Waiting) -> list[StateChange]:
         """What waits no more."""
+        if not waiting:
+            return []
         subjects = {Subject(*key) for key in self.arrivals} | self.echo_subjects(waiting)
         done = {c.id: c for subject in subjects for c in waiting.get(subject, ())}
         for arrival in self.arrivals.values():
             done |= {echo.id: echo for echo in arrival.echoes(waiting)}
-            for subject in arrival.person:
-                theirs = waiting.get(subject, ())
-                done |= {c.id: c for c in theirs if c.kind is ChangeKind.CONSENT}
+            done |= {consent.id: consent for consent in arrival.consents(waiting)}
         return [change.settled() for change in done.values()]
 
     def echoes(

@@ -94,13 +94,15 @@ class Contact:
         The first is the one sent first, in whatever order they come in. An empty name never wins,
         and neither does any over one that people have given.
         """
-        known = self if self.phone else replace(self, phone=sender.phone)
+        phone = self.phone or sender.phone
         seen = (sent_at, sender.name)
         first = self.profile_seen_at and (self.profile_seen_at, self.profile_name or "")
         if not sender.name or (first and seen >= first):
-            return known
+            return self if phone == self.phone else replace(self, phone=phone)
         name = sender.name if self.name in ("", self.profile_name) else self.name
-        return replace(known, name=name, profile_name=sender.name, profile_seen_at=sent_at)
+        return replace(
+            self, phone=phone, name=name, profile_name=sender.name, profile_seen_at=sent_at
+        )
 
     def consented(self, said_at: datetime, *, is_given: bool) -> Self:
         """Take their last word on marketing; a refusal wins where two were given at once."""
