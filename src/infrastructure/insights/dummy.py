@@ -14,82 +14,82 @@ LONGEST_READ = 1000
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a person may want, and the words that give it away."""
+    """What a person may want; `words` is a pattern of what gives it away: lower case, no groups."""
 
     name: str
     score: int
     next_step: str
-    words: re.Pattern[str]
-
-
-def _intent(name: str, score: int, next_step: str, words: str) -> Intent:
-    return Intent(name, score, next_step, re.compile(rf"\b(?:{words})", re.IGNORECASE))
+    words: str = ""
 
 
 # In order: the first that matches is taken, so the ones that matter most come first.
 INTENTS = (
-    _intent(
+    Intent(
         "complaint",
         35,
         "Apologise and solve the problem first",
         r"reclam|quej|devoluci|reembols|no funciona|rot[oa]s?\b|mal[ao]? servicio"
         r"|complain|refund|broken|does(?:n't| not) work|terrible|disappointed",
     ),
-    _intent(
+    Intent(
         "unsubscribe",
         0,
         "Stop writing to this person",
         r"baja\b|no me escrib|dejen de|stop\b|unsubscribe",
     ),
-    _intent(
+    Intent(
         "purchase",
         90,
         "Send the payment link",
         r"comprar|compro\b|lo quiero|la quiero|me lo llevo|pagar|pago\b|encarg|reserv"
         r"|buy|purchase|order\b|pay\b|take it|i want (?:it|one|to buy)|book\b",
     ),
-    _intent(
+    Intent(
         "price",
         75,
         "Send the price and ask when they need it",
         r"preci|cu[aá]nto|costo|cuesta|sale\b|valor|presupuesto|cotiza|descuento|cuotas"
         r"|price|how much|cost|quote|discount|rates?\b",
     ),
-    _intent(
+    Intent(
         "availability",
         65,
         "Confirm stock, and offer to set one aside",
         r"stock|disponib|tienen\b|ten[eé]s\b|hay\b|queda[n]?\b|talle|color"
         r"|available|in stock|do you have|sizes?\b|colou?r",
     ),
-    _intent(
+    Intent(
         "appointment",
         65,
         "Offer two times to choose from",
         r"turno|cita\b|visita|horario|cu[aá]ndo abren|reuni[oó]n|llamad"
         r"|appointment|schedule|visit|opening hours|meeting|call me",
     ),
-    _intent(
+    Intent(
         "delivery",
         55,
         "Tell the shipping cost and time",
         r"env[ií]o|env[ií]an|entrega|domicilio|direcci[oó]n|ubicaci[oó]n|d[oó]nde est[aá]n"
         r"|ship|deliver|address|location|where are you",
     ),
-    _intent(
+    Intent(
         "thanks",
         30,
         "Keep in touch",
         r"gracias|perfecto|genial|thank|thx|great\b|perfect\b",
     ),
-    _intent(
+    Intent(
         "greeting",
         20,
         "Answer and ask what they are looking for",
         r"hola|buen[oa]s\b|buen d[ií]a|hello|hi\b|hey\b|good (?:morning|afternoon|evening)",
     ),
 )
-UNKNOWN = _intent("unknown", 10, "Read the message and ask what they need", r"(?!)")
+UNKNOWN = Intent("unknown", 10, "Read the message and ask what they need")
+
+# Looked for at once, a group each, at every word: one after the other, and without regard to case,
+# takes three times as long.
+WORDS = re.compile(rf"\b(?=\w)(?={'|'.join(f'({intent.words})' for intent in INTENTS)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ class DummyInsights(InsightProvider):
 
 def _describe(text: str) -> Description:
     text = text[:LONGEST_READ]
-    intent = next((intent for intent in INTENTS if intent.words.search(text)), UNKNOWN)
+    found = [word.lastindex or 0 for word in WORDS.finditer(text.lower())]
+    intent = INTENTS[min(found) - 1] if found else UNKNOWN
     words = " ".join(text.split())
     if len(words) > SUMMARY_LENGTH:
         words = words[: SUMMARY_LENGTH - 1].rstrip() + "…"

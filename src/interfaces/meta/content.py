@@ -24,7 +24,7 @@ def present(**parts: Any) -> Content:
 
 def texts(part: Mapping[str, Json], *names: str) -> Content:
     """Those of the names under which there is a text or number, cut."""
-    return present(**{name: text(part.get(name))[:LONGEST_TEXT] for name in names})
+    return {name: found[:LONGEST_TEXT] for name in names if (found := text(part.get(name)))}
 
 
 def raw(part: Json) -> Mapping[str, Json] | None:

@@ -15,6 +15,7 @@ from interfaces.meta.wording import Wording
 
 IN_ENGLISH = Wording()
 
+PRODUCTS = {WHATSAPP, instagram.OBJECT}
 LONGEST_NAME = 64
 
 
@@ -30,13 +31,13 @@ class Delivery:
 def decode(body: bytes, arrived_at: datetime, wording: Wording = IN_ENGLISH) -> Delivery:
     """Read every leaf; `wording` stands for messages without words. Raises NotJson."""
     delivery = Delivery()
-    notes: Counter[Note] = Counter()
+    notes: dict[Note, int] = {}
     try:
         for part in listed(parse(body)):
             for leaf in _leaves(part, arrived_at):
                 match leaf:
                     case Note():
-                        notes[leaf] += 1
+                        notes[leaf] = notes.get(leaf, 0) + 1
                     case Change():
                         delivery.changes.append(_with_words(leaf, wording))
                     case InboundMessage(body=""):
@@ -67,7 +68,7 @@ def _leaves(delivery: Json, arrived_at: datetime) -> Iterator[Leaf]:
     product = text(envelope.get("object"))
     # A dashboard sample has no envelope at all: {"field": …, "value": …}.
     is_sample = not product and bool({"entry", "field"} & envelope.keys())
-    if product not in {WHATSAPP, instagram.OBJECT} and not is_sample:
+    if product not in PRODUCTS and not is_sample:
         yield Note("unknown", product or "none", "field", "object")
     entries = listed(envelope.get("entry")) if "entry" in envelope else [envelope]
     for entry in map(mapping, entries):
@@ -95,9 +96,12 @@ def _with_words(change: Change, wording: Wording) -> Change:
 
 
 def _short(note: Note) -> Note:
-    return note._replace(channel=_name(note.channel), name=_name(note.name))
+    return Note(note.verdict, _name(note.channel), note.part, _name(note.name))
 
 
 def _name(given: str) -> str:
     """Cut what Meta may have put there to what is fit for a log and a metric."""
-    return "".join(letter if letter.isprintable() else "?" for letter in given[:LONGEST_NAME])
+    name = given[:LONGEST_NAME]
+    if name.isprintable():
+        return name
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

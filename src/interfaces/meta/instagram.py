@@ -1,9 +1,8 @@
 """Instagram messaging: `messaging[]`, `standby[]`, and the same items in other envelopes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from domain.changes import Change, ChangeKind
 from domain.connection import Address, Channel
@@ -51,7 +50,7 @@ ENVELOPE = {"sender", "recipient", "timestamp"}
 def leaves(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Leaf]:
     """What people sent and did, also where another app answers them (`standby`)."""
     for item in [*listed(entry.get("messaging")), *listed(entry.get("standby"))]:
-        yield from _read(_Event(item, entry, arrived_at))
+        yield from _read(_Event.of(item, entry, arrived_at))
     # Login through Instagram documents field and value in the entry itself; the dashboard's Test
     # button sends them as changes.
     changes = [mapping(change) for change in listed(entry.get("changes"))]
@@ -59,7 +58,7 @@ def leaves(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Leaf]:
         field = text(change.get("field"))
         if field in MESSAGE_FIELDS | CHANGE_FIELDS:
             for item in listed(change.get("value")):
-                event = _Event(item, entry, arrived_at)
+                event = _Event.of(item, entry, arrived_at)
                 if field in CHANGE_FIELDS and event.is_message:
                     yield unknown("event", f"message under {field}")
                 else:
@@ -74,21 +73,29 @@ def _ignored(name: str) -> Note:
     return Note("ignored", Channel.INSTAGRAM, "event", name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """One item, and the entry that it came in."""
+class _Event(NamedTuple):
+    """One item, and the entry that it came in; `account_id` says whose account it is."""
 
     item: Json
     entry: Mapping[str, Json]
     arrived_at: datetime
+    parts: Mapping[str, Json]
+    message: Mapping[str, Json]
+    sender_id: str
+    recipient_id: str
+    account_id: str
 
-    @property
-    def parts(self) -> Mapping[str, Json]:
-        return mapping(self.item)
-
-    @property
-    def message(self) -> Mapping[str, Json]:
-        return mapping(self.parts.get("message"))
+    @classmethod
+    def of(cls, item: Json, entry: Mapping[str, Json], arrived_at: datetime) -> Self:
+        """Read who is concerned; echoes go the other way."""
+        parts = mapping(item)
+        message = mapping(parts.get("message"))
+        sender_id = text(mapping(parts.get("sender")).get("id"))
+        recipient_id = text(mapping(parts.get("recipient")).get("id"))
+        account_id = text(entry.get("id")) or (
+            sender_id if flag(message.get("is_echo")) else recipient_id
+        )
+        return cls(item, entry, arrived_at, parts, message, sender_id, recipient_id, account_id)
 
     @property
     def is_message(self) -> bool:
@@ -96,20 +103,6 @@ class _Event:
         if any(flag(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
             return False
         return any(self.parts.get(part) is not None for part in PARTS)
-
-    @property
-    def sender_id(self) -> str:
-        return text(mapping(self.parts.get("sender")).get("id"))
-
-    @property
-    def recipient_id(self) -> str:
-        return text(mapping(self.parts.get("recipient")).get("id"))
-
-    @property
-    def account_id(self) -> str:
-        """Whose account it is; echoes go the other way."""
-        is_echo = flag(self.message.get("is_echo"))
-        return text(self.entry.get("id")) or (self.sender_id if is_echo else self.recipient_id)
 
     @property
     def address(self) -> Address:

@@ -136,6 +136,8 @@ def _story(story: Mapping[str, Json]) -> Content:
 def _origin(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
     """The ad, link or product that made them write; it may also stand beside the message."""
     referral = mapping(part.get("referral")) or mapping(event.get("referral"))
+    if not referral:
+        return {}
     ad = mapping(referral.get("ads_context_data"))
     photo, video = _first(ad, "photo_url"), _first(ad, "video_url")
     source = _first(referral, "source") or ("ADS" if referral.get("ad_id") else "")
@@ -162,9 +164,9 @@ def _raw(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
     found = next((_payload(a) for a in _attachments(message) if _type(a) not in ATTACHMENTS), {})
     if kind == "unknown":
         found = _unknown_parts(message)
-    return raw(found)
+    return raw(found) if found else None
 
 
 def _first(part: Mapping[str, Json], *names: str) -> str:
     """The first that is there, or nothing."""
-    return next(iter(texts(part, *names).values()), "")
+    return next(filter(None, [text(part.get(name)) for name in names]), "")[:LONGEST_TEXT]

@@ -1,27 +1,25 @@
 """One person's WhatsApp number in both of its forms, in the three countries where it has two."""
 
 import re
-from functools import lru_cache
 
 from phonenumbers import PhoneNumber, PhoneNumberType, number_type
 
 PUNCTUATION = re.compile(r"[+\s().-]")
 
-SHORT_AND_LONG = (
-    (re.compile(r"(52)1?([2-9][0-9]{9})"), "1"),
-    (re.compile(r"(54)9?([1-8][0-9]{9})"), "9"),
-    (re.compile(r"(55[1-9][1-9])9?([0-9]{8})"), "9"),
-)
+SHORT_AND_LONG = {
+    "52": (re.compile(r"(52)1?([2-9][0-9]{9})"), "1"),
+    "54": (re.compile(r"(54)9?([1-8][0-9]{9})"), "9"),
+    "55": (re.compile(r"(55[1-9][1-9])9?([0-9]{8})"), "9"),
+}
 """What stands before and after the digit that Mexico, Argentina and Brazil put into mobile
 numbers, and that digit."""
 
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
-REMEMBERED = 4096
 
 
 def digits_of(number: str) -> str:
     """The number without `+`, blanks, dashes and the like; empty where something else is in it."""
-    digits = PUNCTUATION.sub("", number)
+    digits = number if number.isdigit() else PUNCTUATION.sub("", number)
     return digits if digits.isascii() and digits.isdigit() else ""
 
 
@@ -35,14 +33,17 @@ def forms(number: str) -> tuple[str, ...]:
 
 
 def _other_form(digits: str) -> str:
-    for pattern, mobile in SHORT_AND_LONG:
-        if found := pattern.fullmatch(digits):
-            short, long = "".join(found.groups()), mobile.join(found.groups())
-            return (short if digits == long else long) if _are_one(short, long) else ""
-    return ""
+    country = digits[:2]
+    if country not in SHORT_AND_LONG:
+        return ""
+    pattern, mobile = SHORT_AND_LONG[country]
+    if not (found := pattern.fullmatch(digits)):
+        return ""
+    parts = found.groups()
+    short, long = "".join(parts), mobile.join(parts)
+    return (short if digits == long else long) if _are_one(short, long) else ""
 
 
-@lru_cache(REMEMBERED)
 def _are_one(short: str, long: str) -> bool:
     """Whether both are one person's number (chatwoot 5840, 13986, 14048), which is a mobile one.
 

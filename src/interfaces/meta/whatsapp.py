@@ -72,13 +72,13 @@ def leaves(change: Mapping[str, Json], account_id: str, arrived_at: datetime) ->
 def _beside(value: Value, name: str) -> Iterator[Note]:
     for other, part in value.parts.items():
         if other in IGNORED_PARTS:
-            yield from (event("ignored", other) for _ in listed(part))
-        elif other not in {name, *ENVELOPE} and listed(part):
+            yield from [event("ignored", other)] * len(listed(part))
+        elif other != name and other not in ENVELOPE and listed(part):
             yield event("unknown", other)
 
 
 def _from_person(item: Item) -> Leaf:
-    if skipped := passed_over(item.parts):
+    if skipped := passed_over(item):
         return event("ignored", skipped)
     if item.type == "system":
         return whatsapp_changes.from_system(item)
@@ -89,7 +89,7 @@ def _from_person(item: Item) -> Leaf:
 
 def _from_business(item: Item) -> Leaf:
     """Read what was written in WhatsApp's own app, or over the API."""
-    if skipped := passed_over(item.parts):
+    if skipped := passed_over(item):
         return event("ignored", skipped)
     if item.type in whatsapp_changes.ABOUT_MESSAGES:
         return whatsapp_changes.about_message(item, Direction.OUTBOUND)
@@ -98,26 +98,27 @@ def _from_business(item: Item) -> Leaf:
 
 def _message(item: Item) -> Inbound:
     address, identities, payload = item.address, item.identities, item.payload
+    number_id = address.external_id
     if not isinstance(item.json, dict):
         return BrokenMessage(address=address, reason="it is no message", payload=payload)
-    external_id = message_id(item.parts.get("id"), item.number_id, identities[:1], item.json)
+    external_id = message_id(item.parts.get("id"), number_id, identities[:1], item.json)
     if not identities:
         return BrokenMessage(address=address, reason="it names no sender", payload=payload)
-    if max(len(external_id), *(len(value) for _, value in identities)) > LONGEST_ID:
+    if max(map(len, [external_id, *[value for _, value in identities]])) > LONGEST_ID:
         return BrokenMessage(address=address, reason="an id is too long", payload=payload)
     what = said(item.parts)
     return InboundMessage(
         address=address,
         external_id=external_id,
         sender=Sender(
-            identities=tuple(dict.fromkeys((*identities, *_asked_for(item)))),
-            name=text(mapping(item.card.get("profile")).get("name")),
+            identities=(*identities, *(new for new in _asked_for(item) if new not in identities)),
+            name=text(mapping(item.card.parts.get("profile")).get("name")),
         ),
         kind=what.kind,
         body=what.words,
         content=what.content,
         sent_at=item.sent_at,
-        thread_external_id=f"wa:{item.number_id}:{identities[0].value}",
+        thread_external_id=f"wa:{number_id}:{identities[0].value}",
         payload=payload,
     )
 

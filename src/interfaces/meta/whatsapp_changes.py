@@ -68,7 +68,9 @@ def from_system(item: Item) -> Change | Note:
             new = identities(holder(system)._replace(phone=new_number))
             old = [
                 item.identities,
-                identities(Shown.under(system, "customer", "previous_user_id")),
+                identities(
+                    Shown(text(system.get("customer")), text(system.get("previous_user_id")))
+                ),
                 identities(Shown(phone=_old_id(text(system.get("body"))))),
             ]
             return _known_by(item, new, [identity for ids in old for identity in ids])
@@ -91,7 +93,7 @@ def user_id_update(item: Item) -> Change | Note:
     def ids(name: str) -> Shown:
         return Shown(user=text(user.get(name)), parent=text(parent.get(name)))
 
-    old = identities(item.shown, ids("previous"), holder(item.card))
+    old = identities(item.shown, ids("previous"), item.card.shown)
     return _known_by(item, identities(ids("current")), old)
 
 
@@ -118,7 +120,7 @@ def _change(
         return event("unknown", f"{kind} without {'person' if about is None else 'message'}")
     # Meta gives no id for what happens to people, so a repeat is known by all it says.
     external_id = text(item.parts.get("id")) or (
-        f"{kind}:{message_id(None, item.number_id, item.json)}"
+        f"{kind}:{message_id(None, item.address.external_id, item.json)}"
     )
     ids = [external_id, about or "", *(value for _, value in person)]
     ids += [value for _, value in content.get("identities", ())]

@@ -1,18 +1,21 @@
 """What all of WhatsApp's deliveries have in common: items in a value, and whose ids they show."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind
 from interfaces.meta.leaves import Note
 from interfaces.meta.numbers import forms
-from interfaces.meta.reading import Json, listed, mapping, moment, text
+from interfaces.meta.reading import LONGEST_ID, Json, listed, mapping, moment, text
 
 OBJECT = "whatsapp_business_account"
+
+REMEMBERED = 4096
+"""So many people's numbers are taken apart only once: who writes, writes several times."""
 
 USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+", re.ASCII)
 """A business-scoped user id (BSUID), or with ENT a parent's. Meta's page says that none stands
@@ -30,9 +33,9 @@ class Shown(NamedTuple):
     parent: str = ""
 
     @classmethod
-    def under(cls, part: Mapping[str, Json], *names: str) -> Self:
+    def under(cls, part: Mapping[str, Json], phone: str, user: str, parent: str) -> Self:
         """Read the three by their names."""
-        return cls(*(text(part.get(name)) for name in names))
+        return cls(text(part.get(phone)), text(part.get(user)), text(part.get(parent)))
 
 
 Shows: TypeAlias = Callable[[Mapping[str, Json]], Shown]
@@ -56,37 +59,36 @@ def holder(card: Mapping[str, Json]) -> Shown:
 
 def identities(*shown: Shown) -> tuple[Identity, ...]:
     """The first phone, in all its forms, the first user id, and the first parent's."""
-    given = [
-        *(Identity(IdentityKind.WHATSAPP_USER, ids.user) for ids in shown),
-        *(Identity(IdentityKind.WHATSAPP_PARENT_USER, ids.parent) for ids in shown),
-        *(Identity(_kind_of(ids.phone), ids.phone) for ids in shown),
-    ]
-    first: dict[IdentityKind, str] = {}
-    for kind, value in given:
-        if value:
-            first.setdefault(kind, value)
-    users = (IdentityKind.WHATSAPP_USER, IdentityKind.WHATSAPP_PARENT_USER)
-    return (
-        *phones(first.get(IdentityKind.WHATSAPP_PHONE, "")),
-        *(Identity(kind, first[kind]) for kind in users if kind in first),
-    )
+    phone = user = parent = ""
+    for ids in shown:
+        user = user or ids.user
+        parent = parent or ids.parent
+    for ids in shown:
+        # Either may stand in the phone's place: see USER_ID.
+        if not (user_id := USER_ID.fullmatch(ids.phone)):
+            phone = phone or ids.phone
+        elif user_id[1]:
+            parent = parent or ids.phone
+        else:
+            user = user or ids.phone
+    users = [Identity(IdentityKind.WHATSAPP_USER, user)] if user else []
+    parents = [Identity(IdentityKind.WHATSAPP_PARENT_USER, parent)] if parent else []
+    return (*phones(phone), *users, *parents)
 
 
 def phones(number: str) -> tuple[Identity, ...]:
     """A number in all its forms; none where there is no number."""
-    return tuple(Identity(IdentityKind.WHATSAPP_PHONE, form) for form in forms(number) if form)
+    # What is too long for an id is refused by every reader, and not worth the memory.
+    return _phones(number) if len(number) <= LONGEST_ID else _phones.__wrapped__(number)
 
 
-def _kind_of(phone: str) -> IdentityKind:
-    """Tell a phone from the other ids that were seen in its place."""
-    if user_id := USER_ID.fullmatch(phone):
-        is_parent = user_id[1] is not None
-        return IdentityKind.WHATSAPP_PARENT_USER if is_parent else IdentityKind.WHATSAPP_USER
-    return IdentityKind.WHATSAPP_PHONE
+@lru_cache(REMEMBERED)
+def _phones(number: str) -> tuple[Identity, ...]:
+    kind = IdentityKind.WHATSAPP_PHONE
+    return tuple(Identity(kind, form) for form in forms(number) if form)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """What one change holds, under the field that alone says what its items are."""
 
     account_id: str
@@ -94,50 +96,53 @@ class Value:
     parts: Mapping[str, Json]
     arrived_at: datetime
 
+    @property
+    def address(self) -> Address:
+        """The business' number."""
+        number_id = text(mapping(self.parts.get("metadata")).get("phone_number_id"))
+        return Address(Channel.WHATSAPP, number_id)
+
     def items(self, name: str, shows: Shows) -> "Iterator[Item]":
         """Take apart what stands under the name."""
         items = listed(self.parts.get(name))
-        cards = [mapping(card) for card in listed(self.parts.get("contacts"))]
-        everybody = [shows(mapping(item)) for item in items]
-        people = _People(cards, everybody)
-        for item, shown in zip(items, everybody, strict=True):
-            yield Item(self, name, item, shown, people.find(shown))
+        if not items:
+            return
+        address = self.address
+        inside = [mapping(item) for item in items]
+        everybody = [shows(parts) for parts in inside]
+        people = _People(map(mapping, listed(self.parts.get("contacts"))), everybody)
+        for item, parts, shown in zip(items, inside, everybody, strict=True):
+            type_ = text(parts.get("type"))
+            yield Item(self, name, item, parts, type_, address, shown, people.find(shown))
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message, or whatever else happened; `card` is the person's entry of `contacts`."""
+class Card(NamedTuple):
+    """A person's entry of `contacts`."""
+
+    parts: Mapping[str, Json]
+    shown: Shown
+
+
+class Item(NamedTuple):
+    """One message, or whatever else happened.
+
+    `parts` is what `json` is made of, `type` which of them says most; `address` is the business'
+    number.
+    """
 
     value: Value
     name: str
     json: Json
+    parts: Mapping[str, Json]
+    type: str
+    address: Address
     shown: Shown
-    card: Mapping[str, Json]
-
-    @property
-    def parts(self) -> Mapping[str, Json]:
-        """What it is made of."""
-        return mapping(self.json)
-
-    @property
-    def type(self) -> str:
-        """Which of its parts says most."""
-        return text(self.parts.get("type"))
-
-    @property
-    def number_id(self) -> str:
-        """The business' number."""
-        return text(mapping(self.value.parts.get("metadata")).get("phone_number_id"))
-
-    @property
-    def address(self) -> Address:
-        """The same, for all channels."""
-        return Address(Channel.WHATSAPP, self.number_id)
+    card: Card
 
     @property
     def identities(self) -> tuple[Identity, ...]:
         """Whose it is, as it says itself and by the entry of `contacts`."""
-        return identities(self.shown, holder(self.card))
+        return identities(self.shown, self.card.shown)
 
     @property
     def sent_at(self) -> datetime:
@@ -150,25 +155,32 @@ class Item:
         alone = {
             "messaging_product": "whatsapp",
             "metadata": self.value.parts.get("metadata"),
-            "contacts": [self.card],
+            "contacts": [self.card.parts],
             self.name: [self.json],
         }
         change = {"field": self.value.field, "value": alone}
         return {"object": OBJECT, "entry": [{"id": self.value.account_id, "changes": [change]}]}
 
 
+NO_CARD = Card({}, Shown())
+
+
 class _People:
     """The entries of `contacts`, by both of their ids, for their order means nothing."""
 
-    def __init__(self, cards: Sequence[Mapping[str, Json]], everybody: Sequence[Shown]) -> None:
-        self._by_phone = {holder(card).phone: card for card in reversed(cards)}
-        self._by_user = {holder(card).user: card for card in reversed(cards)}
+    def __init__(self, cards: Iterable[Mapping[str, Json]], everybody: Sequence[Shown]) -> None:
+        known = [Card(parts, holder(parts)) for parts in cards]
+        self._by_phone: dict[str, Card] = {}
+        self._by_user: dict[str, Card] = {}
+        for card in reversed(known):
+            self._by_phone[card.shown.phone] = card
+            self._by_user[card.shown.user] = card
         # A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
         # items are of several people.
-        several = len({(ids.phone, ids.user) for ids in everybody}) > 1
-        self._only = cards[0] if len(cards) == 1 and not several else {}
+        is_theirs = len(known) == 1 and len({(ids.phone, ids.user) for ids in everybody}) == 1
+        self._only = known[0] if is_theirs else NO_CARD
 
-    def find(self, shown: Shown) -> Mapping[str, Json]:
+    def find(self, shown: Shown) -> Card:
         """Find the person's entry; empty where there is none."""
         phone, user, _ = shown
         return (
@@ -183,11 +195,12 @@ def event(verdict: Literal["ignored", "unknown"], name: str) -> Note:
     return Note(verdict, Channel.WHATSAPP, "event", name)
 
 
-def passed_over(message: Mapping[str, Json]) -> str:
+def passed_over(item: Item) -> str:
     """Name what was said to a group, or is no saying at all; empty for everything else."""
+    message = item.parts
     if message.get("group_id"):
         return "group"
-    match text(message.get("type")):
+    match item.type:
         case "request_welcome" if "referral" not in message:
             return "request_welcome"
         case "interactive":
