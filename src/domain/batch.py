@@ -163,10 +163,12 @@ class Batch:
         """Leave out the duplicates: for them there is nothing to find, create or change."""
         return type(self)({key: a for key, a in self.arrivals.items() if key not in known})
 
-    def have(self, messages: Iterable[InboundMessage]) -> list[bool]:
-        """Whether each message is in the batch: itself, and not only another with its id."""
+    def have(self, messages: Iterable[InboundMessage]) -> Iterator[bool]:
+        """Whether each message is in the batch: itself, once, and not another with its id."""
         arrived = {id(arrival.message) for arrival in self.arrivals.values()}
-        return [id(message) in arrived for message in messages]
+        for message in messages:
+            yield id(message) in arrived
+            arrived.discard(id(message))
 
     @property
     def identities(self) -> set[IdentityKey]:
