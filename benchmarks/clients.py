@@ -33,6 +33,13 @@ class Measured:
         return self.answers.total()
 
 
+class FellBehind(Exception):
+    """The server cannot take what is due."""
+
+
+LATEST = 5.0
+"""Seconds that a request waits for its turn until that is so."""
+
 MOST_CONNECTIONS = 256
 """Of the paced measurement; a server that falls behind makes those wait that are due."""
 
@@ -118,23 +125,30 @@ def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
     async def send() -> Measured:
         clock = asyncio.get_running_loop().time
         watch, idle = Stopwatch(), [await _connect(port)]
-        turns = asyncio.Semaphore(MOST_CONNECTIONS)
+        turns, is_behind = asyncio.Semaphore(MOST_CONNECTIONS), False
 
         async def one(request: bytes, due: float) -> None:
+            nonlocal is_behind
             async with turns:
-                connection = idle.pop() if idle else await _connect(port)
-                watch.note(await connection.ask(request), clock() - due)
-                idle.append(connection)
+                is_behind = is_behind or clock() - due > LATEST
+                if not is_behind:
+                    connection = idle.pop() if idle else await _connect(port)
+                    watch.note(await connection.ask(request), clock() - due)
+                    idle.append(connection)
 
         begun = clock()
         async with asyncio.TaskGroup() as under_way:
             for number, request in enumerate(requests):
                 due = begun + number / rate
                 await asyncio.sleep(due - clock())
+                if is_behind:
+                    break
                 under_way.create_task(one(request, due))
         measured = watch.read(clock() - begun)
         for connection in idle:
             connection.close()
+        if is_behind:
+            raise FellBehind(f"{rate} requests/s are more than the server can take")
         return measured
 
     return _run(send())
