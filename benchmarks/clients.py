@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class Measured:
     """What a measurement saw. Times are in seconds; an answer is its status and body."""
 
     seconds: float
+    mean: float
     p50: float
     p99: float
     longest: float
@@ -64,6 +66,7 @@ class Stopwatch:
         ordered = sorted(self.took)
         return Measured(
             seconds=seconds,
+            mean=fmean(ordered),
             p50=_percentile(ordered, 50),
             p99=_percentile(ordered, 99),
             longest=ordered[-1],
