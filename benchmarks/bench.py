@@ -41,6 +41,7 @@ class Bench:
     folder: Path
     seconds: float
     stack: ExitStack
+    _service: ExitStack = field(default_factory=ExitStack)
     known: dict[tuple[str, str], float] = field(default_factory=dict)
     """What was measured, by server and name, for the ratios of others."""
 
@@ -68,7 +69,15 @@ class Bench:
     def leadport(self) -> Server:
         """The service itself, as `leadport serve` comes."""
         _ = self.town
-        return self.stack.enter_context(serving(LEADPORT, self.folder, **self.settings("data")))
+        served = serving(LEADPORT, self.folder, **self.settings("data"))
+        return self.stack.enter_context(self._service).enter_context(served)
+
+    def start_anew(self) -> None:
+        """End a service that could not keep up: it would go on with what it has spooled."""
+        self._service.close()
+        self.__dict__.pop("leadport", None)
+        for file in (self.folder / "data").glob("spool.*"):
+            file.unlink()
 
     def ratio(
         self,

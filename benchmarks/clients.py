@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class Measured:
     """What a measurement saw. Times are in seconds; an answer is its status and body."""
 
     seconds: float
+    mean: float
     p50: float
     p99: float
     longest: float
@@ -32,6 +34,13 @@ class Measured:
         """How many were answered."""
         return self.answers.total()
 
+
+class FellBehind(Exception):
+    """The server cannot take what is due."""
+
+
+LATEST = 5.0
+"""Seconds that a request waits for its turn until that is so."""
 
 MOST_CONNECTIONS = 256
 """Of the paced measurement; a server that falls behind makes those wait that are due."""
@@ -57,6 +66,7 @@ class Stopwatch:
         ordered = sorted(self.took)
         return Measured(
             seconds=seconds,
+            mean=fmean(ordered),
             p50=_percentile(ordered, 50),
             p99=_percentile(ordered, 99),
             longest=ordered[-1],
@@ -118,23 +128,30 @@ def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
     async def send() -> Measured:
         clock = asyncio.get_running_loop().time
         watch, idle = Stopwatch(), [await _connect(port)]
-        turns = asyncio.Semaphore(MOST_CONNECTIONS)
+        turns, is_behind = asyncio.Semaphore(MOST_CONNECTIONS), False
 
         async def one(request: bytes, due: float) -> None:
+            nonlocal is_behind
             async with turns:
-                connection = idle.pop() if idle else await _connect(port)
-                watch.note(await connection.ask(request), clock() - due)
-                idle.append(connection)
+                is_behind = is_behind or clock() - due > LATEST
+                if not is_behind:
+                    connection = idle.pop() if idle else await _connect(port)
+                    watch.note(await connection.ask(request), clock() - due)
+                    idle.append(connection)
 
         begun = clock()
         async with asyncio.TaskGroup() as under_way:
             for number, request in enumerate(requests):
                 due = begun + number / rate
                 await asyncio.sleep(due - clock())
+                if is_behind:
+                    break
                 under_way.create_task(one(request, due))
         measured = watch.read(clock() - begun)
         for connection in idle:
             connection.close()
+        if is_behind:
+            raise FellBehind(f"{rate} requests/s are more than the server can take")
         return measured
 
     return _run(send())

@@ -1,4 +1,4 @@
-"""The least that PostgreSQL takes for the same rows: a batch in a temporary table, a statement a table."""
+"""The least that PostgreSQL takes for the same rows: from a temporary table, a statement a table."""
 
 import asyncio
 import time
@@ -16,48 +16,46 @@ MESSAGES = 1000
 MAKE = """
 CREATE TEMP TABLE batch (
     org_id uuid, number text, phone text, name text, external_id text, sent_at timestamptz,
-    body text, summary text, intent text, score smallint, next_step text,
-    message_id uuid, contact_id uuid, thread_id uuid, deal_id uuid, is_new boolean
+    body text, summary text, intent text, score smallint, next_step text
 )
 """
 COPY = """
-COPY batch (org_id, number, phone, name, external_id, sent_at, body, summary, intent, score,
-    next_step) FROM STDIN
+COPY batch FROM STDIN
 """
 WRITE = """
-UPDATE batch SET message_id = uuidv7(), contact_id = i.contact_id, thread_id = t.id, deal_id = d.id,
-        is_new = i.contact_id IS NULL
-    FROM batch AS b
+CREATE TEMP TABLE decided ON COMMIT DROP AS
+    SELECT batch.*, uuidv7() AS message_id, coalesce(i.contact_id, uuidv7()) AS contact_id,
+        coalesce(t.id, uuidv7()) AS thread_id, coalesce(d.id, uuidv7()) AS deal_id,
+        i.contact_id IS NULL AS is_new
+    FROM batch
     LEFT JOIN contact_identities AS i
-        ON (i.org_id, i.kind, i.value) = (b.org_id, 'whatsapp_phone', b.phone)
+        ON (i.org_id, i.kind, i.value) = (batch.org_id, 'whatsapp_phone', batch.phone)
     LEFT JOIN conversation_threads AS t
-        ON (t.org_id, t.external_id) = (b.org_id, 'wa:' || b.number || ':' || b.phone)
+        ON (t.org_id, t.external_id) = (batch.org_id, 'wa:' || batch.number || ':' || batch.phone)
     LEFT JOIN deals AS d
-        ON (d.org_id, d.contact_id) = (b.org_id, i.contact_id) AND d.status = 'open'
-    WHERE batch.ctid = b.ctid;
-UPDATE batch SET contact_id = uuidv7(), thread_id = uuidv7(), deal_id = uuidv7() WHERE is_new;
+        ON (d.org_id, d.contact_id) = (batch.org_id, i.contact_id) AND d.status = 'open';
 INSERT INTO contacts (id, org_id, name, phone, profile_name, profile_seen_at)
-    SELECT contact_id, org_id, name, phone, name, sent_at FROM batch WHERE is_new;
+    SELECT contact_id, org_id, name, phone, name, sent_at FROM decided WHERE is_new;
 INSERT INTO contact_identities (id, org_id, contact_id, kind, value)
-    SELECT uuidv7(), org_id, contact_id, 'whatsapp_phone', phone FROM batch WHERE is_new;
+    SELECT uuidv7(), org_id, contact_id, 'whatsapp_phone', phone FROM decided WHERE is_new;
 INSERT INTO conversation_threads
         (id, org_id, contact_id, connection_id, channel, external_id, last_message_at)
     SELECT thread_id, org_id, contact_id, org_id, 'whatsapp', 'wa:' || number || ':' || phone,
         sent_at
-    FROM batch WHERE is_new;
-UPDATE conversation_threads AS t SET last_message_at = greatest(t.last_message_at, batch.sent_at)
-    FROM batch WHERE (t.org_id, t.id) = (batch.org_id, batch.thread_id) AND NOT is_new;
+    FROM decided WHERE is_new;
+UPDATE conversation_threads AS t SET last_message_at = greatest(t.last_message_at, decided.sent_at)
+    FROM decided WHERE (t.org_id, t.id) = (decided.org_id, decided.thread_id) AND NOT is_new;
 INSERT INTO conversation_messages
         (id, org_id, thread_id, channel, external_id, direction, kind, body, sent_at)
     SELECT message_id, org_id, thread_id, 'whatsapp', external_id, 'inbound', 'text', body, sent_at
-    FROM batch ON CONFLICT DO NOTHING;
+    FROM decided ON CONFLICT DO NOTHING;
 INSERT INTO deals (id, org_id, contact_id, title, message_id)
-    SELECT deal_id, org_id, contact_id, left(body, 80), message_id FROM batch WHERE is_new;
+    SELECT deal_id, org_id, contact_id, left(body, 80), message_id FROM decided WHERE is_new;
 INSERT INTO deal_insights (id, org_id, deal_id, summary, intent, score, next_step, provider,
         updated_at, message_external_id)
     SELECT DISTINCT ON (deal_id) uuidv7(), org_id, deal_id, summary, intent, score, next_step,
         'dummy', sent_at, external_id
-    FROM batch ORDER BY deal_id, external_id DESC
+    FROM decided ORDER BY deal_id, external_id DESC
     ON CONFLICT (org_id, deal_id) DO UPDATE SET (summary, intent, score, next_step, updated_at,
         message_external_id) = ROW (excluded.summary, excluded.intent, excluded.score,
         excluded.next_step, excluded.updated_at, excluded.message_external_id);
@@ -65,7 +63,7 @@ INSERT INTO event_log (id, org_id, type, payload)
     SELECT uuidv7(), org_id, 'lead_captured', jsonb_build_object('channel', 'whatsapp',
         'message_id', message_id, 'thread_id', thread_id, 'contact_id', contact_id,
         'deal_id', deal_id, 'deal_opened', is_new)
-    FROM batch
+    FROM decided
 """
 
 

@@ -24,6 +24,9 @@ FASTEST = 20_000
 SPARE = 2.5
 """How many times faster than while warming up a server may be."""
 
+SLOWEST = 3_000
+"""Messages a second that are prepared at least: while warming up it may have been held up."""
+
 
 class Untrue(Exception):
     """The answers were not what they must be, so the figures would mean nothing."""
@@ -45,8 +48,8 @@ class Load:
     def run(self, seconds: float) -> Measured:
         """Warm up, then measure. Raises Untrue."""
         warm = self._measure(min(WARM_UP, seconds), FASTEST // self.messages)
-        wanted = int(warm.requests / warm.seconds * max(seconds, 1) * SPARE)
-        return self._measure(seconds, wanted + 4 * self.connections)
+        rate = max(warm.requests / warm.seconds * SPARE, SLOWEST / self.messages)
+        return self._measure(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
 
     def _measure(self, seconds: float, most: int) -> Measured:
         requests = [request(*self.town.samples(self.messages)) for _ in range(most)]

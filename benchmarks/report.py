@@ -42,7 +42,8 @@ class Figure:
     what: str
     value: float
     unit: str
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, float] = field(default_factory=dict)
+    """By name and unit, as in `p50 ms`."""
     ratios: Sequence[Ratio] = ()
 
     @property
@@ -69,7 +70,7 @@ def print_table(figures: Sequence[Figure]) -> None:
     for title in ("part", "", "figure", "", "ratio", "holds when", "holds"):
         table.add_column(title, justify="right" if title in ("figure", "ratio") else "left")
     for figure in figures:
-        details = ", ".join(f"{name} {said}" for name, said in figure.details.items())
+        details = ", ".join(_detail(*item) for item in figure.details.items())
         columns = [figure.part, figure.what, f"{shown(figure.value)} {figure.unit}", details]
         for ratio in figure.ratios or (None,):
             table.add_row(*columns, *_cells(ratio))
@@ -81,6 +82,11 @@ def shown(value: float) -> str:
     """Three digits, or all of a larger one."""
     digits = max(0, 2 - math.floor(math.log10(value))) if value else 0
     return f"{value:,.{digits}f}"
+
+
+def _detail(key: str, value: float) -> str:
+    name, _, unit = key.rpartition(" ")
+    return f"{name} {shown(value)} {unit}"
 
 
 def _cells(ratio: Ratio | None) -> list[str]:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
-
-import httpx
 
 from leadport.settings import ROOT
 
@@ -69,9 +69,16 @@ def serving(command: Sequence[str], folder: Path, **settings: str) -> Iterator[S
                 time.sleep(0.01)
             yield Server(port, process.pid, time.perf_counter() - begun)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait(STOP_SECONDS)
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _free_port() -> int:
@@ -82,10 +89,15 @@ def _free_port() -> int:
 
 
 def _is_ready(port: int) -> bool:
+    """Whether it answers. Asked with little effort, because it needs the processor to start."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success
-    except httpx.HTTPError:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
         return False
+    finally:
+        connection.close()
 
 
 def _below(pid: int) -> list[int]:

@@ -44,8 +44,9 @@ end
 function done(summary, latency, _)
     local errors = summary.errors
     io.write(string.format(
-        '\n{"seconds": %f, "p50": %f, "p99": %f, "longest": %f, "broken": %d, "is_exhausted": %s}\n',
-        summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
+        '\n{"seconds": %f, "mean": %f, "p50": %f, "p99": %f, "longest": %f, "broken": %d,'
+            .. ' "is_exhausted": %s}\n',
+        summary.duration / 1e6, latency.mean / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
         latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
         tostring(answers_of:get("is_exhausted"))
     ))
