@@ -89,7 +89,7 @@ class GroupCommit:
         work = asyncio.create_task(self.store(every))
 
         def stop_for_nobody(_: object) -> None:
-            if all(stored.done() for _, stored in group):
+            if not work.done() and all(stored.done() for _, stored in group):
                 work.cancel()
 
         for _, stored in group:

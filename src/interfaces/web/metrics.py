@@ -50,7 +50,8 @@ _names: set[Note] = set()
 def count(counters: Counters, changes: Iterable[Change], notes: Mapping[Note, int]) -> None:
     """Count a delivery."""
     for name, result in RESULTS.items():
-        result.inc(getattr(counters, name))
+        if number := getattr(counters, name):
+            result.inc(number)
     for change in changes:
         CHANGES.labels(change.kind).inc()
     for note, times in notes.items():
