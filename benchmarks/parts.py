@@ -13,6 +13,7 @@ from benchmarks.load import Load, Untrue, check
 from benchmarks.report import Figure, Ratio
 from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
 from benchmarks.town import number, request
+from leadport.settings import ROOT
 
 MANY = 64
 CONNECTIONS = (1, 8, MANY, 256)
@@ -47,7 +48,10 @@ def start(bench: Bench) -> Iterator[Figure]:
 
 def baseline(bench: Bench) -> Iterator[Figure]:
     """A straightforward service."""
-    settings = bench.settings("data") | {"DATABASE_URL": bench.town.database_url}
+    settings = bench.settings("data") | {
+        "DATABASE_URL": bench.town.database_url,
+        "PYTHONPATH": str(ROOT / "var/baseline"),
+    }
     with serving(BASELINE, bench.folder, **settings) as server:
         bench.town.fill()
         for connections in (1, MANY):

@@ -166,7 +166,9 @@ class PostgresIntakeRepository(IntakeRepository):
     db: UnitOfWork
 
     async def find(self, messages: Collection[InboundMessage]) -> Found:
-        found = await self.db.find(f"SELECT pg_advisory_xact_lock_shared({LOCK})", FIND, _wanted(messages))
+        found = await self.db.find(
+            f"SELECT pg_advisory_xact_lock_shared({LOCK})", FIND, _wanted(messages)
+        )
         connections, known, waiting, owners, threads, deals = found
         result = Found(
             connections={

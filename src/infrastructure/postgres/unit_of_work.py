@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -57,9 +57,7 @@ class UnitOfWork:
         await self.flush()
         return await self.db.execute(statement, parameters)
 
-    async def find(
-        self, lock: str, query: str, parameters: Mapping[str, Any]
-    ) -> tuple[Any, ...]:
+    async def find(self, lock: str, query: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         """Take the lock, and then read the one row of the query, in one round trip.
 
         They are two statements: one would read what was there before it got the lock.
@@ -68,15 +66,13 @@ class UnitOfWork:
         async with driver.pipeline():
             await driver.execute(lock)
             found = await driver.execute(query, parameters)
-        row: tuple[Any, ...] | None = await found.fetchone()
-        assert row is not None
+        (row,) = await found.fetchall()
         return row
 
-    async def _driver(self) -> psycopg.AsyncConnection[Any]:
+    async def _driver(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         """The driver's own connection: what runs for every delivery goes the shortest way."""
-        connection = (await self.db.get_raw_connection()).driver_connection
-        assert isinstance(connection, psycopg.AsyncConnection)
-        return connection
+        connection: Any = (await self.db.get_raw_connection()).driver_connection
+        return cast(psycopg.AsyncConnection[tuple[Any, ...]], connection)
 
     async def flush(self) -> None:
         """Write what was noted. Raises Contended."""
@@ -86,8 +82,7 @@ class UnitOfWork:
         self._noted.clear()
         given = {write.name: recordset(batch) for write, batch in noted.items()}
         driver = await self._driver()
-        written = await (await driver.execute(_all_at_once(tuple(noted)), given)).fetchone()
-        assert written is not None
+        (written,) = await (await driver.execute(_all_at_once(tuple(noted)), given)).fetchall()
         expected = [len(batch) for batch in noted.values()]
         if any(
             write.is_all and count < wanted
