@@ -101,9 +101,8 @@ class GroupCommit:
                 await self._store([each])
             return
         for index, (_, stored) in enumerate(group):
-            if stored.done():
-                continue
-            if error:
-                stored.set_exception(error)
-            else:
-                stored.set_result(work.result()[index])
+            if not stored.done():
+                if error:
+                    stored.set_exception(error)
+                else:
+                    stored.set_result(work.result()[index])

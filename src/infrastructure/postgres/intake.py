@@ -15,7 +15,7 @@ from domain.inbound import InboundMessage
 from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
 from infrastructure.postgres.batches import keys, recordset
-from infrastructure.postgres.changes import LOCK
+from infrastructure.postgres.changes import SHARE
 from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
 
 # One row of JSON texts, each read into entities without a detour. Every table is asked key by key:
@@ -166,9 +166,9 @@ class PostgresIntakeRepository(IntakeRepository):
     db: UnitOfWork
 
     async def find(self, messages: Collection[InboundMessage]) -> Found:
-        found = await self.db.find(
-            f"SELECT pg_advisory_xact_lock_shared({LOCK})", FIND, _wanted(messages)
-        )
+        # Not in one statement: it would read what was there before it got the lock.
+        await self.db.execute(SHARE)
+        found = await self.db.find(FIND, _wanted(messages))
         connections, known, waiting, owners, threads, deals = found
         result = Found(
             connections={

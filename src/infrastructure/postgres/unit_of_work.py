@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert
@@ -57,22 +56,10 @@ class UnitOfWork:
         await self.flush()
         return await self.db.execute(statement, parameters)
 
-    async def find(self, lock: str, query: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Take the lock, and then read the one row of the query, in one round trip.
-
-        They are two statements: one would read what was there before it got the lock.
-        """
-        driver = await self._driver()
-        async with driver.pipeline():
-            await driver.execute(lock)
-            found = await driver.execute(query, parameters)
-        (row,) = await found.fetchall()
-        return row
-
-    async def _driver(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-        """The driver's own connection: what runs for every delivery goes the shortest way."""
-        connection: Any = (await self.db.get_raw_connection()).driver_connection
-        return cast(psycopg.AsyncConnection[tuple[Any, ...]], connection)
+    async def find(self, query: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The one row of a query in the driver's own words, before anything is noted."""
+        found = await self.db.exec_driver_sql(query, dict(parameters))
+        return tuple(found.one())
 
     async def flush(self) -> None:
         """Write what was noted. Raises Contended."""
@@ -81,8 +68,7 @@ class UnitOfWork:
         noted = dict(self._noted)
         self._noted.clear()
         given = {write.name: recordset(batch) for write, batch in noted.items()}
-        driver = await self._driver()
-        (written,) = await (await driver.execute(_all_at_once(tuple(noted)), given)).fetchall()
+        (written,) = await self.db.exec_driver_sql(_all_at_once(tuple(noted)), given)
         expected = [len(batch) for batch in noted.values()]
         if any(
             write.is_all and count < wanted

@@ -1,16 +1,16 @@
 """Steps the clock of a Python process: found on PYTHONPATH, it adds what the file beside it says.
 
-`datetime.now` and `time.time` step; the monotonic clock, by which timeouts are kept, does not, as
-on a machine whose clock is set.
+The service's clock and `time.time` step; the monotonic clock, by which timeouts are kept, does
+not, as on a machine whose clock is set.
 """
 
-import datetime as dt
 import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+
+from infrastructure import clock
 
 OFFSET = Path(__file__).with_name("offset")
-Real = dt.datetime
 real_time = time.time
 
 
@@ -21,28 +21,13 @@ def offset() -> float:
         return 0.0
 
 
-class AnyDatetime(type):
-    """What C code makes is one too."""
+class Stepped:
+    """In the place of `datetime`."""
 
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, Real)
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, Real)
+    @staticmethod
+    def now(tz: tzinfo) -> datetime:
+        return datetime.now(tz) + timedelta(seconds=offset())
 
 
-class datetime(Real, metaclass=AnyDatetime):  # noqa: N801 - as the standard library has it
-    """Makes real ones, of another time."""
-
-    __slots__ = ()
-
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        return Real(*arguments, **named)
-
-    @classmethod
-    def now(cls, tz: dt.tzinfo | None = None) -> Any:
-        return Real.now(tz) + dt.timedelta(seconds=offset())
-
-
-dt.datetime = datetime  # type: ignore[misc]
+clock.datetime = Stepped  # type: ignore[assignment, attr-defined]
 time.time = lambda: real_time() + offset()
