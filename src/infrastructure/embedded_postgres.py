@@ -40,6 +40,9 @@ PROGRAMS = _wheel() / "pginstall" / "bin"
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 DATABASE = "leadport"
 SUPERUSER = "postgres"
+NOBODYS_PID = 2**31 - 1
+"""More than any system gives a process."""
+
 START_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
 STOP_SECONDS = 10
 
@@ -73,6 +76,7 @@ class EmbeddedPostgres:
                 fcntl.flock(self._in_use, fcntl.LOCK_SH)
                 if not self._runs():
                     self._make_cluster()
+                    self._disbelieve_pid_file()
                     self._start_server()
                 self._make_database()
                 return self._url(DATABASE)
@@ -137,6 +141,21 @@ class EmbeddedPostgres:
         options = ["--auth=trust", "--encoding=UTF8", f"--username={SUPERUSER}", *self.locale]
         self._run("initdb", "-D", str(unfinished), *options)
         unfinished.rename(self._data)
+
+    def _disbelieve_pid_file(self) -> None:
+        """Show PostgreSQL that the server of the pid file is dead, where that is so.
+
+        It believes the file as long as its account has any process of that number: a zombie, or
+        another one after the machine was restarted. The file stays, because by the rest of it
+        PostgreSQL finds out whether others of the dead server's processes still live.
+        """
+        pid_file = self._data / "postmaster.pid"
+        with suppress(OSError, ValueError):  # no pid file, no such process, or no /proc
+            pid, rest = pid_file.read_text().split("\n", 1)
+            process = Path(f"/proc/{int(pid)}/stat").read_text()
+            name, state = process.partition("(")[2].rsplit(")", 1)
+            if name != "postgres" or state.split()[0] == "Z":
+                pid_file.write_text(f"{NOBODYS_PID}\n{rest}")
 
     def _start_server(self) -> None:
         # A socket's path may have 107 bytes, which a checkout's folder can exceed.
