@@ -24,6 +24,7 @@ class Breaker:
 
     probe: Callable[[], Awaitable[None]]
     _failures: int = 0
+    _error: StorageUnavailable | None = None
     _succeeded_at: float = -math.inf
 
     @property
@@ -36,15 +37,18 @@ class Breaker:
         """Seconds since the storage last did what it was asked."""
         return time.monotonic() - self._succeeded_at
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def failed(self, error: StorageUnavailable) -> None:
+        """Count a failure: once, however many deliveries shared the transaction that failed."""
+        if error is self._error:
+            return
+        self._error = error
         self._failures += 1
         if self._failures == FAILURES:
             log.error("storage_given_up", extra={"failures": FAILURES})
 
     def succeeded(self) -> None:
         """Forget the failures."""
-        self._failures = 0
+        self._failures, self._error = 0, None
         self._succeeded_at = time.monotonic()
 
     async def try_again(self) -> bool:

@@ -40,8 +40,8 @@ class ReceiveDelivery:
         if not self.breaker.is_open:
             try:
                 counters = await self._in_time(delivery)
-            except StorageUnavailable:
-                self.breaker.failed()
+            except StorageUnavailable as error:
+                self.breaker.failed(error)
             else:
                 if counters is not None:
                     self.breaker.succeeded()

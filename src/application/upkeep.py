@@ -25,8 +25,8 @@ class Upkeep:
             if await self.breaker.try_again():
                 await self._drain()
                 await self.retry_failed.due()
-        except StorageUnavailable:
-            self.breaker.failed()
+        except StorageUnavailable as error:
+            self.breaker.failed(error)
 
     async def _drain(self) -> None:
         try:

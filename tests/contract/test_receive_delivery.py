@@ -479,6 +479,21 @@ async def test_those_that_come_meanwhile_share_the_next_transaction(
     assert await waiting(spool) == []  # the bad one is kept as failed
 
 
+async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
+    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, container: Container
+) -> None:
+    assert shop
+    storage.trouble = away
+    count = FAILURES + 1
+
+    together = await asyncio.gather(*(deliver(text(f"{n}")) for n in range(count)))
+
+    assert together == [SPOOLED] * count
+    assert len(await waiting(spool)) == count
+    assert storage.asked == 1
+    assert not container.breaker().is_open
+
+
 async def test_one_transaction_is_enough_for_a_crowd(
     deliver: Deliver, storage: Troubled, shop: OrgId
 ) -> None:
