@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from application.errors import StorageUnavailable
+from application.ports import Transactions
 from domain.organization import UserId
 from infrastructure.postgres.transactions import PostgresTransactions
 from leadport.container import Container
 from leadport.settings import Settings
-from world import new_id
+from world import ingestion, new_id, open_shop, said
 
 WHO = sa.text("""
     SELECT current_user, rolsuper, rolbypassrls,
@@ -65,3 +68,24 @@ async def test_a_persons_claims_are_the_transactions_alone(container: Container)
     assert (user, uid) == ("authenticated", person)
     assert str(person) in claims
     assert after == ("authenticated", False, False, False, "")
+
+
+TERMINATE = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def test_a_connection_that_was_lost_is_not_used_again(
+    container: Container, database_url: str, postgres_transactions: Transactions
+) -> None:
+    await open_shop(postgres_transactions)
+    ingest = ingestion(container.transactions())
+    await ingest([said()])
+    with psycopg.connect(database_url) as operator:
+        operator.execute(TERMINATE)
+
+    with pytest.raises(StorageUnavailable):
+        await ingest([said()])
+
+    assert (await ingest([said()])).ingested == 1

@@ -20,8 +20,8 @@ changes = t.state_changes.c
 # change of it do not see each other before their transactions end; whoever stores messages holds
 # the lock with others, whoever lets a change wait holds it alone.
 LOCK = 0x1EAD_9047
-SHARE = sa.select(sa.func.pg_advisory_xact_lock_shared(sa.literal_column(str(LOCK))))
-ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.literal_column(str(LOCK))))
+SHARE = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
+ALONE = sa.text(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 CHANGE = columns_of(t.state_changes, StateChange)
 FIELDS = [column.name for column in CHANGE]
@@ -69,7 +69,7 @@ class PostgresChangeRepository(ChangeRepository):
         if not subjects:
             return {}
         # Not in one statement: it would read what was there before it got the lock.
-        await self.db.execute(SHARE)
+        await self.db.run(SHARE)
         return await self._found(WAITING, subjects)
 
     async def alone(self) -> None:

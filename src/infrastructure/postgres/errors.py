@@ -1,5 +1,6 @@
 """What PostgreSQL says, in the application's words and without any of the data."""
 
+import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -24,24 +25,27 @@ CONTENDED = (
 )
 
 
-def translated(error: DBAPIError | PoolTimeout | OSError) -> Exception:
-    """The application's error for one of the driver's, the pool's or the network's."""
-    if not isinstance(error, DBAPIError):
+def translated(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -> Exception:
+    """The application's error for one of the driver's, the pool's or the network's.
+
+    The driver's own may come as it is, or in SQLAlchemy's wrapping.
+    """
+    given = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(given, psycopg.Error):
         return StorageUnavailable(f"the database does not answer ({type(error).__name__})")
-    state = getattr(error.orig, "sqlstate", None)
+    state = given.sqlstate
     if state is None:
         # Not from the server, so it quotes no data: libpq says which host it could not reach.
-        return StorageUnavailable(f"the database does not answer: {_first_line(error.orig)}")
-    kind = f"{type(error.orig).__name__} ({state})"
-    if error.connection_invalidated or state.startswith(UNAVAILABLE):
+        return StorageUnavailable(f"the database does not answer: {_first_line(given)}")
+    kind = f"{type(given).__name__} ({state})"
+    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if is_lost or state.startswith(UNAVAILABLE):
         return StorageUnavailable(f"the database is not available: {kind}")
     if state.startswith(CONTENDED):
         return Contended(kind)
     # Only what names parts of the schema: the message itself may quote what was to be stored.
-    diagnosis = getattr(error.orig, "diag", None)
-    parts = [
-        getattr(diagnosis, part, None) for part in ("table_name", "column_name", "constraint_name")
-    ]
+    diagnosis = given.diag
+    parts = [diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name]
     return StorageRefused(" ".join([kind, *filter(None, parts)]))
 
 

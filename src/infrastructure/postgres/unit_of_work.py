@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert
@@ -56,10 +57,16 @@ class UnitOfWork:
         await self.flush()
         return await self.db.execute(statement, parameters)
 
-    async def find(self, query: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The one row of a query in the driver's own words, before anything is noted."""
-        found = await self.db.exec_driver_sql(query, dict(parameters))
-        return tuple(found.one())
+    async def run(
+        self, statement: str, parameters: Mapping[str, str] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Have the driver run a statement in its own words, before anything is noted.
+
+        What runs for every delivery goes this way: SQLAlchemy's costs as much as the statement.
+        """
+        connection = await self.db.get_raw_connection()
+        driver = cast("psycopg.AsyncConnection[tuple[Any, ...]]", connection.driver_connection)
+        return await (await driver.execute(statement, parameters)).fetchall()
 
     async def flush(self) -> None:
         """Write what was noted. Raises Contended."""
@@ -68,7 +75,7 @@ class UnitOfWork:
         noted = dict(self._noted)
         self._noted.clear()
         given = {write.name: recordset(batch) for write, batch in noted.items()}
-        (written,) = await self.db.exec_driver_sql(_all_at_once(tuple(noted)), given)
+        (written,) = await self.run(_all_at_once(tuple(noted)), given)
         expected = [len(batch) for batch in noted.values()]
         if any(
             write.is_all and count < wanted
