@@ -167,8 +167,7 @@ class PostgresIntakeRepository(IntakeRepository):
 
     async def find(self, messages: Collection[InboundMessage]) -> Found:
         # Not in one statement: it would read what was there before it got the lock.
-        await self.db.run(SHARE)
-        (found,) = await self.db.run(FIND, _wanted(messages))
+        (found,) = await self.db.run(SHARE, FIND, parameters=_wanted(messages))
         connections, known, waiting, owners, threads, deals = found
         result = Found(
             connections={

@@ -58,15 +58,21 @@ class UnitOfWork:
         return await self.db.execute(statement, parameters)
 
     async def run(
-        self, statement: str, parameters: Mapping[str, str] | None = None
+        self, *statements: str, parameters: Mapping[str, str] | None = None
     ) -> list[tuple[Any, ...]]:
-        """Have the driver run a statement in its own words, before anything is noted.
+        """Have the driver run statements in its own words, in one round trip.
 
-        What runs for every delivery goes this way: SQLAlchemy's costs as much as the statement.
+        Returns the rows of the last one, which takes the parameters. What runs for every delivery
+        goes this way: SQLAlchemy's costs as much as the statement.
         """
         connection = await self.db.get_raw_connection()
         driver = cast("psycopg.AsyncConnection[tuple[Any, ...]]", connection.driver_connection)
-        return await (await driver.execute(statement, parameters)).fetchall()
+        *before, last = statements
+        async with driver.pipeline():
+            for statement in before:
+                await driver.execute(statement)
+            found = await driver.execute(last, parameters)
+        return await found.fetchall()
 
     async def flush(self) -> None:
         """Write what was noted. Raises Contended."""
@@ -75,7 +81,7 @@ class UnitOfWork:
         noted = dict(self._noted)
         self._noted.clear()
         given = {write.name: recordset(batch) for write, batch in noted.items()}
-        (written,) = await self.run(_all_at_once(tuple(noted)), given)
+        (written,) = await self.run(_all_at_once(tuple(noted)), parameters=given)
         expected = [len(batch) for batch in noted.values()]
         if any(
             write.is_all and count < wanted
