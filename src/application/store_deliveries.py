@@ -61,14 +61,16 @@ class GroupCommit:
         stored: asyncio.Future[Counters] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, stored))
         if not self._lane:
-            lane = asyncio.create_task(self._run())
-            self._lane.add(lane)
-            lane.add_done_callback(self._lane.discard)
+            self._lane.add(asyncio.create_task(self._run()))
         return stored
 
     async def _run(self) -> None:
-        while group := self._next():
-            await self._store(group)
+        try:
+            while group := self._next():
+                await self._store(group)
+        finally:
+            # At once, and not when the task is seen to be done: somebody may come in between.
+            self._lane.clear()
 
     def _next(self) -> list[_Waiting]:
         """Take the oldest that somebody still waits for, as many as fit."""

@@ -17,7 +17,7 @@ from application.drain_spool import AT_ONCE, PART
 from application.errors import SpoolFull, StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Delivery
-from application.store_deliveries import MOST, StoreDeliveries
+from application.store_deliveries import MOST, GroupCommit, StoreDeliveries
 from application.use_cases import UseCases
 from contract.conftest import Deliver, run, text
 from contract.test_webhook import WEBHOOK, sign
@@ -492,6 +492,28 @@ async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     assert len(await waiting(spool)) == count
     assert storage.asked == 1
     assert not container.breaker().is_open
+
+
+async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
+    deliver: Deliver, shop: OrgId, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop
+    group_commit = container.use_cases().receive_delivery.group_commit
+    real, came = GroupCommit._next, list[asyncio.Task[Counters]]()
+
+    def next_(self: GroupCommit) -> list[Any]:
+        group = real(self)
+        if not group and not came:  # the lane ends; the next one comes before it is seen to be done
+            came.append(asyncio.create_task(deliver(text("next"))))
+        return group
+
+    monkeypatch.setattr(GroupCommit, "_next", next_)
+    async with asyncio.timeout(30):
+        assert await deliver(text("last")) == STORED
+        while not came:
+            await asyncio.sleep(0)
+        assert await came[0] == STORED
+    assert not group_commit._waiting
 
 
 async def test_one_transaction_is_enough_for_a_crowd(
