@@ -106,8 +106,13 @@ class Connection(asyncio.Protocol):
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("closed without an answer"))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is no use to ask."""
+        return self._transport.is_closing()
+
     async def ask(self, request: bytes) -> str:
-        """Send it; the answer's status and body."""
+        """Send it; the answer's status and body. The connection must be open."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -136,6 +141,8 @@ def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
                 is_behind = is_behind or clock() - due > LATEST
                 if not is_behind:
                     connection = idle.pop() if idle else await _connect(port)
+                    if connection.is_closed:  # by the server, which keeps none that is idle
+                        connection = await _connect(port)
                     watch.note(await connection.ask(request), clock() - due)
                     idle.append(connection)
 
