@@ -49,7 +49,6 @@ class GroupCommit:
     """
 
     store: StoreDeliveries
-    most: int = MOST
     _waiting: "deque[_Waiting]" = field(default_factory=deque)
     _lane: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -79,7 +78,7 @@ class GroupCommit:
         while self._waiting:
             delivery, stored = self._waiting[0]
             size += len(delivery.messages) + len(delivery.changes)
-            if group and size > self.most:
+            if group and size > MOST:
                 break
             self._waiting.popleft()
             if not stored.done():

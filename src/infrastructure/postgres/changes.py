@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
+from operator import attrgetter
 
 import sqlalchemy as sa
 
@@ -10,7 +11,7 @@ from domain.changes import ChangeKind, StateChange, Subject
 from domain.connection import Channel
 from domain.message import MessageKey
 from infrastructure.postgres import tables as t
-from infrastructure.postgres.batches import columns_of, insert_rows, keys, recordset, rows
+from infrastructure.postgres.batches import KEY, columns_of, insert_rows, keys, recordset, rows
 from infrastructure.postgres.conversations import message_keys
 from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
 
@@ -85,7 +86,8 @@ class PostgresChangeRepository(ChangeRepository):
 
     async def update(self, changes: Collection[StateChange]) -> None:
         if changes:
-            await self.db.execute(UPDATE, {"new": recordset(changes)})
+            in_order = sorted(changes, key=attrgetter(*KEY))
+            await self.db.execute(UPDATE, {"new": recordset(in_order)})
 
     async def _found(
         self, query: sa.Executable, subjects: Iterable[Subject]

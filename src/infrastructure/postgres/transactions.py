@@ -145,10 +145,6 @@ class PostgresTransactions(Transactions):
                     claims = json.dumps({"sub": str(person), "role": PEOPLE})
                     await db.execute(ACT_AS_PERSON, {"claims": claims})
                 yield db
-        except (
-            DBAPIError,
-            psycopg.Error,
-            PoolTimeout,
-            OSError,
-        ) as error:  # TimeoutError is an OSError
+        # TimeoutError is an OSError
+        except (DBAPIError, psycopg.Error, PoolTimeout, OSError) as error:
             raise translated(error) from None
