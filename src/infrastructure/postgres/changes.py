@@ -13,7 +13,7 @@ from domain.message import MessageKey
 from infrastructure.postgres import tables as t
 from infrastructure.postgres.batches import KEY, columns_of, insert_rows, keys, recordset, rows
 from infrastructure.postgres.conversations import message_keys
-from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
+from infrastructure.postgres.unit_of_work import Statement, UnitOfWork, wait_for_standbys
 
 changes = t.state_changes.c
 
@@ -21,7 +21,7 @@ changes = t.state_changes.c
 # change of it do not see each other before their transactions end; whoever stores messages holds
 # the lock with others, whoever lets a change wait holds it alone.
 LOCK = 0x1EAD_9047
-SHARE = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
+SHARE = Statement(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
 ALONE = sa.text(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 CHANGE = columns_of(t.state_changes, StateChange)

@@ -18,6 +18,7 @@ UNAVAILABLE = (
     "58",  # system error outside PostgreSQL: I/O
 )
 CONTENDED = (
+    "22012",  # division by zero: `unit_of_work` has written fewer rows than it must
     "40",  # serialization failure, deadlock
     "23503",  # foreign key: the parent row was removed meanwhile
     "23505",  # unique: somebody was first

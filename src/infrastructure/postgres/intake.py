@@ -16,7 +16,7 @@ from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
 from infrastructure.postgres.batches import keys, recordset
 from infrastructure.postgres.changes import SHARE
-from infrastructure.postgres.unit_of_work import UnitOfWork, wait_for_standbys
+from infrastructure.postgres.unit_of_work import Statement, UnitOfWork, wait_for_standbys
 
 # One row of JSON texts, each read into entities without a detour. Every table is asked key by key:
 # OFFSET 0 keeps the planner from reading a table whole that was small when it last looked. A
@@ -25,7 +25,7 @@ FIND = """
 WITH
 connections AS MATERIALIZED (
     SELECT k.*
-    FROM json_to_recordset(%(numbers)s::json) AS a (channel text, external_id text)
+    FROM json_to_recordset($1::json) AS a (channel text, external_id text)
     CROSS JOIN LATERAL (
         SELECT k.id, k.org_id, k.channel, k.external_id FROM channel_connections AS k
         WHERE k.provider = 'meta' AND k.channel = a.channel AND k.external_id = a.external_id
@@ -35,13 +35,13 @@ connections AS MATERIALIZED (
 ),
 messages AS MATERIALIZED (
     SELECT k.org_id, k.channel, m.id, m.thread
-    FROM json_to_recordset(%(messages)s::json)
+    FROM json_to_recordset($3::json)
         AS m (channel text, number text, id text, thread text)
     JOIN connections AS k ON k.channel = m.channel AND k.external_id = m.number
 ),
 people AS MATERIALIZED (
     SELECT DISTINCT k.org_id, k.channel, p.kind, p.value
-    FROM json_to_recordset(%(people)s::json)
+    FROM json_to_recordset($2::json)
         AS p (channel text, number text, kind text, value text)
     JOIN connections AS k ON k.channel = p.channel AND k.external_id = p.number
 ),
@@ -167,8 +167,8 @@ class PostgresIntakeRepository(IntakeRepository):
 
     async def find(self, messages: Collection[InboundMessage]) -> Found:
         # Not in one statement: it would read what was there before it got the lock.
-        (found,) = await self.db.run(SHARE, FIND, parameters=_wanted(messages))
-        connections, known, waiting, owners, threads, deals = found
+        found = await self.db.run(SHARE, Statement(FIND, _wanted(messages)))
+        connections, known, waiting, owners, threads, deals = (await found.fetchall())[0]
         result = Found(
             connections={
                 Address(n.channel, n.external_id): Connection(
@@ -193,17 +193,17 @@ class PostgresIntakeRepository(IntakeRepository):
         return result
 
 
-def _wanted(messages: Collection[InboundMessage]) -> dict[str, str]:
+def _wanted(messages: Collection[InboundMessage]) -> list[str]:
     addresses = {message.address for message in messages}
     people = {
         (*message.address, *identity)
         for message in messages
         for identity in message.sender.identities
     }
-    return {
-        "numbers": keys(addresses, Address._fields),
-        "people": keys(people, ["channel", "number", "kind", "value"]),
-        "messages": recordset(
+    return [
+        keys(addresses, Address._fields),
+        keys(people, ["channel", "number", "kind", "value"]),
+        recordset(
             {
                 "channel": message.address.channel,
                 "number": message.address.external_id,
@@ -212,7 +212,7 @@ def _wanted(messages: Collection[InboundMessage]) -> dict[str, str]:
             }
             for message in messages
         ),
-    }
+    ]
 
 
 def _by_subject(changes: list[StateChange]) -> dict[Subject, list[StateChange]]:

@@ -126,7 +126,7 @@ class PostgresTransactions(Transactions):
                 sessions=PostgresSessionRepository(db),
                 leads=PostgresLeadReader(db),
             )
-            await db.flush()
+            await db.commit()
 
     async def ready(self) -> None:
         async with self._connection() as db:

@@ -1,9 +1,9 @@
 """What a transaction writes, as few statements as it can be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -11,10 +11,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from application.errors import Contended
 from infrastructure.postgres.batches import recordset
 
-DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+DIALECT = postgresql.psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +32,16 @@ class Write:
         """Of a statement that returns nothing yet."""
         written = statement.returning(sa.literal_column("1").label("one")).cte(f"{name}_written")
         return cls(name, written, is_all)
+
+
+class Statement(NamedTuple):
+    """What the driver sends as it is: `$1` and so on stand for the parameters, all of them text."""
+
+    text: str
+    parameters: Sequence[str] = ()
+
+
+COMMIT = Statement("COMMIT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +63,57 @@ class UnitOfWork:
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
     ) -> sa.CursorResult[*tuple[Any, ...]]:
         """Run a statement, after all that was noted."""
-        await self.flush()
+        if self._noted:
+            await self.run(self._written())
         return await self.db.execute(statement, parameters)
 
-    async def run(
-        self, *statements: str, parameters: Mapping[str, str] | None = None
-    ) -> list[tuple[Any, ...]]:
-        """Have the driver run statements in its own words, in one round trip.
+    async def run(self, *statements: Statement) -> psycopg.AsyncRawCursor[tuple[Any, ...]]:
+        """Have the driver run statements in one round trip; returns the result of the last one.
 
-        Returns the rows of the last one, which takes the parameters. What runs for every delivery
-        goes this way: SQLAlchemy's costs as much as the statement.
+        What runs for every delivery goes this way: SQLAlchemy's costs as much as the statement.
         """
         connection = await self.db.get_raw_connection()
         driver = cast("psycopg.AsyncConnection[tuple[Any, ...]]", connection.driver_connection)
-        *before, last = statements
         async with driver.pipeline():
-            for statement in before:
-                await driver.execute(statement)
-            found = await driver.execute(last, parameters)
-        return await found.fetchall()
+            for text, parameters in statements:
+                cursor = psycopg.AsyncRawCursor(driver)
+                await cursor.execute(text, parameters)
+        return cursor
 
-    async def flush(self) -> None:
-        """Write what was noted. Raises Contended."""
-        if not self._noted:
-            return
+    async def commit(self) -> None:
+        """Write what was noted and end the transaction. Raises Contended."""
+        if self._noted:
+            await self.run(self._written(), COMMIT)
+
+    def _written(self) -> Statement:
+        """Write what was noted: all of it, or the statement fails."""
         noted = dict(self._noted)
         self._noted.clear()
+        text, names = _all_at_once(tuple(noted))
         given = {write.name: recordset(batch) for write, batch in noted.items()}
-        (written,) = await self.run(_all_at_once(tuple(noted)), parameters=given)
-        expected = [len(batch) for batch in noted.values()]
-        if any(
-            write.is_all and count < wanted
-            for write, count, wanted in zip(noted, written, expected, strict=True)
-        ):
-            raise Contended
+        given |= {_size(write): str(len(batch)) for write, batch in noted.items()}
+        return Statement(text, [given[name] for name in names])
 
 
 @lru_cache(maxsize=256)
-def _all_at_once(writes: tuple[Write, ...]) -> str:
-    """One statement for all: it counts the rows of each, and so runs them in this order."""
-    counts = (
-        sa.select(sa.func.count()).select_from(write.statement).scalar_subquery()
-        for write in writes
-    )
-    return str(sa.select(*counts).compile(dialect=DIALECT))
+def _all_at_once(writes: tuple[Write, ...]) -> tuple[str, Sequence[str]]:
+    """One statement for all, and what its parameters are called.
+
+    It counts the rows of each, and so runs them in this order; it divides by zero, which nothing
+    else here does, where they are fewer than they must be.
+    """
+    results = []
+    for write in writes:
+        count = sa.select(sa.func.count()).select_from(write.statement).scalar_subquery()
+        size = sa.bindparam(_size(write), type_=sa.Integer())
+        one = sa.literal_column("1", sa.Integer()) // sa.cast(count == size, sa.Integer())
+        results.append(one if write.is_all else count)
+    compiled = sa.select(*results).compile(dialect=DIALECT)
+    return str(compiled), compiled.positiontup or ()
+
+
+def _size(write: Write) -> str:
+    return f"{write.name}_size"
 
 
 # Transactional, or the commit would have nothing to wait for.
