@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from psycopg import AsyncCursor
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
@@ -19,6 +20,7 @@ from crm import crm_of
 from domain.changes import Change
 from domain.contact import Contact, ContactId, Identity
 from domain.inbound import InboundMessage
+from infrastructure.postgres import tables
 from infrastructure.postgres.transactions import PostgresTransactions, open_pool
 from world import (
     application,
@@ -233,6 +235,26 @@ async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
         "consent": contact.marketing_consent is False,
         "an echo": "outbound" in stored,
     } == {name: name == kind for name in EARLY}
+
+
+async def test_an_organisation_takes_everything_of_its_along(
+    postgres_transactions: Transactions,
+) -> None:
+    """Not every row points at it: some point at others that do."""
+    assert isinstance(postgres_transactions, PostgresTransactions)
+    await open_shop(postgres_transactions)
+    message = said()
+    await ingestion(postgres_transactions)([message])
+    await application(postgres_transactions)([edited(message, "edited")])
+
+    async with postgres_transactions.engine.begin() as db:
+        await db.execute(sa.delete(tables.organizations))
+        left = {
+            table.name: await db.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in tables.metadata.sorted_tables
+        }
+
+    assert not any(left.values())
 
 
 FORMS = [phone("5491155550001"), phone("541155550001")]
