@@ -1,8 +1,9 @@
 """A delivery is kept, whatever it holds and whatever else is broken."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from application.breaker import Breaker
 from application.errors import StorageUnavailable
@@ -20,6 +21,54 @@ LONGEST = 4.0
 """Seconds for one that is busy and stores others meanwhile; Meta gives Instagram's receivers 5."""
 
 STEP = 0.1
+"""Seconds from one look at those that wait to the next."""
+
+
+class _Waiting(NamedTuple):
+    """Until when to wait whatever happens, and until when if the storage is busy; loop time."""
+
+    first: float
+    last: float
+
+
+@dataclass(slots=True)
+class Patience:
+    """Ends the waiting of deliveries that have waited long enough.
+
+    It looks at all of them together: a timer for each would cost every delivery time.
+    """
+
+    breaker: Breaker
+    _waiting: "dict[asyncio.Future[Counters | None], _Waiting]" = field(default_factory=dict)
+    _next_look: asyncio.TimerHandle | None = None
+
+    async def wait(self, stored: "asyncio.Future[Counters | None]", size: int) -> Counters | None:
+        """What becomes of a delivery of `size` messages: None where there is too much to do.
+
+        Raises StorageUnavailable where the storage stores nothing for anybody. What it stores
+        nevertheless is a duplicate for whoever empties the spool.
+        """
+        loop = asyncio.get_running_loop()
+        first = loop.time() + PATIENCE + PATIENCE_PER_MESSAGE * size
+        self._waiting[stored] = _Waiting(first, max(first, loop.time() + LONGEST))
+        if self._next_look is None:
+            self._next_look = loop.call_later(STEP, self._look)
+        try:
+            return await stored
+        finally:
+            del self._waiting[stored]
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, is_silent = loop.time(), self.breaker.silence >= PATIENCE
+        for stored, (first, last) in self._waiting.items():
+            if stored.done():
+                continue
+            if is_silent and now >= first:
+                stored.set_exception(StorageUnavailable("no answer in time"))
+            elif now >= last:
+                stored.set_result(None)
+        self._next_look = loop.call_later(STEP, self._look) if self._waiting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +78,7 @@ class ReceiveDelivery:
     group_commit: GroupCommit
     spool: Spool
     breaker: Breaker
+    patience: Patience
 
     async def __call__(self, delivery: Delivery, body: bytes, arrived_at: datetime) -> Counters:
         """Say what became of the messages: those in the spool count as failed.
@@ -38,8 +88,9 @@ class ReceiveDelivery:
         if not delivery.messages and not delivery.changes:
             return Counters.of([])
         if not self.breaker.is_open:
+            stored = self.group_commit.put(delivery)
             try:
-                counters = await self._in_time(delivery)
+                counters = await self.patience.wait(stored, len(delivery.messages))
             except StorageUnavailable as error:
                 self.breaker.failed(error)
             else:
@@ -48,23 +99,3 @@ class ReceiveDelivery:
                     return counters
         await self.spool.put(body, arrived_at)
         return Counters.of([Result.FAILED] * len(delivery.messages))
-
-    async def _in_time(self, delivery: Delivery) -> Counters | None:
-        """Store it, or give up: None where there is too much to do.
-
-        Raises StorageUnavailable where the storage stores nothing for anybody. What it stores
-        nevertheless is a duplicate for whoever empties the spool.
-        """
-        stored = self.group_commit.put(delivery)
-        waited, step = 0.0, PATIENCE + PATIENCE_PER_MESSAGE * len(delivery.messages)
-        while waited < LONGEST:
-            done, _ = await asyncio.wait({stored}, timeout=step)
-            if done:
-                return stored.result()
-            waited, step = waited + step, STEP
-            if self.breaker.silence >= PATIENCE:
-                break
-        stored.cancel()
-        if waited < LONGEST:
-            raise StorageUnavailable("no answer in time")
-        return None

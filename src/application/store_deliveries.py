@@ -38,7 +38,7 @@ class _Waiting(NamedTuple):
     """A delivery that shall be stored, and who waits for that."""
 
     delivery: Delivery
-    stored: "asyncio.Future[Counters]"
+    stored: "asyncio.Future[Counters | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class GroupCommit:
     _waiting: "deque[_Waiting]" = field(default_factory=deque)
     _lane: "set[asyncio.Task[None]]" = field(default_factory=set)
 
-    def put(self, delivery: Delivery) -> "asyncio.Future[Counters]":
-        """Store it in its turn; whoever waits no longer cancels what this returns.
+    def put(self, delivery: Delivery) -> "asyncio.Future[Counters | None]":
+        """Store it in its turn; whoever waits no longer ends what this returns, in any way.
 
-        Ends as `StoreDeliveries` does for the delivery alone.
+        Otherwise it ends as `StoreDeliveries` does for the delivery alone.
         """
-        stored: asyncio.Future[Counters] = asyncio.get_running_loop().create_future()
+        stored: asyncio.Future[Counters | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, stored))
         if not self._lane:
             self._lane.add(asyncio.create_task(self._run()))

@@ -4,7 +4,6 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 
@@ -50,4 +49,4 @@ class VerifyWebhook:
 
 def sign(body: bytes, app_secret: str) -> str:
     """The X-Hub-Signature-256 header of a body: `sha256=` and 64 hex digits."""
-    return "sha256=" + hmac.new(app_secret.encode(), body, sha256).hexdigest()
+    return "sha256=" + hmac.digest(app_secret.encode(), body, "sha256").hex()

@@ -15,7 +15,7 @@ from application.keep_failed import KeepFailed
 from application.list_connections import ListConnections
 from application.list_organizations import ListOrganizations
 from application.manage_users import IssueToken, ResetPassword
-from application.receive_delivery import ReceiveDelivery
+from application.receive_delivery import Patience, ReceiveDelivery
 from application.remove_connection import RemoveConnection
 from application.retry_failed import RetryFailed
 from application.rotate_keys import RotateKeys
@@ -101,7 +101,11 @@ class Container(DeclarativeContainer):
             VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
         ),
         receive_delivery=Singleton(
-            ReceiveDelivery, Singleton(GroupCommit, store_deliveries), spool, breaker
+            ReceiveDelivery,
+            Singleton(GroupCommit, store_deliveries),
+            spool,
+            breaker,
+            Singleton(Patience, breaker),
         ),
         upkeep=Singleton(
             Upkeep, breaker, Singleton(DrainSpool, spool, read, store_deliveries), retry_failed

@@ -3,6 +3,8 @@
 Keys lead with `org_id`, so that a row cannot point into another organisation.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -43,7 +45,7 @@ UPDATED_WITH_EACH_MESSAGE = {"postgresql_with": {"fillfactor": 85}}
 """Room in each page for a row's next version, so that no index needs to know of it."""
 
 
-def _tenant_table(name: str, *parts: sa.schema.SchemaItem, **options: object) -> sa.Table:
+def _tenant_table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
     """A table of rows that belong to one organisation.
 
     They point at it, or at another row of it that does: one of them is checked, not both, because
