@@ -3,17 +3,13 @@
 import sys
 from typing import Any
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server import Server
 from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from benchmarks.town import WEBHOOK
 from interfaces.web.webhook import LARGEST_BODY
-from leadport.serve import GRACE_SECONDS, SLOWEST_HEADERS
+from leadport import http_server
 
 ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
 
@@ -46,22 +42,5 @@ def create() -> Litestar:
     )
 
 
-def main() -> None:
-    """Serve as `leadport.serve` does, on the port that is given."""
-    Server(
-        "benchmarks.noop:create",
-        factory=True,
-        address="127.0.0.1",
-        port=int(sys.argv[1]),
-        interface=Interfaces.ASGI,
-        workers=1,
-        workers_kill_timeout=GRACE_SECONDS,
-        respawn_failed_workers=True,
-        http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEADERS * 1000),
-        websockets=False,
-        log_level=LogLevels.warning,
-    ).serve()
-
-
 if __name__ == "__main__":
-    main()
+    http_server.run("benchmarks.noop:create", "127.0.0.1", int(sys.argv[1]), workers=1)

@@ -32,8 +32,8 @@ class Server:
     started: float
 
     def peak_memory(self) -> int:
-        """The most bytes that one of the processes below the first has held; 0 if unknown."""
-        return max((_peak(pid) for pid in _below(self.pid)), default=0)
+        """The most bytes that one of its processes has held; 0 if unknown."""
+        return max(_peak(pid) for pid in [self.pid, *_below(self.pid)])
 
 
 LEADPORT = (sys.executable, "-m", "leadport", "serve", "--port")

@@ -15,6 +15,9 @@ from application.ports import Delivery
 MOST = 500
 """Messages and changes in one transaction, unless one delivery has more: the others wait for it."""
 
+LANES = 2
+"""Transactions at a time: the database works on one while the other is being thought out."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreDeliveries:
@@ -43,14 +46,14 @@ class _Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupCommit:
-    """One transaction after the other, each with all that came during the one before.
+    """A few transactions at a time, each with all that came while the others were under way.
 
     One delivery alone waits for nobody. What goes wrong with one is nothing to its neighbours.
     """
 
     store: StoreDeliveries
     _waiting: "deque[_Waiting]" = field(default_factory=deque)
-    _lane: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _lanes: "set[asyncio.Task[None] | None]" = field(default_factory=set)
 
     def put(self, delivery: Delivery) -> "asyncio.Future[Counters | None]":
         """Store it in its turn; whoever waits no longer ends what this returns, in any way.
@@ -59,8 +62,8 @@ class GroupCommit:
         """
         stored: asyncio.Future[Counters | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, stored))
-        if not self._lane:
-            self._lane.add(asyncio.create_task(self._run()))
+        if len(self._lanes) < LANES:
+            self._lanes.add(asyncio.create_task(self._run()))
         return stored
 
     async def _run(self) -> None:
@@ -69,7 +72,7 @@ class GroupCommit:
                 await self._store(group)
         finally:
             # At once, and not when the task is seen to be done: somebody may come in between.
-            self._lane.clear()
+            self._lanes.discard(asyncio.current_task())
 
     def _next(self) -> list[_Waiting]:
         """Take the oldest that somebody still waits for, as many as fit."""

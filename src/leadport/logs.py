@@ -29,3 +29,5 @@ def set_up(*, is_production: bool, level: int = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for ours in ("leadport", "interfaces", "application", "infrastructure"):
         logging.getLogger(ours).setLevel(level)
+    # It warns of each transaction that somebody else overtook; what is wrong it raises as well.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)

@@ -14,23 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server import Server
 
 from application.errors import StorageUnavailable
 from domain.connection import Channel
-from leadport import demo, logs
+from leadport import demo, http_server, logs
 from leadport.database import database
 from leadport.operators import operators_container
 from leadport.settings import LOCAL_URL, CannotListen, Settings, SettingsError
-
-SLOWEST_HEADERS = 10
-"""Seconds, until a connection that sends none is closed."""
-
-GRACE_SECONDS = 4
-"""How long requests in flight may take after Ctrl-C or SIGTERM."""
 
 
 def serve(host: str, port: int, workers: int) -> None:
@@ -45,30 +35,18 @@ def serve(host: str, port: int, workers: int) -> None:
     # Until the server has handlers of its own, SIGTERM ends us as Ctrl-C does: tidily.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with database(settings), tempfile.TemporaryDirectory(prefix="leadport-metrics-") as metrics:
-        # Where the workers count together; before any of them is started.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        if workers > 1:
+            # Where they count together; before any of them is started.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         if settings.storage == "postgres" and not settings.is_production:
             with suppress(StorageUnavailable):  # said already; the demo comes at the next start
                 asyncio.run(_make_demo(settings))
-        server = Server(
-            "leadport.web:create",
-            factory=True,
-            address=host,
-            port=port,
-            interface=Interfaces.ASGI,
-            workers=workers,
-            workers_kill_timeout=GRACE_SECONDS,
-            respawn_failed_workers=True,
-            http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEADERS * 1000),
-            websockets=False,
-            log_level=LogLevels.warning,
-        )
-        server.on_startup(lambda: _greet_when_ready(settings, host, port))
-        server.serve()
+        threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
+        http_server.run("leadport.web:create", host, port, workers)
 
 
 def _check_address(host: str, port: int) -> None:
-    """Find out before anything is started; the server itself would share the port with others."""
+    """Find out before anything is started, so that nothing has to be ended again."""
     try:
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -85,10 +63,6 @@ def _check_address(host: str, port: int) -> None:
 async def _make_demo(settings: Settings) -> None:
     async with operators_container() as container:
         await demo.make_demo(container.use_cases(), settings)
-
-
-def _greet_when_ready(settings: Settings, host: str, port: int) -> None:
-    threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
 
 
 def _greet(settings: Settings, host: str, port: int) -> None:

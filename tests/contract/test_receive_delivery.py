@@ -11,13 +11,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application import receive_delivery
+from application import receive_delivery, store_deliveries
 from application.breaker import FAILURES
 from application.drain_spool import AT_ONCE, PART
 from application.errors import SpoolFull, StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Delivery
-from application.store_deliveries import MOST, GroupCommit, StoreDeliveries
+from application.store_deliveries import LANES, MOST, GroupCommit, StoreDeliveries
 from application.use_cases import UseCases
 from contract.conftest import Deliver, run, text
 from contract.test_webhook import WEBHOOK, sign
@@ -458,6 +458,13 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
     assert len(await bodies(crm)) == 6
 
 
+@pytest.fixture
+def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transaction at a time."""
+    monkeypatch.setattr(store_deliveries, "LANES", 1)
+
+
+@pytest.mark.usefixtures("one_lane")
 async def test_those_that_come_meanwhile_share_the_next_transaction(
     deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, crm: Crm
 ) -> None:
@@ -479,6 +486,7 @@ async def test_those_that_come_meanwhile_share_the_next_transaction(
     assert await waiting(spool) == []  # the bad one is kept as failed
 
 
+@pytest.mark.usefixtures("one_lane")
 async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, container: Container
 ) -> None:
@@ -494,6 +502,7 @@ async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     assert not container.breaker().is_open
 
 
+@pytest.mark.usefixtures("one_lane")
 async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
     deliver: Deliver, shop: OrgId, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,17 +525,21 @@ async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
     assert not group_commit._waiting
 
 
-async def test_one_transaction_is_enough_for_a_crowd(
+async def test_a_few_transactions_are_enough_for_a_crowd(
     deliver: Deliver, storage: Troubled, shop: OrgId
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
     storage.trouble = may_go_on.wait  # type: ignore[assignment]
     tasks = [asyncio.create_task(deliver(text(f"{n}"))) for n in range(MOST)]
-    tasks.append(asyncio.create_task(deliver(*(text(f"many {n}") for n in range(MOST + 1)))))
-    tasks.append(asyncio.create_task(deliver(text("last"))))
-    while not storage.asked:
+    many = (text(f"many {n}", by="5491155550002") for n in range(MOST + 1))
+    tasks.append(asyncio.create_task(deliver(*many)))
+    tasks.append(asyncio.create_task(deliver(text("last", by="5491155550003"))))
+    while storage.asked < LANES:
         await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert storage.asked == LANES
 
     may_go_on.set()
     await asyncio.gather(*tasks)

@@ -1,0 +1,115 @@
+"""The HTTP server: Uvicorn, with bounds for everything that is no body."""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+SLOWEST_HEADERS = 10
+"""Seconds, until a connection that sends none, or does not come to their end, is closed."""
+
+LARGEST_HEADERS = 64 * 1024
+"""Bytes of a request that are no body: headers, trailers, and what frames chunks."""
+
+KEEP_ALIVE = 75
+"""Seconds; longer than proxies keep a connection, so that none sends into one being closed."""
+
+MOST_CONNECTIONS = 1024
+"""Of one worker; who comes then is asked to come again (503)."""
+
+GRACE_SECONDS = 4
+"""How long requests in flight may take after Ctrl-C or SIGTERM."""
+
+
+def run(app: str, host: str, port: int, workers: int) -> None:
+    """Serve what the factory `app` (`module:function`) makes, until SIGINT or SIGTERM.
+
+    One worker is this process; several are started anew where they end by themselves.
+    """
+    config = uvicorn.Config(
+        app,
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http=BoundedProtocol,
+        ws="none",
+        loop="asyncio",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,  # the process sets logging up
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    try:
+        if workers > 1:
+            Multiprocess(config, sockets=[config.bind_socket()]).run()
+        else:
+            uvicorn.Server(config).run()
+    except KeyboardInterrupt:  # the signal that ended it, raised again when all is done
+        pass
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes connections whose headers never end: Uvicorn would wait for them, and keep them."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._is_in_headers = True
+        self._deadline: asyncio.TimerHandle | None = None
+        self._overhead = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first headers."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless it is too much."""
+        self._overhead += len(data)
+        super().data_received(data)
+        if self._overhead > LARGEST_HEADERS:
+            self.transport.abort()
+        elif self._is_in_headers and self._deadline is None:
+            self._await_headers()
+
+    def _await_headers(self) -> None:
+        self._deadline = self.loop.call_later(SLOWEST_HEADERS, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def on_message_begin(self) -> None:
+        """Read headers from now on."""
+        self._is_in_headers = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Read a body from now on."""
+        self._is_in_headers = False
+        self._wait_no_more()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Leave out what the application sees to."""
+        self._overhead -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Begin anew with the next request."""
+        self._overhead = 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)

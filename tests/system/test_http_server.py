@@ -1,0 +1,149 @@
+"""What the HTTP server takes from strangers, before anybody has seen a signature."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from leadport import http_server
+from leadport.http_server import LARGEST_HEADERS, BoundedProtocol
+
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+LONG = b"x" * 1000
+SOON = 0.2
+ENOUGH = 30
+
+
+async def echo_length(_: Any, receive: Any, send: Any) -> None:
+    """Answer with how many bytes the body has."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    body = b"%d" % size
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Client:
+    """A connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> bytes:
+        """The body of the next answer, which must be 200."""
+        async with asyncio.timeout(ENOUGH):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), head
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            return await self.reader.readexactly(length)
+
+    async def is_closed(self) -> bool:
+        """Wait for the server to hang up without a word."""
+        try:
+            async with asyncio.timeout(ENOUGH):
+                return await self.reader.read() == b""
+        except ConnectionError:
+            return True
+
+    async def send_for_ever(self, data: bytes, most: int) -> bool:
+        """Send it over and over; whether the server hangs up before `most` bytes."""
+        try:
+            for _ in range(most // len(data)):
+                await self.send(data)
+        except ConnectionError:
+            return True
+        return False
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            echo_length,
+            http=BoundedProtocol,
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listener]))
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        yield Client(reader, writer)
+        writer.close()
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_HEADERS", SOON)
+
+
+@pytest.mark.usefixtures("hurry")
+@pytest.mark.parametrize("sent", [b"", b"POST", HEAD])
+async def test_who_does_not_finish_their_headers_is_hung_up_on(client: Client, sent: bytes) -> None:
+    await client.send(sent)
+
+    assert await client.is_closed()
+
+
+@pytest.mark.usefixtures("hurry")
+async def test_so_is_who_does_not_finish_those_of_the_second_request(client: Client) -> None:
+    await client.send(HEAD + b"Content-Length: 2\r\n\r\nhi")
+    assert await client.answer() == b"2"
+    await client.send(HEAD)
+
+    assert await client.is_closed()
+
+
+@pytest.mark.usefixtures("hurry")
+async def test_bodies_and_pauses_may_take_longer(client: Client) -> None:
+    for _ in range(2):
+        await client.send(HEAD + b"Content-Length: 2\r\n\r\nh")
+        await asyncio.sleep(2 * SOON)
+        await client.send(b"i")
+        assert await client.answer() == b"2"
+        await asyncio.sleep(2 * SOON)
+
+
+@pytest.mark.parametrize(
+    ("head", "endless"),
+    [
+        pytest.param(b"GET /", LONG, id="url"),
+        pytest.param(HEAD, b"X-Long: " + LONG + b"\r\n", id="headers"),
+        pytest.param(HEAD + b"X-Long: ", LONG, id="one header"),
+        pytest.param(CHUNKED + b"0\r\n", b"X-Long: " + LONG + b"\r\n", id="trailers"),
+        pytest.param(CHUNKED + b"1;", LONG, id="chunk extension"),
+    ],
+)
+async def test_who_never_comes_to_an_end_is_hung_up_on(
+    client: Client, head: bytes, endless: bytes
+) -> None:
+    await client.send(head)
+
+    assert await client.send_for_ever(endless, 1000 * LARGEST_HEADERS)
+
+
+async def test_bodies_are_as_long_as_they_are(client: Client) -> None:
+    count = 4 * LARGEST_HEADERS // len(LONG)
+    for _ in range(2):
+        await client.send(CHUNKED)
+        for _ in range(count):
+            await client.send(b"%x\r\n%b\r\n" % (len(LONG), LONG))
+        await client.send(b"0\r\n\r\n")
+        assert await client.answer() == b"%d" % (count * len(LONG))
+
+        await client.send(HEAD + b"Content-Length: 1000000\r\n\r\n" + 1000 * LONG)
+        assert await client.answer() == b"1000000"
