@@ -1,6 +1,5 @@
 """The heart: a delivery becomes contacts, threads, messages, deals, insights and events."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -38,12 +37,12 @@ class Counters:
     @classmethod
     def of(cls, results: Iterable[Result]) -> Self:
         """Count them."""
-        counted = Counter(results)
+        each = list(results)
         return cls(
-            received=counted.total(),
-            ingested=counted[Result.INGESTED],
-            skipped=counted[Result.SKIPPED],
-            failed=counted[Result.FAILED],
+            received=len(each),
+            ingested=each.count(Result.INGESTED),
+            skipped=each.count(Result.SKIPPED),
+            failed=each.count(Result.FAILED),
         )
 
 

@@ -140,7 +140,7 @@ class PostgresTransactions(Transactions):
         if engine is None:
             raise StorageUnavailable("there is no pool for people")
         try:
-            async with asyncio.timeout(self.patience), engine.begin() as db:
+            async with asyncio.timeout(self.patience), engine.connect() as db:
                 if person is not None:
                     claims = json.dumps({"sub": str(person), "role": PEOPLE})
                     await db.execute(ACT_AS_PERSON, {"claims": claims})

@@ -84,6 +84,8 @@ class UnitOfWork:
         """Write what was noted and end the transaction. Raises Contended."""
         if self._noted:
             await self.run(self._written(), COMMIT)
+        if self.db.in_transaction():  # as SQLAlchemy sees it; it knows nothing of `run`
+            await self.db.commit()
 
     def _written(self) -> Statement:
         """Write what was noted: all of it, or the statement fails."""
