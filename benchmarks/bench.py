@@ -1,5 +1,6 @@
 """What the parts share: the database, the service on it, and the figures so far."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,9 @@ class Bench:
     seconds: float
     stack: ExitStack
     _service: ExitStack = field(default_factory=ExitStack)
+    rivals: dict[str, Server] = field(default_factory=dict)
+    """Servers that the service is compared with, by their parts' names."""
+
     known: dict[tuple[str, str], float] = field(default_factory=dict)
     """What was measured, by server and name, for the ratios of others."""
 
@@ -78,6 +82,12 @@ class Bench:
         self.__dict__.pop("leadport", None)
         for file in (self.folder / "data").glob("spool.*"):
             file.unlink()
+
+    def start_rival(self, name: str, command: Sequence[str], **settings: str) -> Server:
+        """Run it to the end, because it is measured again in turns with the service."""
+        served = serving(command, self.folder, **settings)
+        self.rivals[name] = self.stack.enter_context(served)
+        return self.rivals[name]
 
     def ratio(
         self,

@@ -34,6 +34,11 @@ class Measured:
         """How many were answered."""
         return self.answers.total()
 
+    @property
+    def rate(self) -> float:
+        """How many were answered a second."""
+        return self.requests / self.seconds
+
 
 class FellBehind(Exception):
     """The server cannot take what is due."""
