@@ -40,7 +40,7 @@ def run(app: str, host: str, port: int, workers: int) -> None:
         interface="asgi3",
         lifespan="on",
         log_config=None,  # the process sets logging up
-        log_level="warning",
+        log_level="error",  # what strangers send is worth no warning
         access_log=False,
         proxy_headers=False,
         server_header=False,
