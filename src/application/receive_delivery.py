@@ -20,7 +20,7 @@ PATIENCE_PER_MESSAGE = 0.002
 LONGEST = 4.0
 """Seconds for one that is busy and stores others meanwhile; Meta gives Instagram's receivers 5."""
 
-STEP = 0.1
+STEP = 0.05
 """Seconds from one look at those that wait to the next."""
 
 
