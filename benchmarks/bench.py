@@ -12,6 +12,7 @@ from benchmarks.load import Untrue
 from benchmarks.report import Ratio
 from benchmarks.servers import LEADPORT, Server, serving
 from benchmarks.town import SECRET, Town
+from infrastructure.postgres.migrations import migrate
 from leadport.database import database
 from leadport.settings import Settings
 
@@ -59,9 +60,7 @@ class Bench:
         """The people, in the embedded database that the service starts."""
         settings = Settings.read(self.settings("data"))
         self.stack.enter_context(database(settings))
-        data = settings.data_dir / "postgres/data"
-        sockets = (data / "postmaster.pid").read_text().splitlines()[4]
-        town = Town(f"postgresql://postgres@/leadport?host={sockets}")
+        town = Town(self._database_url("leadport"))
         with psycopg.connect(town.database_url) as db:
             for name in DURABLE:
                 if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
@@ -70,11 +69,31 @@ class Bench:
         return town
 
     @cached_property
+    def city(self) -> Town:
+        """As many people as it takes, in another database of the same server."""
+        with psycopg.connect(self.town.database_url, autocommit=True) as db:
+            db.execute("CREATE DATABASE city")
+        city = Town(self._database_url("city"))
+        migrate(city.database_url)
+        city.found()
+        return city
+
+    def _database_url(self, name: str) -> str:
+        pid_file = self.folder / "data/postgres/data/postmaster.pid"
+        return f"postgresql://postgres@/{name}?host={pid_file.read_text().splitlines()[4]}"
+
+    @cached_property
     def leadport(self) -> Server:
         """The service itself, as `leadport serve` comes."""
         _ = self.town
         served = serving(LEADPORT, self.folder, **self.settings("data"))
         return self.stack.enter_context(self._service).enter_context(served)
+
+    @cached_property
+    def city_leadport(self) -> Server:
+        """Another one, for the city."""
+        settings = {**self.settings("city"), "DATABASE_URL": self.city.database_url}
+        return self.stack.enter_context(serving(LEADPORT, self.folder, **settings))
 
     def start_anew(self) -> None:
         """End a service that could not keep up: it would go on with what it has spooled."""
@@ -89,17 +108,7 @@ class Bench:
         self.rivals[name] = self.stack.enter_context(served)
         return self.rivals[name]
 
-    def ratio(
-        self,
-        value: float,
-        to: str,
-        name: str,
-        *,
-        at_least: float | None = None,
-        at_most: float | None = None,
-    ) -> list[Ratio]:
+    def ratio(self, value: float, to: str, name: str, *, at_most: float) -> list[Ratio]:
         """The value by what is known of `to` under this name; none where that was not measured."""
         known = self.known.get((to, name))
-        if known is None:
-            return []
-        return [Ratio(value=value / known, to=to, at_least=at_least, at_most=at_most)]
+        return [] if known is None else [Ratio(value=value / known, to=to, at_most=at_most)]

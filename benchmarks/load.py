@@ -32,7 +32,7 @@ class Untrue(Exception):
     """The answers were not what they must be, so the figures would mean nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Load:
     """Connections that each send the next delivery when the last one is answered."""
 
@@ -45,11 +45,17 @@ class Load:
     is_idle: bool = False
     """The server stores nothing, and says that it does."""
 
+    _rate: float = 0.0
+    """Answers a second, as far as is known."""
+
     def run(self, seconds: float) -> Measured:
-        """Warm up, then measure. Raises Untrue."""
-        warm = self._measure(min(WARM_UP, seconds), FASTEST // self.messages)
-        rate = max(warm.requests / warm.seconds * SPARE, SLOWEST / self.messages)
-        return self._measure(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
+        """Warm up if this is the first time, then measure. Raises Untrue."""
+        if not self._rate:
+            self._rate = self._measure(min(WARM_UP, seconds), FASTEST // self.messages).rate
+        rate = max(self._rate * SPARE, SLOWEST / self.messages)
+        measured = self._measure(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
+        self._rate = max(self._rate, measured.rate)
+        return measured
 
     def _measure(self, seconds: float, most: int) -> Measured:
         requests = [request(*self.town.samples(self.messages)) for _ in range(most)]

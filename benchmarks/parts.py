@@ -1,6 +1,6 @@
 """What is measured, part by part, and what must hold."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import mean, median
@@ -75,9 +75,9 @@ def noop(bench: Bench) -> Iterator[Figure]:
 def floor(bench: Bench) -> Iterator[Figure]:
     """The same rows by SQL alone."""
     bench.town.fill()
-    cost = seconds_a_message(bench.town, bench.seconds) * 1e6
+    cost = seconds_a_message(bench.town, bench.seconds)
     bench.known["floor", str(LARGEST)] = cost
-    yield Figure(part="floor", what=f"{LARGEST} messages", value=cost, unit="µs a message")
+    yield Figure(part="floor", what=f"{LARGEST} messages", value=cost * 1e6, unit="µs a message")
 
 
 def singles(bench: Bench) -> Iterator[Figure]:
@@ -124,55 +124,64 @@ def _against_rivals(bench: Bench, connections: int) -> Figure:
 def deliveries(bench: Bench) -> Iterator[Figure]:
     """Many messages in each delivery, over one connection."""
     bench.town.fill()
-    yield from _deliveries(bench, "deliveries")
+    for messages in DELIVERIES:
+        measured = Load(bench.town, bench.leadport.port, 1, messages).run(bench.seconds)
+        cost = _cost(measured, messages)
+        ratios = bench.ratio(cost, "floor", str(messages), at_most=3)
+        yield _delivery("deliveries", messages, measured, ratios)
 
 
 def million(bench: Bench) -> Iterator[Figure]:
-    """Both again, where a million messages are stored."""
-    bench.town.fill(PEOPLE, MESSAGES_EACH)
+    """Both again where a million messages are stored, in turns with the small database."""
+    bench.town.fill()
+    bench.city.fill(PEOPLE, MESSAGES_EACH)
     for connections in CONNECTIONS:
-        load = Load(bench.town, bench.leadport.port, connections)
-        yield _single(bench, "million", connections, load.run(bench.seconds))
-    yield from _deliveries(bench, "million")
+        measured, ratio = _grown(bench, connections, 1)
+        yield replace(_single(bench, "million", connections, measured), ratios=[ratio])
+    for messages in DELIVERIES:
+        measured, ratio = _grown(bench, 1, messages)
+        yield _delivery("million", messages, measured, [ratio])
+
+
+def _grown(bench: Bench, connections: int, messages: int) -> tuple[Measured, Ratio]:
+    """What was measured in the city, and the cost of a message there by that in the town."""
+    small = Load(bench.town, bench.leadport.port, connections, messages)
+    large = Load(bench.city, bench.city_leadport.port, connections, messages)
+    rounds = [
+        (small.run(bench.seconds / 3), large.run(bench.seconds / 3)) for _ in range(ALTERNATIONS)
+    ]
+    costs = [_cost(there, messages) / _cost(here, messages) for here, there in rounds]
+    return rounds[-1][1], Ratio(value=mean(costs), to="cost in a small one", at_most=1.25)
 
 
 def _single(bench: Bench, part: str, connections: int, measured: Measured) -> Figure:
-    rate, at = measured.rate, str(connections)
-    ratios: list[Ratio] = []
-    if part == "million":
-        ratios += bench.ratio(1 / rate, "singles, cost", at, at_most=1.25)
-    bench.known[part, at] = rate
-    bench.known[f"{part}, cost", at] = 1 / rate
-    bench.known[f"{part}, p50", at] = measured.p50
+    bench.known[f"{part}, p50", str(connections)] = measured.p50
     return Figure(
         part=part,
         what=f"{connections} connection{'s' * (connections > 1)}",
-        value=rate,
+        value=measured.rate,
         unit="messages/s",
+        details=_times(measured),
+    )
+
+
+def _delivery(part: str, messages: int, measured: Measured, ratios: Sequence[Ratio]) -> Figure:
+    return Figure(
+        part=part,
+        what=f"{messages} messages",
+        value=_cost(measured, messages) * 1e6,
+        unit="µs a message",
         details=_times(measured),
         ratios=ratios,
     )
 
 
-def _deliveries(bench: Bench, part: str) -> Iterator[Figure]:
-    for messages in DELIVERIES:
-        measured = Load(bench.town, bench.leadport.port, 1, messages).run(bench.seconds)
-        # Not by the rate: what is under way at the end would count for nothing, and it is much.
-        cost = measured.mean / messages * 1e6
-        ratios: list[Ratio] = []
-        if part == "deliveries":
-            ratios += bench.ratio(cost, "floor", str(messages), at_most=3)
-        else:
-            ratios += bench.ratio(cost, "deliveries", str(messages), at_most=1.25)
-        bench.known[part, str(messages)] = cost
-        yield Figure(
-            part=part,
-            what=f"{messages} messages",
-            value=cost,
-            unit="µs a message",
-            details=_times(measured),
-            ratios=ratios,
-        )
+def _cost(measured: Measured, messages: int) -> float:
+    """Seconds that a message takes, as the one who sends it sees it.
+
+    Not by the rate: what is under way at the end would count for nothing, and it may be much.
+    """
+    return measured.mean / messages
 
 
 def arrival(bench: Bench) -> Iterator[Figure]:
