@@ -102,7 +102,7 @@ def _against_rivals(bench: Bench, connections: int) -> Figure:
         for name, server in servers.items()
     }
     rounds = [
-        {name: load.run(bench.seconds / 2) for name, load in loads.items()} for _ in range(ROUNDS)
+        {name: load.run(bench.seconds / 3) for name, load in loads.items()} for _ in range(ROUNDS)
     ]
     ours = sorted((each["singles"] for each in rounds), key=lambda measured: measured.rate)
 
@@ -147,9 +147,8 @@ def _grown(bench: Bench, connections: int, messages: int) -> tuple[Measured, Rat
     """What was measured in the city, and the cost of a message there by that in the town."""
     small = Load(bench.town, bench.leadport.port, connections, messages)
     large = Load(bench.city, bench.city_leadport.port, connections, messages)
-    rounds = [
-        (small.run(bench.seconds / 3), large.run(bench.seconds / 3)) for _ in range(ALTERNATIONS)
-    ]
+    seconds = bench.seconds / (2 if messages > 1 else 3)
+    rounds = [(small.run(seconds), large.run(seconds)) for _ in range(ALTERNATIONS)]
     costs = [_cost(there, messages) / _cost(here, messages) for here, there in rounds]
     return rounds[-1][1], Ratio(value=mean(costs), to="cost in a small one", at_most=1.25)
 
