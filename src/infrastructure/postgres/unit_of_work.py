@@ -39,9 +39,11 @@ class Statement(NamedTuple):
 
     text: str
     parameters: Sequence[str] = ()
+    is_prepared: bool = True
 
 
-COMMIT = Statement("COMMIT")
+# There is nothing to plan; and sent in words it can be found in the traffic, as tests/faults do.
+COMMIT = Statement("COMMIT", is_prepared=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,10 @@ class UnitOfWork:
         connection = await self.db.get_raw_connection()
         driver = cast("psycopg.AsyncConnection[tuple[Any, ...]]", connection.driver_connection)
         async with driver.pipeline():
-            for text, parameters in statements:
+            for text, parameters, is_prepared in statements:
                 cursor = psycopg.AsyncRawCursor(driver)
-                await cursor.execute(text, parameters)
+                # None: as the connection does by itself, which for the webhook's is at once.
+                await cursor.execute(text, parameters, prepare=None if is_prepared else False)
         return cursor
 
     async def commit(self) -> None:
