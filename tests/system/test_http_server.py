@@ -66,12 +66,22 @@ class Client:
         return False
 
 
+class Seen(BoundedProtocol):
+    """Remembers the last connection that was made."""
+
+    last: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        type(self).last = transport
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             echo_length,
-            http=BoundedProtocol,
+            http=Seen,
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -89,6 +99,15 @@ async def client() -> AsyncIterator[Client]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "SLOWEST_HEADERS", SOON)
+
+
+async def test_an_answer_does_not_wait_for_its_second_half(client: Client) -> None:
+    """Neither where the socket was bound before, as that of several workers is."""
+    await client.send(HEAD + b"Content-Length: 2\r\n\r\nhi")
+    assert await client.answer() == b"2"
+
+    connection = Seen.last.get_extra_info("socket")
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.usefixtures("hurry")
