@@ -17,7 +17,7 @@ from application.drain_spool import AT_ONCE, PART
 from application.errors import SpoolFull, StorageUnavailable
 from application.ingest_messages import Counters
 from application.ports import Delivery
-from application.store_deliveries import LANES, MOST, GroupCommit, StoreDeliveries
+from application.store_deliveries import FEW, LANES, MOST, StoreDeliveries
 from application.use_cases import UseCases
 from contract.conftest import Deliver, run, text
 from contract.test_webhook import WEBHOOK, sign
@@ -502,27 +502,22 @@ async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     assert not container.breaker().is_open
 
 
-@pytest.mark.usefixtures("one_lane")
 async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
-    deliver: Deliver, shop: OrgId, container: Container, monkeypatch: pytest.MonkeyPatch
+    deliver: Deliver, shop: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shop
-    group_commit = container.use_cases().receive_delivery.group_commit
-    real, came = GroupCommit._next, list[asyncio.Task[Counters]]()
+    real, came = StoreDeliveries.__call__, list[asyncio.Task[Counters]]()
 
-    def next_(self: GroupCommit) -> list[Any]:
-        group = real(self)
-        if not group and not came:  # the lane ends; the next one comes before it is seen to be done
+    async def store(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
+        counters = await real(self, deliveries)
+        if not came:
             came.append(asyncio.create_task(deliver(text("next"))))
-        return group
+        return counters
 
-    monkeypatch.setattr(GroupCommit, "_next", next_)
+    monkeypatch.setattr(StoreDeliveries, "__call__", store)
     async with asyncio.timeout(30):
         assert await deliver(text("last")) == STORED
-        while not came:
-            await asyncio.sleep(0)
         assert await came[0] == STORED
-    assert not group_commit._waiting
 
 
 async def test_a_few_transactions_are_enough_for_a_crowd(
@@ -531,7 +526,7 @@ async def test_a_few_transactions_are_enough_for_a_crowd(
     assert shop
     may_go_on = asyncio.Event()
     storage.trouble = may_go_on.wait  # type: ignore[assignment]
-    tasks = [asyncio.create_task(deliver(text(f"{n}"))) for n in range(MOST)]
+    tasks = [asyncio.create_task(deliver(text(f"{n}", by=f"54911{n:08}"))) for n in range(MOST)]
     many = (text(f"many {n}", by="5491155550002") for n in range(MOST + 1))
     tasks.append(asyncio.create_task(deliver(*many)))
     tasks.append(asyncio.create_task(deliver(text("last", by="5491155550003"))))
@@ -544,8 +539,59 @@ async def test_a_few_transactions_are_enough_for_a_crowd(
     may_go_on.set()
     await asyncio.gather(*tasks)
 
-    # As many as fit, then those that do not; one delivery is never divided.
-    assert storage.asked == 3
+    # Two halves, then those that do not fit; one delivery is never divided.
+    assert storage.asked == 4
+
+
+async def test_a_crowd_is_divided_evenly_and_stays_so(
+    deliver: Deliver, shop: OrgId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it began: who is answered together comes back together."""
+    assert shop
+    real, sizes = StoreDeliveries.__call__, list[int]()
+
+    async def store(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
+        sizes.append(len(deliveries))
+        return await real(self, deliveries)
+
+    async def writes(name: int) -> None:
+        for n in range(10):
+            assert await deliver(text(f"{name} {n}", by=f"54911555500{name:02}")) == STORED
+
+    monkeypatch.setattr(StoreDeliveries, "__call__", store)
+    alone = asyncio.create_task(writes(0))
+    await asyncio.sleep(0)
+    await asyncio.gather(alone, *(writes(name) for name in range(1, 8 * FEW)))
+
+    assert sum(sizes) == 80 * FEW
+    assert max(sizes) <= 6 * FEW
+    assert sum(size >= 2 * FEW for size in sizes) > len(sizes) / 2
+
+
+async def test_few_beside_many_wait_for_them(
+    deliver: Deliver, storage: Troubled, shop: OrgId
+) -> None:
+    assert shop
+    may_go_on = asyncio.Event()
+    storage.trouble = may_go_on.wait  # type: ignore[assignment]
+
+    async def come(count: int) -> list[asyncio.Task[Counters]]:
+        each = (text(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
+        tasks = [asyncio.create_task(deliver(message)) for message in each]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return tasks
+
+    tasks = await come(FEW)
+    assert storage.asked == 1
+    tasks += await come(FEW - 1)
+    assert storage.asked == 1
+    tasks += await come(1)
+    assert storage.asked == 2
+
+    may_go_on.set()
+    assert await asyncio.gather(*tasks) == [STORED] * 2 * FEW
+    assert storage.asked == 2
 
 
 async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
