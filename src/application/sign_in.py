@@ -1,7 +1,7 @@
 """People come and go: a password becomes a session, and the session ends."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from application.ports import AttemptLimit, PasswordHasher, Session, SessionTokens, Transactions
 from domain.errors import InvalidInput, NotSignedIn, TooManyAttempts, WrongCredentials
@@ -16,6 +16,7 @@ class SignIn:
     passwords: PasswordHasher
     tokens: SessionTokens
     attempts: AttemptLimit
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, email: str, password: str, *, address: str) -> str:
         """Return the session's token. `address` is the network address that asks.
@@ -28,8 +29,10 @@ class SignIn:
             raise TooManyAttempts(retry_after)
         user = await self._find(email)
         password_hash = user.password_hash if user else None
-        # Slow on purpose, so not in the event loop.
-        matches = await asyncio.to_thread(self.passwords.matches, password, password_hash)
+        # Slow and large on purpose: so not in the event loop, and for one person at a time, or a
+        # crowd at this door would take time and memory from the deliveries.
+        async with self._turn:
+            matches = await asyncio.to_thread(self.passwords.matches, password, password_hash)
         if user is None or not matches:
             raise WrongCredentials
         return self.tokens.issue(user.id)

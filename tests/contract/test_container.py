@@ -1,5 +1,8 @@
 """Every use case through the container, with each adapter behind the ports."""
 
+import asyncio
+import time
+
 import pytest
 
 from application.drain_spool import Several
@@ -19,6 +22,7 @@ from domain.errors import (
 )
 from domain.event import CONNECTION_REFUSED
 from domain.organization import OrgId, Role, UserId
+from infrastructure.passwords import Argon2PasswordHasher
 from infrastructure.seals import AesGcmSeal, SealKey
 from leadport.container import Container
 from world import NOON, SHOP_NUMBER, new_id, said
@@ -248,6 +252,28 @@ async def test_attempts_are_limited_for_an_account_and_for_an_address(do: UseCas
 
     assert await attempts(*[("ana@shop.example", f"203.0.113.{n}") for n in range(12)]) == 10
     assert await attempts(*[(f"{n}@shop.example", "198.51.100.1") for n in range(32)]) == 30
+
+
+async def test_passwords_are_compared_one_after_another(
+    do: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes memory and time that deliveries need."""
+    real, at_once, most = Argon2PasswordHasher.matches, 0, 0
+
+    def matches(self: Argon2PasswordHasher, password: str, password_hash: str | None) -> bool:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.01)
+        at_once -= 1
+        return real(self, password, password_hash)
+
+    monkeypatch.setattr(Argon2PasswordHasher, "matches", matches)
+    attempts = (do.sign_in(f"{n}@shop.example", "wrong", address="203.0.113.1") for n in range(5))
+    refused = await asyncio.gather(*attempts, return_exceptions=True)
+
+    assert [type(refusal) for refusal in refused] == [WrongCredentials] * 5
+    assert most == 1
 
 
 async def test_operators_reset_passwords_and_issue_tokens(do: UseCases, operate: UseCases) -> None:
