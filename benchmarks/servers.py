@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -32,7 +32,7 @@ class Server:
     started: float
 
     def peak_memory(self) -> int:
-        """The most bytes that one of its processes has held since it was ready; 0 if unknown."""
+        """The most bytes that one of its processes has held; 0 if unknown."""
         return max(_peak(pid) for pid in [self.pid, *_below(self.pid)])
 
 
@@ -68,7 +68,6 @@ def serving(command: Sequence[str], folder: Path, **settings: str) -> Iterator[S
                     raise NotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
                 time.sleep(0.01)
             started = time.perf_counter() - begun
-            _forget_peak(process.pid)
             yield Server(port, process.pid, started)
         finally:
             _end(process)
@@ -109,12 +108,6 @@ def _below(pid: int) -> list[int]:
     parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
     children = [child for child, parent in parents if parent == pid]
     return [*children, *(below for child in children for below in _below(child))]
-
-
-def _forget_peak(pid: int) -> None:
-    """Leave out what the first start alone needs: it hashes the demo's password."""
-    with suppress(OSError):  # this is not Linux
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def _peak(pid: int) -> int:
