@@ -1,7 +1,8 @@
-"""The HTTP server: Uvicorn, with bounds for everything that is no body."""
+"""The HTTP server: Uvicorn, with bounds for everything but the size of bodies."""
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
@@ -10,6 +11,9 @@ from uvicorn.supervisors import Multiprocess
 
 SLOWEST_HEADERS = 10
 """Seconds, until a connection that sends none, or does not come to their end, is closed."""
+
+SLOWEST_BODY = 10
+"""Seconds from the end of the headers; then whoever sends it holds a place that others need."""
 
 LARGEST_HEADERS = 64 * 1024
 """Bytes of a request that are no body: headers, trailers, and what frames chunks."""
@@ -59,11 +63,15 @@ def run(app: str, host: str, port: int, workers: int) -> None:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections whose headers never end: Uvicorn would wait for them, and keep them."""
+    """Closes connections whose request never ends: Uvicorn would wait for it, and keep it.
+
+    A timer runs only while one is incomplete, which few are that fit into a packet.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._is_in_headers = True
+        self._is_complete = False
         self._deadline: asyncio.TimerHandle | None = None
         self._overhead = 0
 
@@ -74,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # before: head and body of an answer would be 40 ms apart (Nagle's algorithm).
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._await_headers()
+        self._wait()
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless it is too much."""
@@ -82,20 +90,27 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._overhead > LARGEST_HEADERS:
             self.transport.abort()
-        elif self._is_in_headers and self._deadline is None:
-            self._await_headers()
+        elif self._deadline is None and not self._is_complete:
+            self._wait()
 
-    def _await_headers(self) -> None:
-        self._deadline = self.loop.call_later(SLOWEST_HEADERS, self.transport.close)
+    def _wait(self) -> None:
+        seconds = SLOWEST_HEADERS if self._is_in_headers else SLOWEST_BODY
+        self._deadline = self.loop.call_later(seconds, self._give_up)
 
     def _wait_no_more(self) -> None:
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
+    def _give_up(self) -> None:
+        is_next_answer = not self._is_in_headers and not self.pipeline
+        if is_next_answer and not self.cycle.response_started:
+            self.transport.write(_too_slow())
+        self.transport.close()
+
     def on_message_begin(self) -> None:
         """Read headers from now on."""
-        self._is_in_headers = True
+        self._is_in_headers, self._is_complete = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -111,6 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Begin anew with the next request."""
+        self._is_complete = True
+        self._wait_no_more()
         self._overhead = 0
         super().on_message_complete()
 
@@ -118,3 +135,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait no more."""
         self._wait_no_more()
         super().connection_lost(exc)
+
+
+def _too_slow() -> bytes:
+    """The answer, as the application's other problem documents are."""
+    status = HTTPStatus.REQUEST_TIMEOUT
+    detail = f"the body did not come within {SLOWEST_BODY} s"
+    body = f'{{"status":{status:d},"title":"{status.phrase}","detail":"{detail}"}}'
+    head = [
+        f"HTTP/1.1 {status:d} {status.phrase}",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*head, "", body]).encode()

@@ -25,7 +25,6 @@ from crm import Crm, crm_of
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
-from interfaces.web import webhook
 from leadport.container import Container
 from troubled import Troubled, away, hanging
 from unit.payloads import HOLA, Object, change, encoded, whatsapp, without
@@ -838,55 +837,4 @@ def test_an_unsigned_delivery_is_never_spooled(
     answer = door.post(WEBHOOK, content=body, headers={"X-Hub-Signature-256": "sha256=00"})
 
     assert answer.status_code == 403
-    assert not Path(container.spool().path).exists()
-
-
-@pytest.mark.parametrize("half", [b"", b'{"object":'])
-def test_a_body_that_comes_too_slowly_is_given_up(
-    door: TestClient[Litestar],
-    storage: Troubled,
-    container: Container,
-    half: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(webhook, "SLOWEST_BODY", 0.05)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": WEBHOOK,
-        "raw_path": WEBHOOK.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"testserver"), (b"content-length", b"1000")],
-        "client": ("203.0.113.1", 1),
-        "server": ("testserver", 80),
-        "state": {},
-    }
-    sent: list[dict[str, Any]] = []
-
-    async def deliver_half() -> None:
-        parts = [{"type": "http.request", "body": half, "more_body": True}] if half else []
-
-        async def receive() -> Any:
-            if parts:
-                return parts.pop()
-            return await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        async with asyncio.timeout(60):
-            await door.app(scope, receive, send)
-
-    run(door, deliver_half)
-
-    start, *rest = sent
-    assert start["status"] == 408
-    assert (b"content-type", b"application/problem+json") in start["headers"]
-    answer = json.loads(b"".join(part["body"] for part in rest))
-    assert answer["title"] == "Request Timeout"
-    assert storage.asked == 0
     assert not Path(container.spool().path).exists()

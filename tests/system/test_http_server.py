@@ -1,6 +1,7 @@
 """What the HTTP server takes from strangers, before anybody has seen a signature."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,9 +19,11 @@ SOON = 0.2
 ENOUGH = 30
 
 
-async def echo_length(_: Any, receive: Any, send: Any) -> None:
-    """Answer with how many bytes the body has."""
-    size, more = 0, True
+async def echo_length(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with how many bytes the body has; at `/early` before it has come, `/late` later."""
+    if scope["path"] == "/late":
+        await asyncio.sleep(4 * SOON)
+    size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
@@ -48,11 +51,15 @@ class Client:
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             return await self.reader.readexactly(length)
 
+    async def last_answer(self) -> bytes:
+        """Whatever comes until the server hangs up."""
+        async with asyncio.timeout(ENOUGH):
+            return await self.reader.read()
+
     async def is_closed(self) -> bool:
         """Wait for the server to hang up without a word."""
         try:
-            async with asyncio.timeout(ENOUGH):
-                return await self.reader.read() == b""
+            return await self.last_answer() == b""
         except ConnectionError:
             return True
 
@@ -127,8 +134,66 @@ async def test_so_is_who_does_not_finish_those_of_the_second_request(client: Cli
     assert await client.is_closed()
 
 
+@pytest.mark.parametrize("half", [b"", b"half"])
+async def test_who_does_not_finish_their_body_is_told_so(
+    client: Client, half: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+    await client.send(HEAD + b"Content-Length: 8\r\n\r\n" + half)
+
+    head, _, body = (await client.last_answer()).partition(b"\r\n\r\n")
+    assert head.startswith(
+        b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json"
+    )
+    assert json.loads(body)["title"] == "Request Timeout"
+
+
+async def test_a_byte_now_and_then_does_not_help(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+    await client.send(HEAD + b"Content-Length: 1000000\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            await client.send(b"x")
+            await asyncio.sleep(SOON / 10)
+
+    dripping = asyncio.create_task(drip())
+    assert (await client.reader.readline()).startswith(b"HTTP/1.1 408 ")
+    dripping.cancel()
+
+
+async def test_answers_and_pauses_may_take_longer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+    for path in (b"/late", b"/"):
+        await client.send(HEAD.replace(b"/", path, 1) + b"Content-Length: 2\r\n\r\nhi")
+        assert await client.answer() == b"2"
+        await asyncio.sleep(2 * SOON)
+
+
+async def test_nobody_is_answered_twice(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+    await client.send(HEAD.replace(b"/", b"/early", 1) + b"Content-Length: 8\r\n\r\nhalf")
+    assert await client.answer() == b"0"
+
+    assert await client.is_closed()
+
+
+async def test_nobody_gets_the_answer_to_another_request(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+    first = HEAD.replace(b"/", b"/late", 1) + b"Content-Length: 2\r\n\r\nhi"
+    await client.send(first + HEAD + b"Content-Length: 8\r\n\r\nhalf")
+
+    assert await client.is_closed()
+
+
 @pytest.mark.usefixtures("hurry")
-async def test_bodies_and_pauses_may_take_longer(client: Client) -> None:
+async def test_bodies_may_take_longer_than_headers(client: Client) -> None:
     for _ in range(2):
         await client.send(HEAD + b"Content-Length: 2\r\n\r\nh")
         await asyncio.sleep(2 * SOON)

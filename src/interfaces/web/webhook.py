@@ -25,10 +25,6 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes; WhatsApp's deliveries reach 3 MB."""
 
-SLOWEST_BODY = 10
-"""Seconds; then whoever sends it holds a place that others need."""
-
-
 LARGE_BODY = 256 * 1024
 DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 LARGE_AT_ONCE = 16
@@ -37,19 +33,20 @@ LARGE_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """Reads bodies in bounded time and memory, before anybody knows who sent them."""
+    """Reads bodies in bounded memory, before anybody knows who sent them.
+
+    The server bounds the time (`leadport.http_server`).
+    """
 
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
     async def read(self, request: AnyRequest) -> bytes:
-        """Read it whole. Raises TimeoutError where that takes too long."""
+        """Read it whole."""
         length = request.headers.get("content-length", "")
-        is_small = DIGITS.fullmatch(length) is not None and int(length) <= LARGE_BODY
-        async with asyncio.timeout(SLOWEST_BODY):
-            if is_small:
-                return await request.body()
-            async with self.places:
-                return await request.body()
+        if DIGITS.fullmatch(length) and int(length) <= LARGE_BODY:
+            return await request.body()
+        async with self.places:
+            return await request.body()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +104,7 @@ class WebhookController(Controller):
 
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
-        try:
-            body = await door.bodies.read(request)
-        except TimeoutError:
-            return problem(408, f"the body did not come within {SLOWEST_BODY} s")
+        body = await door.bodies.read(request)
         if not door.verify_webhook.accepts_delivery(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
