@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.load import Untrue
-from benchmarks.report import Ratio
 from benchmarks.servers import LEADPORT, Server, serving
 from benchmarks.town import SECRET, Town
 from infrastructure.postgres.migrations import migrate
@@ -46,9 +45,6 @@ class Bench:
     _service: ExitStack = field(default_factory=ExitStack)
     rivals: dict[str, Server] = field(default_factory=dict)
     """Servers that the service is compared with, by their parts' names."""
-
-    known: dict[tuple[str, str], float] = field(default_factory=dict)
-    """What was measured, by server and name, for the ratios of others."""
 
     def settings(self, name: str) -> dict[str, str]:
         """Those of a service with its own data folder, else as they come."""
@@ -107,8 +103,3 @@ class Bench:
         served = serving(command, self.folder, **settings)
         self.rivals[name] = self.stack.enter_context(served)
         return self.rivals[name]
-
-    def ratio(self, value: float, to: str, name: str, *, at_most: float) -> list[Ratio]:
-        """The value by what is known of `to` under this name; none where that was not measured."""
-        known = self.known.get((to, name))
-        return [] if known is None else [Ratio(value=value / known, to=to, at_most=at_most)]
