@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each measurement")
+    parser.add_argument("--workers", type=int, default=1, help="of every server")
     given = parser.parse_args()
     figures: list[Figure] = []
     failures: list[str] = []
@@ -34,7 +35,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=var, prefix="benchmark-") as folder,
         ExitStack() as stack,
     ):
-        bench = Bench(Path(folder), given.seconds, stack)
+        bench = Bench(Path(folder), given.seconds, given.workers, stack)
         for name in (name for name in PARTS if name in given.only):
             begun = time.monotonic()
             try:

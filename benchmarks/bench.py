@@ -41,6 +41,9 @@ class Bench:
 
     folder: Path
     seconds: float
+    workers: int
+    """Of every server."""
+
     stack: ExitStack
     _service: ExitStack = field(default_factory=ExitStack)
     rivals: dict[str, Server] = field(default_factory=dict)
@@ -82,14 +85,16 @@ class Bench:
     def leadport(self) -> Server:
         """The service itself, as `leadport serve` comes."""
         _ = self.town
-        served = serving(LEADPORT, self.folder, **self.settings("data"))
+        served = serving(LEADPORT, self.folder, workers=self.workers, **self.settings("data"))
         return self.stack.enter_context(self._service).enter_context(served)
 
     @cached_property
     def city_leadport(self) -> Server:
         """Another one, for the city."""
         settings = {**self.settings("city"), "DATABASE_URL": self.city.database_url}
-        return self.stack.enter_context(serving(LEADPORT, self.folder, **settings))
+        return self.stack.enter_context(
+            serving(LEADPORT, self.folder, workers=self.workers, **settings)
+        )
 
     def start_anew(self) -> None:
         """End a service that could not keep up: it would go on with what it has spooled."""
@@ -100,6 +105,6 @@ class Bench:
 
     def start_rival(self, name: str, command: Sequence[str], **settings: str) -> Server:
         """Run it to the end, because it is measured again in turns with the service."""
-        served = serving(command, self.folder, **settings)
+        served = serving(command, self.folder, workers=self.workers, **settings)
         self.rivals[name] = self.stack.enter_context(served)
         return self.rivals[name]

@@ -1,6 +1,6 @@
 """The same server and framework as Leadport's, answering deliveries without any work."""
 
-import sys
+import argparse
 from typing import Any
 
 from litestar import Controller, Litestar, Request, Response, get, post
@@ -43,4 +43,8 @@ def create() -> Litestar:
 
 
 if __name__ == "__main__":
-    http_server.run("benchmarks.noop:create", "127.0.0.1", int(sys.argv[1]), workers=1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    http_server.run("benchmarks.noop:create", "127.0.0.1", given.port, given.workers)

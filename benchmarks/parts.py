@@ -44,7 +44,7 @@ def start(bench: Bench) -> Iterator[Figure]:
     settings = bench.settings("start")
     took = []
     for _ in range(3):
-        with serving(BIN_SERVE, bench.folder, **settings) as server:
+        with serving(BIN_SERVE, bench.folder, workers=bench.workers, **settings) as server:
             took.append(server.started)
     _, *warm = took
     limit = Ratio(value=max(warm) / LONGEST_START, to=f"{LONGEST_START:g} s", at_most=1)

@@ -36,24 +36,26 @@ class Server:
         return max(_peak(pid) for pid in [self.pid, *_below(self.pid)])
 
 
-LEADPORT = (sys.executable, "-m", "leadport", "serve", "--port")
-BIN_SERVE = (str(ROOT / "bin/serve"), "--port")
+LEADPORT = (sys.executable, "-m", "leadport", "serve")
+BIN_SERVE = (str(ROOT / "bin/serve"),)
 NOOP = (sys.executable, "-m", "benchmarks.noop")
 BASELINE = (
     *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:app"),
-    *("--log-level", "warning", "--no-access-log", "--port"),
+    *("--log-level", "warning", "--no-access-log"),
 )
 
 
 @contextmanager
-def serving(command: Sequence[str], folder: Path, **settings: str) -> Iterator[Server]:
+def serving(
+    command: Sequence[str], folder: Path, *, workers: int, **settings: str
+) -> Iterator[Server]:
     """Run it on a free port until the block ends; what it prints goes into the folder."""
     port, log = _free_port(), folder / "server.log"
     begun = time.perf_counter()
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603 - our own programs
-            [*command, str(port)],
+            [*command, "--workers", str(workers), "--port", str(port)],
             cwd=ROOT,
             env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
