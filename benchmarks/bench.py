@@ -1,4 +1,4 @@
-"""What the parts share: the database, the service on it, and the figures so far."""
+"""What the parts share: the databases, the services on them, and their rivals."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack

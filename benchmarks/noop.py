@@ -44,7 +44,7 @@ def create() -> Litestar:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
     http_server.run("benchmarks.noop:create", "127.0.0.1", given.port, given.workers)

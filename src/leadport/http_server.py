@@ -5,9 +5,12 @@ import socket
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
+
+from interfaces.web.errors import PROBLEM, ProblemJson
 
 SLOWEST_HEADERS = 10
 """Seconds, until a connection that sends none, or does not come to their end, is closed."""
@@ -141,11 +144,9 @@ def _too_slow() -> bytes:
     """The answer, as the application's other problem documents are."""
     status = HTTPStatus.REQUEST_TIMEOUT
     detail = f"the body did not come within {SLOWEST_BODY} s"
-    body = f'{{"status":{status:d},"title":"{status.phrase}","detail":"{detail}"}}'
-    head = [
-        f"HTTP/1.1 {status:d} {status.phrase}",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-    ]
-    return "\r\n".join([*head, "", body]).encode()
+    body = msgspec.json.encode(ProblemJson(status, status.phrase, detail))
+    head = (
+        f"HTTP/1.1 {status:d} {status.phrase}\r\nContent-Type: {PROBLEM}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

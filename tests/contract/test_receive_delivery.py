@@ -838,3 +838,48 @@ def test_an_unsigned_delivery_is_never_spooled(
 
     assert answer.status_code == 403
     assert not Path(container.spool().path).exists()
+
+
+@pytest.mark.parametrize("half", [b"", b'{"object":'])
+def test_of_a_body_that_breaks_off_nothing_is_kept(
+    door: TestClient[Litestar], storage: Troubled, container: Container, half: bytes
+) -> None:
+    """So the server ends one that comes too slowly."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": WEBHOOK,
+        "raw_path": WEBHOOK.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"testserver"), (b"content-length", b"1000")],
+        "client": ("203.0.113.1", 1),
+        "server": ("testserver", 80),
+        "state": {},
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def deliver_half() -> None:
+        parts = [{"type": "http.request", "body": half, "more_body": True}] if half else []
+
+        async def receive() -> Any:
+            return parts.pop() if parts else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async with asyncio.timeout(60):
+            await door.app(scope, receive, send)
+
+    run(door, deliver_half)
+
+    start, *rest = sent
+    assert start["status"] == 400
+    assert (b"content-type", b"application/problem+json") in start["headers"]
+    answer = json.loads(b"".join(part["body"] for part in rest))
+    assert answer["detail"] == "the body ended early"
+    assert storage.asked == 0
+    assert not Path(container.spool().path).exists()

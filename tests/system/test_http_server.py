@@ -108,6 +108,11 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "SLOWEST_HEADERS", SOON)
 
 
+@pytest.fixture
+def hurry_with_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+
+
 async def test_an_answer_does_not_wait_for_its_second_half(client: Client) -> None:
     """Neither where the socket was bound before, as that of several workers is."""
     await client.send(HEAD + b"Content-Length: 2\r\n\r\nhi")
@@ -134,11 +139,9 @@ async def test_so_is_who_does_not_finish_those_of_the_second_request(client: Cli
     assert await client.is_closed()
 
 
+@pytest.mark.usefixtures("hurry_with_bodies")
 @pytest.mark.parametrize("half", [b"", b"half"])
-async def test_who_does_not_finish_their_body_is_told_so(
-    client: Client, half: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+async def test_who_does_not_finish_their_body_is_told_so(client: Client, half: bytes) -> None:
     await client.send(HEAD + b"Content-Length: 8\r\n\r\n" + half)
 
     head, _, body = (await client.last_answer()).partition(b"\r\n\r\n")
@@ -148,10 +151,8 @@ async def test_who_does_not_finish_their_body_is_told_so(
     assert json.loads(body)["title"] == "Request Timeout"
 
 
-async def test_a_byte_now_and_then_does_not_help(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+@pytest.mark.usefixtures("hurry_with_bodies")
+async def test_a_byte_now_and_then_does_not_help(client: Client) -> None:
     await client.send(HEAD + b"Content-Length: 1000000\r\n\r\n")
 
     async def drip() -> None:
@@ -164,28 +165,24 @@ async def test_a_byte_now_and_then_does_not_help(
     dripping.cancel()
 
 
-async def test_answers_and_pauses_may_take_longer(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+@pytest.mark.usefixtures("hurry_with_bodies")
+async def test_answers_and_pauses_may_take_longer(client: Client) -> None:
     for path in (b"/late", b"/"):
         await client.send(HEAD.replace(b"/", path, 1) + b"Content-Length: 2\r\n\r\nhi")
         assert await client.answer() == b"2"
         await asyncio.sleep(2 * SOON)
 
 
-async def test_nobody_is_answered_twice(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+@pytest.mark.usefixtures("hurry_with_bodies")
+async def test_nobody_is_answered_twice(client: Client) -> None:
     await client.send(HEAD.replace(b"/", b"/early", 1) + b"Content-Length: 8\r\n\r\nhalf")
     assert await client.answer() == b"0"
 
     assert await client.is_closed()
 
 
-async def test_nobody_gets_the_answer_to_another_request(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+@pytest.mark.usefixtures("hurry_with_bodies")
+async def test_nobody_gets_the_answer_to_another_request(client: Client) -> None:
     first = HEAD.replace(b"/", b"/late", 1) + b"Content-Length: 2\r\n\r\nhi"
     await client.send(first + HEAD + b"Content-Length: 8\r\n\r\nhalf")
 
