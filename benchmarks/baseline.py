@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from benchmarks.town import WEBHOOK
+from benchmarks.workload import WEBHOOK
 from infrastructure.insights.dummy import DummyInsights
 
 ATTEMPTS = 5

@@ -10,7 +10,7 @@ import psycopg
 
 from benchmarks.load import Untrue
 from benchmarks.servers import LEADPORT, Server, serving
-from benchmarks.town import SECRET, Town
+from benchmarks.workload import SECRET, Town
 from infrastructure.postgres.migrations import migrate
 from leadport.database import database
 from leadport.settings import Settings

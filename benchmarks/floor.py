@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.town import Town, connection_id, number
+from benchmarks.workload import Town, connection_id, number
 from infrastructure.insights.dummy import DummyInsights
 from interfaces.meta.samples import Sample
 

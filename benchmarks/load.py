@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clients import Measured, in_turns
-from benchmarks.town import Town, request
+from benchmarks.workload import Town, request
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 

@@ -7,7 +7,7 @@ from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from benchmarks.town import WEBHOOK
+from benchmarks.workload import WEBHOOK
 from interfaces.web.webhook import LARGEST_BODY
 from leadport import http_server
 

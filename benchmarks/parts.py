@@ -13,7 +13,7 @@ from benchmarks.floor import seconds_a_message
 from benchmarks.load import Load, Untrue, check
 from benchmarks.report import Figure, Ratio
 from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
-from benchmarks.town import number, request
+from benchmarks.workload import number, request
 from leadport.settings import ROOT
 
 MANY = 64

@@ -14,11 +14,12 @@ import pytest
 from docker.errors import DockerException
 from testcontainers.community.postgres import PostgresContainer
 
-from application.ports import Transactions
+from application.ports.storage import Transactions
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.memory import MemoryTransactions
 from infrastructure.postgres.migrations import migrate
-from infrastructure.postgres.transactions import PostgresTransactions, open_pool
+from infrastructure.postgres.pools import open_pool
+from infrastructure.postgres.transactions import PostgresTransactions
 
 IMAGE = "postgres:18"
 IS_CI = os.environ.get("CI") == "true"

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
-from application.add_member import AddMember
-from application.create_organization import CreateOrganization
-from application.list_connections import ListConnections
-from application.list_organizations import ListOrganizations
-from application.manage_users import IssueToken, ResetPassword
-from application.ports import Clock, Transactions
-from application.receive_delivery import ReceiveDelivery
-from application.remove_connection import RemoveConnection
-from application.retry_failed import RetryFailed
-from application.rotate_keys import RotateKeys
-from application.sign_in import ReadSession, SignIn, SignOut
-from application.upkeep import Upkeep
-from application.upsert_connection import UpsertConnection
+from application.accounts.add_member import AddMember
+from application.accounts.create_organization import CreateOrganization
+from application.accounts.list_organizations import ListOrganizations
+from application.accounts.manage_users import IssueToken, ResetPassword
+from application.accounts.sign_in import ReadSession, SignIn, SignOut
+from application.connections.list_connections import ListConnections
+from application.connections.remove_connection import RemoveConnection
+from application.connections.rotate_keys import RotateKeys
+from application.connections.upsert_connection import UpsertConnection
+from application.ingestion.receive_delivery import ReceiveDelivery
+from application.ports.clock import Clock
+from application.ports.storage import Transactions
+from application.recovery.retry_failed_messages import RetryFailed
+from application.recovery.run_maintenance import Upkeep
 from application.verify_webhook import VerifyWebhook
 
 

@@ -1,6 +1,5 @@
-"""A lead, and what can be said about it."""
+"""A deal: a chance to sell something to a contact."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,12 +12,8 @@ from domain.message import Message, MessageId
 from domain.organization import OrgId
 
 DealId = NewType("DealId", UUID)
-InsightId = NewType("InsightId", UUID)
 
 TITLE_LENGTH = 80
-BEST_SCORE = 100
-LONGEST_SAID = 2000
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class DealStatus(StrEnum):
@@ -86,53 +81,3 @@ class OpenDeal(NamedTuple):
 
 def _source_order(source: Mapping[str, Any]) -> tuple[datetime, str]:
     return datetime.fromisoformat(source["sent_at"]), source["message"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """What an insight provider makes of a message; `score` is 0 (cold) to 100 (buys now)."""
-
-    summary: str
-    intent: str
-    score: int
-    next_step: str
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where a provider answered nonsense."""
-        if type(self.score) is not int or not 0 <= self.score <= BEST_SCORE:
-            msg = f"a score is 0 to {BEST_SCORE}, not {self.score!r}"
-            raise ValueError(msg)
-        for said in (self.summary, self.intent, self.next_step):
-            if not isinstance(said, str) or len(said) > LONGEST_SAID or UNSTORABLE.search(said):
-                msg = f"a description is at most {LONGEST_SAID} characters that can be stored"
-                raise ValueError(msg)
-
-
-def nothing_known(body: str) -> Description:
-    """What can be said of a message whose words were taken back."""
-    return Description(summary=body, intent="unknown", score=0, next_step="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Insight:
-    """The description of a deal's latest message.
-
-    `updated_at` is the time of the message it describes, so that one that arrives late cannot
-    replace what is known since.
-    """
-
-    id: InsightId
-    org_id: OrgId
-    deal_id: DealId
-    summary: str
-    intent: str
-    score: int
-    next_step: str
-    provider: str
-    updated_at: datetime
-    message_external_id: str
-
-    @property
-    def rank(self) -> tuple[datetime, str]:
-        """The later message's insight stays; WhatsApp counts in seconds, so ids break ties."""
-        return self.updated_at, self.message_external_id

@@ -1,19 +1,12 @@
-"""What a provider delivers, before anybody knows whose it is."""
+"""Messages as received, before they are assigned to an organisation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, NewType, Self, TypeAlias
-from uuid import UUID
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from domain.connection import Address
 from domain.contact import Sender
-from domain.organization import OrgId
-
-FailedMessageId = NewType("FailedMessageId", UUID)
-
-FIRST_RETRY = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,43 +39,3 @@ class BrokenMessage:
 
 
 Inbound: TypeAlias = InboundMessage | BrokenMessage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedMessage:
-    """A message or change kept for another try, until it is resolved.
-
-    `org_id` is None where its organisation is unknown. `next_attempt_at` is None where only
-    people may try again. `digest` is the payload's: the same failure is kept once.
-    """
-
-    id: FailedMessageId
-    org_id: OrgId | None
-    payload: Mapping[str, Any]
-    error: str
-    attempts: int = 1
-    next_attempt_at: datetime | None
-    digest: str = ""
-    created_at: datetime | None = field(default=None, compare=False)
-
-    def failed_again(self, error: str, now: datetime, jitter: float) -> Self:
-        """Count another attempt, and wait for the next."""
-        attempts = self.attempts + 1
-        next_attempt_at = now + wait_after(attempts, jitter)
-        return replace(self, error=error, attempts=attempts, next_attempt_at=next_attempt_at)
-
-
-def wait_after(attempts: int, jitter: float) -> timedelta:
-    """Twice as long as the last time, give or take; `jitter` is 0 to 1."""
-    doubled: int = 2 ** min(attempts - 1, 30)
-    return min(FIRST_RETRY * doubled, LONGEST_WAIT) * (0.5 + jitter)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
-    """How many messages came for a number or account that nobody has connected and enabled."""
-
-    address: Address
-    count: int
-    first_at: datetime
-    last_at: datetime

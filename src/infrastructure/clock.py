@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from application.ports import Clock
+from application.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

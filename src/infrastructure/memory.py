@@ -15,7 +15,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from application.errors import Contended
-from application.ports import (
+from application.ports.storage import (
     ChangeRepository,
     ConnectionRepository,
     ContactRepository,
@@ -34,8 +34,7 @@ from application.ports import (
     UnmatchedRepository,
     UserRepository,
 )
-from domain.batch import Batch, Found
-from domain.changes import ChangeKind, StateChange, Subject
+from domain.change import ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Connection, ConnectionId
 from domain.contact import (
     Contact,
@@ -46,13 +45,17 @@ from domain.contact import (
     IdentityKind,
     Owner,
 )
-from domain.deal import Deal, DealId, DealStatus, Description, Insight, OpenDeal
+from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
-from domain.inbound import FailedMessage, FailedMessageId, InboundMessage, Unmatched
-from domain.leads import Lead
+from domain.failed_message import FailedMessage, FailedMessageId
+from domain.inbound import InboundMessage
+from domain.insight import Description, Insight
+from domain.lead import Lead
 from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
+from domain.planning.message_plan import Batch, Found
+from domain.unmatched import Unmatched
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ import jwt
 import uuid_utils.compat
 
 from application.errors import CannotIssue, StorageUnavailable
-from application.ports import Clock, Session, SessionTokens
+from application.ports.auth import Session, SessionTokens
+from application.ports.clock import Clock
 from domain.errors import NotSignedIn
 from domain.organization import UserId
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from application.errors import SpoolFull
-from application.ports import Spool, Spooled
+from application.ports.delivery import Spool, Spooled
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from application.errors import (
 from application.use_cases import UseCases
 from domain.errors import DomainError
 from interfaces.cli import connection, failed, leads, org, simulate, user
-from interfaces.cli.service import Service, Webhook
+from interfaces.cli.context import Service, Webhook
 from leadport.settings import CannotListen, Settings, SettingsError
 
 EXPECTED = (

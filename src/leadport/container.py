@@ -4,44 +4,40 @@ import uuid_utils.compat
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import List, Object, Selector, Singleton
 
-from application.add_member import AddMember, Join
-from application.apply_changes import ApplyChanges
-from application.breaker import Breaker
-from application.create_organization import CreateOrganization
-from application.describe import Describe
-from application.drain_spool import DrainSpool
-from application.ingest_messages import IngestMessages
-from application.keep_failed import KeepFailed
-from application.list_connections import ListConnections
-from application.list_organizations import ListOrganizations
-from application.manage_users import IssueToken, ResetPassword
-from application.receive_delivery import Patience, ReceiveDelivery
-from application.remove_connection import RemoveConnection
-from application.retry_failed import RetryFailed
-from application.rotate_keys import RotateKeys
-from application.sign_in import ReadSession, SignIn, SignOut
-from application.store_deliveries import GroupCommit, StoreDeliveries
-from application.upkeep import Upkeep
-from application.upsert_connection import UpsertConnection
+from application.accounts.add_member import AddMember, Join
+from application.accounts.create_organization import CreateOrganization
+from application.accounts.list_organizations import ListOrganizations
+from application.accounts.manage_users import IssueToken, ResetPassword
+from application.accounts.sign_in import ReadSession, SignIn, SignOut
+from application.connections.list_connections import ListConnections
+from application.connections.remove_connection import RemoveConnection
+from application.connections.rotate_keys import RotateKeys
+from application.connections.upsert_connection import UpsertConnection
+from application.ingestion.apply_changes import ApplyChanges
+from application.ingestion.circuit_breaker import Breaker
+from application.ingestion.delivery_queue import GroupCommit, Patience
+from application.ingestion.describe_messages import Describe
+from application.ingestion.ingest_messages import IngestMessages
+from application.ingestion.receive_delivery import ReceiveDelivery
+from application.ingestion.store_deliveries import StoreDeliveries
+from application.recovery.drain_spool import DrainSpool
+from application.recovery.retry_failed_messages import RetryFailed
+from application.recovery.run_maintenance import Upkeep
+from application.recovery.store_failed_messages import KeepFailed
 from application.use_cases import UseCases
 from application.verify_webhook import VerifyWebhook
-from infrastructure.attempt_limit import MovingWindowAttemptLimit
 from infrastructure.clock import SystemClock
 from infrastructure.insights.dummy import DummyInsights
 from infrastructure.memory import MemoryTransactions
-from infrastructure.passwords import Argon2PasswordHasher
-from infrastructure.postgres.transactions import (
-    PEOPLE,
-    SIGN_IN,
-    WEBHOOK,
-    PostgresTransactions,
-    open_pool,
-)
-from infrastructure.seals import AesGcmSeal
+from infrastructure.password_hasher import Argon2PasswordHasher
+from infrastructure.postgres.pools import PEOPLE, SIGN_IN, WEBHOOK, open_pool
+from infrastructure.postgres.transactions import PostgresTransactions
 from infrastructure.session_tokens import JwtSessionTokens
+from infrastructure.sign_in_throttle import MovingWindowAttemptLimit
 from infrastructure.spool import SqliteSpool
+from infrastructure.token_cipher import AesGcmSeal
 from interfaces.meta.delivery import Reader
-from interfaces.meta.wording import Wording
+from interfaces.meta.placeholders import Wording
 from leadport.settings import Settings
 
 

@@ -42,7 +42,7 @@ def serve(host: str, port: int, workers: int) -> None:
             with suppress(StorageUnavailable):  # said already; the demo comes at the next start
                 asyncio.run(_make_demo(settings))
         threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
-        http_server.run("leadport.web:create", host, port, workers)
+        http_server.run("leadport.asgi:create", host, port, workers)
 
 
 def _check_address(host: str, port: int) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 
 from dotenv import dotenv_values
 
-from infrastructure.seals import SealKey, WrongKey
+from infrastructure.token_cipher import SealKey, WrongKey
 
 ROOT = Path(__file__).parents[2]
 """The checkout, where `.env` and `var/` are."""

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from service import ROOT, Running, serving
+from tests.support.service_process import ROOT, Running, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.10"

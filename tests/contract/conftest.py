@@ -14,19 +14,19 @@ from dependency_injector.providers import Object
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application import receive_delivery
-from application.ingest_messages import Counters
+from application.ingestion import delivery_queue
+from application.ingestion.ingest_messages import Counters
 from application.use_cases import UseCases
 from domain.connection import Channel
 from domain.organization import OrgId
-from infrastructure.passwords import Argon2PasswordHasher
-from interfaces.cli.service import Service, Webhook
+from infrastructure.password_hasher import Argon2PasswordHasher
+from interfaces.cli.context import Service, Webhook
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
-from troubled import Troubled
-from unit.payloads import ANA, HOLA, Json, change, encoded, whatsapp
-from world import SHOP_NUMBER, StoppedClock
+from tests.support.builders import SHOP_NUMBER, StoppedClock
+from tests.support.failing_storage import Troubled
+from tests.support.payloads import ANA, HOLA, Json, change, encoded, whatsapp
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ def deliver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Deliver:
     """Posts WhatsApp's items, but for the door; a busy machine is no failure."""
-    monkeypatch.setattr(receive_delivery, "PATIENCE", 60)
+    monkeypatch.setattr(delivery_queue, "PATIENCE", 60)
 
     async def post(*items: Json, to: str = SHOP_NUMBER, **value: Json) -> Counters:
         parts = {"contacts": [], **value}

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from application.ports import Transactions
-from crm import crm_of
-from domain.changes import Change, ChangeKind
+from application.ports.storage import Transactions
+from domain.change import Change, ChangeKind
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity
 from domain.inbound import InboundMessage
 from domain.message import Direction
 from infrastructure.memory import MemoryTransactions
-from infrastructure.postgres.transactions import WEBHOOK, PostgresTransactions, open_pool
-from world import (
+from infrastructure.postgres.pools import WEBHOOK, open_pool
+from infrastructure.postgres.transactions import PostgresTransactions
+from tests.support.builders import (
     application,
     consented,
     echoed,
@@ -33,6 +33,7 @@ from world import (
     unsent,
     user,
 )
+from tests.support.stored_rows import crm_of
 
 Thing: TypeAlias = InboundMessage | Change
 

@@ -10,18 +10,19 @@ from typing import Any, TypeAlias
 import pytest
 
 from application.errors import StorageUnavailable
-from application.ingest_messages import Counters
-from application.ports import Transactions
-from crm import crm_of
-from domain.changes import Change, ChangeKind
+from application.ingestion.ingest_messages import Counters
+from application.ports.storage import Transactions
+from domain.change import Change, ChangeKind
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Contact, ContactId
-from domain.deal import Deal, DealStatus, Insight
+from domain.deal import Deal, DealStatus
 from domain.event import Event
-from domain.inbound import FIRST_RETRY, InboundMessage
+from domain.failed_message import FIRST_RETRY
+from domain.inbound import InboundMessage
+from domain.insight import Insight
 from domain.message import Direction, Message, Thread
 from domain.organization import OrgId
-from world import (
+from tests.support.builders import (
     NOON,
     application,
     consented,
@@ -38,6 +39,7 @@ from world import (
     unsent,
     user,
 )
+from tests.support.stored_rows import crm_of
 
 OLD, NEW = "5491155550001", "5491155550002"
 INGESTED = Counters(received=1, ingested=1, skipped=0, failed=0)

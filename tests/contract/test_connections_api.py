@@ -11,10 +11,10 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
-from contract.conftest import run
 from domain.organization import Role
 from leadport.container import Container
-from world import SHOP_NUMBER, new_id
+from tests.contract.conftest import run
+from tests.support.builders import SHOP_NUMBER, new_id
 
 API = "/api/integrations/meta/connections"
 CANARY = "EAAGcanary0123456789"

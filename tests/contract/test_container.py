@@ -5,11 +5,10 @@ import time
 
 import pytest
 
-from application.drain_spool import Several
+from application.connections.rotate_keys import RotateKeys
 from application.errors import SealBroken
-from application.rotate_keys import RotateKeys
+from application.recovery.drain_spool import Several
 from application.use_cases import UseCases
-from crm import crm_of
 from domain.connection import Activity, Channel, ConnectionId
 from domain.errors import (
     Forbidden,
@@ -22,10 +21,11 @@ from domain.errors import (
 )
 from domain.event import CONNECTION_REFUSED
 from domain.organization import OrgId, Role, UserId
-from infrastructure.passwords import Argon2PasswordHasher
-from infrastructure.seals import AesGcmSeal, SealKey
+from infrastructure.password_hasher import Argon2PasswordHasher
+from infrastructure.token_cipher import AesGcmSeal, SealKey
 from leadport.container import Container
-from world import NOON, SHOP_NUMBER, new_id, said
+from tests.support.builders import NOON, SHOP_NUMBER, new_id, said
+from tests.support.stored_rows import crm_of
 
 CANARY = "EAAGcanary0123456789"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deliveries.door import EXAMPLES, Door, open_door
 from interfaces.meta.delivery import decode
-from world import NOON
+from tests.deliveries.examples import EXAMPLES, Door, open_door
+from tests.support.builders import NOON
 
 MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
 

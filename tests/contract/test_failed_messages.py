@@ -11,28 +11,22 @@ import psycopg
 import pytest
 
 from application.errors import StorageUnavailable
-from application.ingest_messages import Counters
-from application.ports import Transactions
-from application.retry_failed import AT_ONCE, CLAIM
+from application.ingestion.ingest_messages import Counters
+from application.ports.storage import Transactions
+from application.recovery.retry_failed_messages import AT_ONCE, CLAIM
 from application.use_cases import UseCases
-from contract.conftest import Command, Deliver, text
-from crm import Crm, crm_of
-from domain.changes import ChangeKind
+from domain.change import ChangeKind
 from domain.connection import Address, Channel
-from domain.inbound import (
-    FIRST_RETRY,
-    LONGEST_WAIT,
-    BrokenMessage,
-    FailedMessage,
-    FailedMessageId,
-    InboundMessage,
-)
+from domain.failed_message import FIRST_RETRY, LONGEST_WAIT, FailedMessage, FailedMessageId
+from domain.inbound import BrokenMessage, InboundMessage
 from domain.organization import OrgId
 from interfaces.cli import failed
 from leadport.container import Container
-from troubled import Troubled, away
-from unit.payloads import ANA, HOLA, Object, without
-from world import NOON, SHOP_NUMBER, StoppedClock, new_id, open_shop
+from tests.contract.conftest import Command, Deliver, text
+from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, new_id, open_shop
+from tests.support.failing_storage import Troubled, away
+from tests.support.payloads import ANA, HOLA, Object, without
+from tests.support.stored_rows import Crm, crm_of
 
 NOBODYS = without(HOLA, "from") | {"text": {"body": "secret words"}}
 """It names no sender."""

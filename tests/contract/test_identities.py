@@ -6,13 +6,12 @@ from itertools import permutations
 
 import pytest
 
-from application.ports import Transactions
-from crm import crm_of
+from application.ports.storage import Transactions
 from domain.contact import Contact, ContactId, Identity
 from domain.deal import Deal
 from domain.inbound import InboundMessage
 from domain.message import Thread
-from world import (
+from tests.support.builders import (
     NOON,
     application,
     consented,
@@ -26,6 +25,7 @@ from world import (
     unsent,
     user,
 )
+from tests.support.stored_rows import crm_of
 
 PHONE, OTHER = "5491155550001", "5491155550002"
 # One number, as Argentina writes it for mobiles from abroad, and as it is dialled within.

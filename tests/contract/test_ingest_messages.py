@@ -9,13 +9,15 @@ from datetime import timedelta
 import pytest
 
 from application.errors import StorageUnavailable
-from application.ingest_messages import Counters
-from application.ports import Transactions
-from crm import crm_of
+from application.ingestion.ingest_messages import Counters
+from application.ports.storage import Transactions
 from domain.contact import Contact, ContactId
-from domain.deal import DealStatus, Description
-from domain.inbound import FIRST_RETRY, BrokenMessage
-from world import NOON, ingestion, leads, new_id, open_shop, phone, said, user
+from domain.deal import DealStatus
+from domain.failed_message import FIRST_RETRY
+from domain.inbound import BrokenMessage
+from domain.insight import Description
+from tests.support.builders import NOON, ingestion, leads, new_id, open_shop, phone, said, user
+from tests.support.stored_rows import crm_of
 
 ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deliveries.door import EXAMPLES, Door, open_door
 from domain.connection import Address, Channel
-from domain.inbound import FailedMessage
+from domain.failed_message import FailedMessage
 from domain.message import Message
 from domain.organization import OrgId
-from interfaces.meta.instagram import OBJECT as INSTAGRAM
-from interfaces.meta.whatsapp_items import OBJECT as WHATSAPP
-from world import NOON
+from interfaces.meta.instagram.parser import OBJECT as INSTAGRAM
+from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
+from tests.deliveries.examples import EXAMPLES, Door, open_door
+from tests.support.builders import NOON
 
 Json: TypeAlias = Any
 Object: TypeAlias = dict[str, Any]

@@ -10,11 +10,11 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
-from contract.conftest import at_the_end, run
-from crm import crm_of
 from interfaces.web.app import create_app
 from leadport.container import Container
-from world import SHOP_NUMBER
+from tests.contract.conftest import at_the_end, run
+from tests.support.builders import SHOP_NUMBER
+from tests.support.stored_rows import crm_of
 
 PASSWORD = "correct horse battery"
 CANARY = "EAAGcanary0123456789wxyz"

@@ -11,26 +11,27 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application import receive_delivery, store_deliveries
-from application.breaker import FAILURES
-from application.drain_spool import AT_ONCE, PART
 from application.errors import SpoolFull, StorageUnavailable
-from application.ingest_messages import Counters
-from application.ports import Delivery
-from application.store_deliveries import FEW, LANES, MOST, StoreDeliveries
+from application.ingestion import delivery_queue
+from application.ingestion.circuit_breaker import FAILURES
+from application.ingestion.delivery_queue import FEW, LANES, MOST
+from application.ingestion.ingest_messages import Counters
+from application.ingestion.store_deliveries import StoreDeliveries
+from application.ports.delivery import Delivery
+from application.recovery.drain_spool import AT_ONCE, PART
 from application.use_cases import UseCases
-from contract.conftest import Deliver, run, text
-from contract.test_webhook import WEBHOOK, sign
-from crm import Crm, crm_of
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
-from troubled import Troubled, away, hanging
-from unit.payloads import HOLA, Object, change, encoded, whatsapp, without
-from world import NOON, SHOP_NUMBER, StoppedClock
+from tests.contract.conftest import Deliver, run, text
+from tests.contract.test_webhook import WEBHOOK, sign
+from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock
+from tests.support.failing_storage import Troubled, away, hanging
+from tests.support.payloads import HOLA, Object, change, encoded, whatsapp, without
+from tests.support.stored_rows import Crm, crm_of
 
-GIVEN_UP_AFTER = receive_delivery.PATIENCE + receive_delivery.STEP
+GIVEN_UP_AFTER = delivery_queue.PATIENCE + delivery_queue.STEP
 """Before tests change it."""
 
 SPOOLED = Counters(received=1, ingested=0, skipped=0, failed=1)
@@ -110,7 +111,7 @@ async def test_a_delivery_is_answered_while_the_storage_hangs(
     assert shop
     storage.trouble = hanging
     with monkeypatch.context() as patch:
-        patch.setattr(receive_delivery, "PATIENCE", 0.01)
+        patch.setattr(delivery_queue, "PATIENCE", 0.01)
         async with asyncio.timeout(60):
             assert await deliver(text("hola")) == SPOOLED
     assert await waiting(spool) == ["hola"]
@@ -148,7 +149,7 @@ async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
 
     storage.trouble = not_to_be_stopped
     with monkeypatch.context() as patch:
-        patch.setattr(receive_delivery, "PATIENCE", 0.01)
+        patch.setattr(delivery_queue, "PATIENCE", 0.01)
         assert await deliver(text("hola")) == SPOOLED
     assert began.is_set()
     storage.trouble = None
@@ -431,8 +432,8 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    monkeypatch.setattr(receive_delivery, "PATIENCE", 0.1)
-    monkeypatch.setattr(receive_delivery, "LONGEST", 0.5)
+    monkeypatch.setattr(delivery_queue, "PATIENCE", 0.1)
+    monkeypatch.setattr(delivery_queue, "LONGEST", 0.5)
     monkeypatch.setattr(type(container.breaker()), "silence", 0)  # busy, but not silent
     is_under_way, may_go_on = asyncio.Event(), asyncio.Event()
 
@@ -460,7 +461,7 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
 @pytest.fixture
 def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     """One transaction at a time."""
-    monkeypatch.setattr(store_deliveries, "LANES", 1)
+    monkeypatch.setattr(delivery_queue, "LANES", 1)
 
 
 @pytest.mark.usefixtures("one_lane")
@@ -630,7 +631,7 @@ async def test_the_next_ones_turn_comes_whatever_happens(
     assert shop
     storage.trouble = trouble
     with monkeypatch.context() as patch:
-        patch.setattr(receive_delivery, "PATIENCE", 0.01)
+        patch.setattr(delivery_queue, "PATIENCE", 0.01)
         for n in range(3):
             container.breaker().succeeded()
             assert await deliver(text(f"{n}")) == SPOOLED
@@ -750,7 +751,7 @@ def door(
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no failure."""
-    monkeypatch.setattr(receive_delivery, "PATIENCE", 60)
+    monkeypatch.setattr(delivery_queue, "PATIENCE", 60)
 
 
 def post(door: TestClient[Litestar], *items: Object, **value: Any) -> Any:

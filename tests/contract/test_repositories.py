@@ -7,10 +7,8 @@ from datetime import timedelta
 import pytest
 
 from application.errors import Contended
-from application.ports import Transactions
-from crm import crm_of
-from domain.batch import Found
-from domain.changes import ChangeId, ChangeKind, StateChange, Subject
+from application.ports.storage import Transactions
+from domain.change import ChangeId, ChangeKind, StateChange, Subject
 from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.contact import (
     Contact,
@@ -22,12 +20,15 @@ from domain.contact import (
     IdentityKind,
     Owner,
 )
-from domain.deal import Deal, DealId, DealStatus, Insight, InsightId, OpenDeal, nothing_known
+from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
-from domain.inbound import FailedMessage, FailedMessageId
+from domain.failed_message import FailedMessage, FailedMessageId
+from domain.insight import Insight, InsightId, nothing_known
 from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
 from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
-from world import NOON, SHOP_NUMBER, new_id, open_shop, said
+from domain.planning.message_plan import Found
+from tests.support.builders import NOON, SHOP_NUMBER, new_id, open_shop, said
+from tests.support.stored_rows import crm_of
 
 NOWHERE = Address(Channel.INSTAGRAM, SHOP_NUMBER)
 

@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from application.ingest_messages import Counters
-from application.ports import Transactions
+from application.ingestion.ingest_messages import Counters
+from application.ports.storage import Transactions
 from application.use_cases import UseCases
-from contract.conftest import Command, Deliver, text
 from domain.connection import LONGEST_EXTERNAL_ID, Address, Channel
-from domain.inbound import Unmatched
 from domain.organization import OrgId
+from domain.unmatched import Unmatched
 from infrastructure.postgres.transactions import PostgresTransactions
 from interfaces.cli import connection
 from leadport.container import Container
-from unit.payloads import ANA, HOLA, without
-from world import NOON, SHOP_NUMBER, StoppedClock, ingestion, said
+from tests.contract.conftest import Command, Deliver, text
+from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, ingestion, said
+from tests.support.payloads import ANA, HOLA, without
 
 HOUR = timedelta(hours=1)
 MISTYPED = SHOP_NUMBER[:-1] + "7"

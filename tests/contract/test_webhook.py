@@ -11,12 +11,12 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
-from contract.conftest import SECRET, TOKEN, run
 from domain.connection import Channel
 from interfaces.web.metrics import MOST_NAMES
 from interfaces.web.webhook import LARGEST_BODY
 from leadport.container import Container
-from world import SHOP_NUMBER
+from tests.contract.conftest import SECRET, TOKEN, run
+from tests.support.builders import SHOP_NUMBER
 
 WEBHOOK = "/api/webhooks/meta"
 

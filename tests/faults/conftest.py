@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from faults.ledger import PRINTED
+from tests.faults.reconciliation import PRINTED
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from service import free_port
+from tests.support.service_process import free_port
 
 CHUNK = 65536
 COMMIT = b"COMMIT\0"

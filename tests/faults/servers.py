@@ -16,7 +16,7 @@ import httpx
 import psycopg
 
 from infrastructure.embedded_postgres import LOCALE, EmbeddedPostgres, EmbeddedPostgresError
-from service import ROOT, free_port
+from tests.support.service_process import ROOT, free_port
 
 SECRET = "fault secret"
 SETTINGS = {

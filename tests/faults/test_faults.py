@@ -14,12 +14,12 @@ from random import Random
 import httpx
 import pytest
 
-from faults import breaking
-from faults.disks import Mounted
-from faults.house import House, house
-from faults.ledger import Ledger, settle, spooled
-from faults.load import Load, Town
-from faults.servers import Postgres, wait_until
+from tests.faults import faults
+from tests.faults.disks import Mounted
+from tests.faults.environment import House, house
+from tests.faults.reconciliation import Ledger, settle, spooled
+from tests.faults.servers import Postgres, wait_until
+from tests.faults.workload import Load, Town
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +74,11 @@ def stopped(server: Postgres) -> Iterator[None]:
 
 
 async def test_the_service_is_killed(home: House, load: Load) -> None:
-    await ledger_after(home, load, breaking.the_service_is_killed)
+    await ledger_after(home, load, faults.the_service_is_killed)
 
 
 async def test_postgresql_crashes(home: House, load: Load) -> None:
-    ledger = await ledger_after(home, load, breaking.postgresql_crashes)
+    ledger = await ledger_after(home, load, faults.postgresql_crashes)
 
     assert ledger.kept
     assert set(load.answers) == {"200"}
@@ -86,7 +86,7 @@ async def test_postgresql_crashes(home: House, load: Load) -> None:
 
 async def test_postgresql_is_frozen(home: House, load: Load) -> None:
     def postgresql_is_frozen(home: House) -> None:
-        breaking.postgresql_is_frozen(home, seconds=4)
+        faults.postgresql_is_frozen(home, seconds=4)
 
     ledger = await ledger_after(home, load, postgresql_is_frozen)
 
@@ -96,7 +96,7 @@ async def test_postgresql_is_frozen(home: House, load: Load) -> None:
 
 async def test_connections_are_reset_in_the_middle_of_a_commit(home: House, load: Load) -> None:
     def commits_are_reset(home: House) -> None:
-        breaking.commits_are_reset(home, seconds=2)
+        faults.commits_are_reset(home, seconds=2)
 
     await ledger_after(home, load, commits_are_reset)
 
@@ -106,7 +106,7 @@ async def test_connections_are_reset_in_the_middle_of_a_commit(home: House, load
 
 async def test_the_disk_of_postgresql_is_full(home: House, load: Load) -> None:
     def the_disk_of_postgresql_is_full(home: House) -> None:
-        breaking.the_disk_of_postgresql_is_full(home, seconds=3)
+        faults.the_disk_of_postgresql_is_full(home, seconds=3)
 
     await ledger_after(home, load, the_disk_of_postgresql_is_full)
 
@@ -114,7 +114,7 @@ async def test_the_disk_of_postgresql_is_full(home: House, load: Load) -> None:
 
 
 async def test_the_disk_of_the_spool_is_full(home: House, load: Load) -> None:
-    await ledger_after(home, load, breaking.the_disk_of_the_spool_is_full)
+    await ledger_after(home, load, faults.the_disk_of_the_spool_is_full)
 
     assert set(load.answers) == {"200", "503"}
 
@@ -122,7 +122,7 @@ async def test_the_disk_of_the_spool_is_full(home: House, load: Load) -> None:
 async def test_the_primary_is_lost_and_a_standby_takes_its_place(home: House, load: Load) -> None:
     home.have_a_standby()
 
-    ledger = await ledger_after(home, load, breaking.the_primary_is_lost)
+    ledger = await ledger_after(home, load, faults.the_primary_is_lost)
 
     assert ledger.kept
     assert set(load.answers) == {"200"}
@@ -143,7 +143,7 @@ async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
 
 
 async def test_the_clock_steps_back(home: House, load: Load) -> None:
-    await ledger_after(home, load, breaking.the_clock_steps_back)
+    await ledger_after(home, load, faults.the_clock_steps_back)
 
     assert set(load.answers) == {"200"}
 
@@ -265,7 +265,7 @@ async def test_ten_minutes_of_faults(tmp_path: Path) -> None:
         end = time.monotonic() + LONG_SECONDS
         async with asyncio.timeout(LONG_SECONDS + LONGEST), load.running(patience=60):
             while time.monotonic() < end:
-                for fault in random.sample(breaking.FAULTS, k=len(breaking.FAULTS)):
+                for fault in random.sample(faults.FAULTS, k=len(faults.FAULTS)):
                     log.info("%s, %.0f s to go", fault.__name__, end - time.monotonic())
                     if time.monotonic() < end:
                         await asyncio.to_thread(fault, home)
@@ -276,4 +276,4 @@ async def test_ten_minutes_of_faults(tmp_path: Path) -> None:
         await settled(home, load, title)
     if LONG_SECONDS >= 600:
         assert happened.total() >= FAULTS_IN_TEN_MINUTES
-        assert len(happened) == len(breaking.FAULTS)
+        assert len(happened) == len(faults.FAULTS)

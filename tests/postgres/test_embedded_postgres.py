@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from faults.servers import family, signal_to, wait_until
 from infrastructure.embedded_postgres import NOBODYS_PID, EmbeddedPostgres, EmbeddedPostgresError
+from tests.faults.servers import family, signal_to, wait_until
 
 
 @pytest.fixture

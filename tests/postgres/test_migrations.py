@@ -12,8 +12,9 @@ from psycopg.conninfo import make_conninfo
 from application.errors import StorageUnavailable
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres.migrations import connect, migrate, unmigrate
+from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.tables import metadata
-from infrastructure.postgres.transactions import PostgresTransactions, open_pool
+from infrastructure.postgres.transactions import PostgresTransactions
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
 

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from application.errors import StorageUnavailable
-from application.ports import Transactions
+from application.ports.storage import Transactions
 from domain.organization import UserId
 from infrastructure.postgres.transactions import PostgresTransactions
 from leadport.container import Container
 from leadport.settings import Settings
-from world import ingestion, new_id, open_shop, said
+from tests.support.builders import ingestion, new_id, open_shop, said
 
 WHO = sa.text("""
     SELECT current_user, rolsuper, rolbypassrls,

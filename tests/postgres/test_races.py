@@ -14,15 +14,15 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
 from application.errors import StorageUnavailable
-from application.ingest_messages import Counters
-from application.ports import Transactions
-from crm import crm_of
-from domain.changes import Change
+from application.ingestion.ingest_messages import Counters
+from application.ports.storage import Transactions
+from domain.change import Change
 from domain.contact import Contact, ContactId, Identity
 from domain.inbound import InboundMessage
 from infrastructure.postgres import tables
-from infrastructure.postgres.transactions import PostgresTransactions, open_pool
-from world import (
+from infrastructure.postgres.pools import open_pool
+from infrastructure.postgres.transactions import PostgresTransactions
+from tests.support.builders import (
     application,
     consented,
     echoed,
@@ -36,6 +36,7 @@ from world import (
     unsent,
     user,
 )
+from tests.support.stored_rows import crm_of
 
 
 async def test_fifty_identical_deliveries_at_once_store_one_message(

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from service import ROOT
+from tests.support.service_process import ROOT
 
 
 def test_figures_are_printed_as_json() -> None:

@@ -20,7 +20,7 @@ import pytest
 from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
-from service import LEADPORT, ROOT, Running, environ, serving
+from tests.support.service_process import LEADPORT, ROOT, Running, environ, serving
 
 NUMBER = "100000000000001"
 

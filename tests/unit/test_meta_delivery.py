@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from domain.changes import ChangeKind
+from domain.change import ChangeKind
 from interfaces.meta.delivery import Delivery, decode
-from interfaces.meta.leaves import Note
-from interfaces.meta.wording import Wording
-from unit.payloads import (
+from interfaces.meta.parsed import Note
+from interfaces.meta.placeholders import Wording
+from tests.support.builders import NOON
+from tests.support.payloads import (
     ANA,
     HOLA,
     Json,
@@ -26,7 +27,6 @@ from unit.payloads import (
     whatsapp,
     without,
 )
-from world import NOON
 
 IMAGE = without(HOLA, "text") | {"id": "wamid.image", "type": "image", "image": {"id": "1"}}
 EDIT = {"original_message_id": "wamid.hola", "message": {"type": "image", "image": {"id": "2"}}}

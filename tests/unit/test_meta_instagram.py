@@ -9,7 +9,8 @@ import pytest
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, InboundMessage
-from unit.payloads import (
+from tests.support.builders import NOON
+from tests.support.payloads import (
     ACCOUNT,
     IVO,
     MID,
@@ -31,7 +32,6 @@ from unit.payloads import (
     notes_in,
     without,
 )
-from world import NOON
 
 HOLA = dm(text="hola")
 AD: Object = {

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.changes import Change, ChangeKind
+from domain.change import Change, ChangeKind
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import InboundMessage
 from domain.message import Direction
-from interfaces.meta.instagram import leaves
-from interfaces.meta.leaves import Leaf, Note
-from unit.payloads import (
+from interfaces.meta.instagram.parser import leaves
+from interfaces.meta.parsed import Leaf, Note
+from tests.support.builders import NOON
+from tests.support.payloads import (
     ACCOUNT,
     IVO,
     MID,
@@ -31,8 +32,7 @@ from unit.payloads import (
     item,
     without,
 )
-from unit.test_meta_reading import ANYTHING, THOROUGH, paths, replaced
-from world import NOON
+from tests.unit.test_json_values import ANYTHING, THOROUGH, paths, replaced
 
 ADDRESS = Address(Channel.INSTAGRAM, ACCOUNT)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.meta.instagram_content import said, unknown_parts
-from interfaces.meta.leaves import Note, Said
-from unit.payloads import MID, Json, Object, dm, item, without
-from unit.test_meta_reading import ANYTHING, THOROUGH, paths, replaced
+from interfaces.meta.instagram.content import said, unknown_parts
+from interfaces.meta.parsed import Note, Said
+from tests.support.payloads import MID, Json, Object, dm, item, without
+from tests.unit.test_json_values import ANYTHING, THOROUGH, paths, replaced
 
 PHOTO = "https://lookaside.example/1"
 AD: Object = {

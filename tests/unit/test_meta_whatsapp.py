@@ -9,8 +9,9 @@ import pytest
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, InboundMessage
-from interfaces.meta.leaves import Note
-from unit.payloads import (
+from interfaces.meta.parsed import Note
+from tests.support.builders import NOON, phone, user
+from tests.support.payloads import (
     ANA,
     ANA_CARD,
     HOLA,
@@ -31,7 +32,6 @@ from unit.payloads import (
     whatsapp,
     without,
 )
-from world import NOON, phone, user
 
 AD: Object = {
     "source_type": "ad",

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.changes import Change, ChangeKind
+from domain.change import Change, ChangeKind
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.message import Direction
-from interfaces.meta.leaves import Note
-from unit.payloads import (
+from interfaces.meta.parsed import Note
+from tests.support.builders import NOON, phone, user
+from tests.support.payloads import (
     ANA,
     ANA_CARD,
     HOLA,
@@ -30,7 +31,6 @@ from unit.payloads import (
     whatsapp,
     without,
 )
-from world import NOON, phone, user
 
 ANA_IDS = (phone(ANA), phone("541155550001"))
 NEW = "5491155550002"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interfaces.meta.leaves import Said
-from interfaces.meta.reading import parse
-from interfaces.meta.whatsapp_content import TYPES, said
-from interfaces.meta.wording import LANGUAGES, Wording
-from unit.payloads import HOLA, Json, Object, without
+from interfaces.meta.json_values import parse
+from interfaces.meta.parsed import Said
+from interfaces.meta.placeholders import LANGUAGES, Wording
+from interfaces.meta.whatsapp.content import TYPES, said
+from tests.support.payloads import HOLA, Json, Object, without
 
 FILE: Object = {"id": "90", "mime_type": "image/jpeg", "sha256": "kq=", "url": "https://m.example"}
 QUOTED: Object = {"from": "5491100000001", "id": "wamid.question"}

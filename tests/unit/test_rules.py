@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.batch import Batch
 from domain.connection import Channel, Connection, ConnectionId, check_connection
 from domain.contact import Identity, Owner
-from domain.deal import Deal, Description
+from domain.deal import Deal
 from domain.errors import InvalidInput
+from domain.insight import Description
 from domain.organization import OrgId, check_email
-from world import SHOP_NUMBER, new_id, phone, said, user
+from domain.planning.message_plan import Batch
+from tests.support.builders import SHOP_NUMBER, new_id, phone, said, user
 
 SHOP = Connection(
     id=ConnectionId(new_id()),

@@ -21,7 +21,7 @@ from domain.errors import NotSignedIn
 from domain.organization import UserId
 from infrastructure.clock import SystemClock
 from infrastructure.session_tokens import JwtSessionTokens
-from world import StoppedClock, new_id
+from tests.support.builders import StoppedClock, new_id
 
 SECRET = "s" * 32
 ANA = UserId(new_id())

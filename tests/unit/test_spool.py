@@ -13,7 +13,7 @@ import pytest
 
 from application.errors import SpoolFull
 from infrastructure.spool import PAGE, SqliteSpool
-from world import NOON
+from tests.support.builders import NOON
 
 MEGABYTE = 2**20
 

@@ -11,7 +11,7 @@ from domain.errors import InvalidInput, NumberConnectedElsewhere
 from interfaces.web import connection_form
 from interfaces.web.rendering import HERE, NOTICES, template_config
 from interfaces.web.texts import CATALOGUES, DOMAIN, LANGUAGES
-from unit.translations import translations
+from tests.support.translations import translations
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 

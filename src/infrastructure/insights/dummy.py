@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports import InsightProvider
-from domain.deal import Description
+from application.ports.insights import InsightProvider
+from domain.insight import Description
 
 SUMMARY_LENGTH = 120
 LONGEST_READ = 1000

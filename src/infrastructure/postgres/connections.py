@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from application.errors import Contended
-from application.ports import ConnectionRepository
+from application.ports.storage import ConnectionRepository
 from domain.connection import Activity, Address, Channel, Connection, ConnectionId
 from domain.errors import NumberConnectedElsewhere
 from domain.message import Direction
 from domain.organization import OrgId
 from infrastructure.postgres.batches import columns_of, keys, rows
 from infrastructure.postgres.errors import violated_constraint
+from infrastructure.postgres.session import UnitOfWork
 from infrastructure.postgres.tables import channel_connections as t
 from infrastructure.postgres.tables import conversation_messages, conversation_threads
-from infrastructure.postgres.unit_of_work import UnitOfWork
 
 CONNECTIONS = sa.select(*columns_of(t, Connection))
 

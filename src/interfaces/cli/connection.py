@@ -6,9 +6,9 @@ import click
 
 from application.use_cases import UseCases
 from domain.connection import Activity, Channel, Connection, ConnectionId
-from domain.inbound import Unmatched
 from domain.organization import OrgId
-from interfaces.cli.service import JSON, ORG, Service, Uuid, print_json, print_table
+from domain.unmatched import Unmatched
+from interfaces.cli.context import JSON, ORG, Service, Uuid, print_json, print_table
 from interfaces.connection_json import ConnectionJson
 
 CHANNEL = click.Choice([channel.value for channel in Channel])

@@ -5,9 +5,9 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
-from domain.inbound import FailedMessage
+from domain.failed_message import FailedMessage
 from domain.organization import OrgId
-from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table
+from interfaces.cli.context import JSON, Service, Uuid, print_json, print_table
 
 
 @click.group("failed")

@@ -6,10 +6,10 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
-from domain.leads import Lead
+from domain.lead import Lead
 from domain.message import MessageKey
 from domain.organization import OrgId
-from interfaces.cli.service import JSON, Service, Uuid, print_json, print_table, printable
+from interfaces.cli.context import JSON, Service, Uuid, print_json, print_table, printable
 
 HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
 POLL_SECONDS = 1.0

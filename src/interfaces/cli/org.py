@@ -4,10 +4,10 @@ from uuid import UUID
 
 import click
 
-from application.add_member import Joined
+from application.accounts.add_member import Joined
 from application.use_cases import UseCases
 from domain.organization import OrgId, Role
-from interfaces.cli.service import JSON, Service, Uuid, print_json
+from interfaces.cli.context import JSON, Service, Uuid, print_json
 
 
 @click.group("org")

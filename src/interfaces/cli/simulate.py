@@ -9,7 +9,7 @@ import msgspec
 
 from application.verify_webhook import sign
 from domain.connection import Channel
-from interfaces.cli.service import Service, print_json
+from interfaces.cli.context import Service, print_json
 from interfaces.meta.samples import Sample, delivery
 
 LARGEST_BATCH = 1000

@@ -3,7 +3,7 @@
 import click
 
 from application.use_cases import UseCases
-from interfaces.cli.service import JSON, Service, print_json
+from interfaces.cli.context import JSON, Service, print_json
 
 
 @click.group("user")

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from domain.changes import Change, ChangeKind
+from domain.change import Change, ChangeKind
 from domain.inbound import Inbound, InboundMessage
-from interfaces.meta import instagram, whatsapp
-from interfaces.meta.leaves import Leaf, Note
-from interfaces.meta.reading import Json, NotJson, listed, mapping, parse, text
-from interfaces.meta.whatsapp_items import OBJECT as WHATSAPP
-from interfaces.meta.wording import Wording
+from interfaces.meta.instagram import parser as instagram
+from interfaces.meta.json_values import Json, NotJson, listed, mapping, parse, text
+from interfaces.meta.parsed import Leaf, Note
+from interfaces.meta.placeholders import Wording
+from interfaces.meta.whatsapp import parser as whatsapp
+from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
 
 IN_ENGLISH = Wording()
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from domain.connection import Channel
-from interfaces.meta import instagram, whatsapp_items
+from interfaces.meta.instagram import parser as instagram
+from interfaces.meta.whatsapp import items as whatsapp_items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

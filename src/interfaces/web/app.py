@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
-from interfaces.meta.wording import Wording
+from interfaces.meta.placeholders import Wording
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController

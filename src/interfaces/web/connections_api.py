@@ -10,17 +10,17 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 
-from application.list_connections import ListConnections
-from application.ports import Session
-from application.remove_connection import RemoveConnection
-from application.sign_in import ReadSession
-from application.upsert_connection import UpsertConnection
+from application.accounts.sign_in import ReadSession
+from application.connections.list_connections import ListConnections
+from application.connections.remove_connection import RemoveConnection
+from application.connections.upsert_connection import UpsertConnection
+from application.ports.auth import Session
 from domain.connection import Activity, Channel, ConnectionId
 from domain.errors import NotSignedIn
 from domain.organization import OrgId
 from interfaces.connection_json import ConnectionJson
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import AnyRequest, described
-from interfaces.web.given import Given
 
 
 class ConnectionBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Controller, Response, get
 
 from application.errors import StorageRefused, StorageUnavailable
-from application.ports import Transactions
+from application.ports.storage import Transactions
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import described, problem
-from interfaces.web.given import Given
 
 
 class HealthController(Controller):

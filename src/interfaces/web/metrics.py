@@ -17,9 +17,9 @@ from prometheus_client import (
 from prometheus_client import generate_latest as written
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from application.ingest_messages import Counters
-from domain.changes import Change
-from interfaces.meta.leaves import Note
+from application.ingestion.ingest_messages import Counters
+from domain.change import Change
+from interfaces.meta.parsed import Note
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a line each, and nobody asks
 

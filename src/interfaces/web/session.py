@@ -1,10 +1,10 @@
 """Who is signed in on the pages: a cookie with the token that the API takes as Bearer."""
 
-from application.ports import Session
-from application.sign_in import ReadSession
+from application.accounts.sign_in import ReadSession
+from application.ports.auth import Session
 from domain.errors import NotSignedIn
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import AnyRequest
-from interfaces.web.given import Given
 
 COOKIE = "leadport_session"
 """It lasts until the browser is closed, the token expires or the person signs out."""

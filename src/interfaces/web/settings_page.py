@@ -11,14 +11,14 @@ from litestar import Controller, Response, get, post
 from litestar.di import Provide
 from litestar.params import FromPath, FromQuery
 
-from application.remove_connection import RemoveConnection
-from application.upsert_connection import UpsertConnection
+from application.connections.remove_connection import RemoveConnection
+from application.connections.upsert_connection import UpsertConnection
 from domain.errors import FieldError, InvalidInput, NumberConnectedElsewhere
 from interfaces.web.connection_form import ConnectionForm
-from interfaces.web.desk import Desk, open_desk
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import AnyRequest
-from interfaces.web.given import Given
 from interfaces.web.rendering import page, redirect
+from interfaces.web.settings_context import Desk, open_desk
 
 
 class SettingsPage(Controller):

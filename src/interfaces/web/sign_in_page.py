@@ -6,11 +6,11 @@ from urllib.parse import quote, urlsplit
 
 from litestar import Controller, Response, get, post
 
+from application.accounts.sign_in import ReadSession, SignIn, SignOut
 from application.errors import CannotIssue
-from application.sign_in import ReadSession, SignIn, SignOut
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import STATUS, AnyRequest
-from interfaces.web.given import Given
 from interfaces.web.rendering import cookie, page, redirect
 from interfaces.web.session import COOKIE, current_session
 

@@ -10,14 +10,14 @@ from litestar import Controller, MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 
 from application.errors import SpoolFull
-from application.ports import Clock
-from application.receive_delivery import ReceiveDelivery
+from application.ingestion.receive_delivery import ReceiveDelivery
+from application.ports.clock import Clock
 from application.verify_webhook import VerifyWebhook
 from interfaces.meta.delivery import decode
-from interfaces.meta.reading import NotJson
-from interfaces.meta.wording import Wording
+from interfaces.meta.json_values import NotJson
+from interfaces.meta.placeholders import Wording
+from interfaces.web.dependencies import Given
 from interfaces.web.errors import AnyRequest, described, problem
-from interfaces.web.given import Given
 from interfaces.web.metrics import count
 
 log = logging.getLogger(__name__)

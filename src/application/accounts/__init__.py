@@ -1,0 +1,1 @@
+"""Accounts: organisations, members, sign-in and sessions."""

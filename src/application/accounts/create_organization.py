@@ -1,0 +1,31 @@
+"""A new tenant, and its owner."""
+
+from dataclasses import dataclass
+
+from application.accounts.add_member import Join, Joined
+from application.ports.storage import Transactions
+from domain.errors import FieldError, InvalidInput
+from domain.ids import NewId
+from domain.organization import Organization, OrgId, Role, check_email
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOrganization:
+    """Makes an organisation with its owner."""
+
+    transactions: Transactions
+    join: Join
+    new_id: NewId
+
+    async def __call__(self, name: str, owner_email: str, *, password: str | None = None) -> Joined:
+        """Create it; a new owner gets the password, or a generated one.
+
+        Raises InvalidInput for an empty name or a wrong address.
+        """
+        name, email = name.strip(), check_email(owner_email)
+        if not name:
+            raise InvalidInput(FieldError("name", "must not be empty"))
+        async with self.transactions.begin() as repos:
+            organization = Organization(id=OrgId(self.new_id()), name=name)
+            await repos.organizations.add(organization)
+            return await self.join(repos, organization.id, email, Role.OWNER, password)

@@ -1,0 +1,1 @@
+"""The ports: everything that the use cases ask of the outside, by consumer."""

@@ -1,0 +1,59 @@
+"""Reads and writes the table `deals`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from application.ports.storage import DealRepository
+from domain.contact import ContactKey
+from domain.deal import Deal, DealId, DealStatus
+from domain.message import Message
+from infrastructure.postgres import tables
+from infrastructure.postgres.batches import columns_of, insert_rows, keys, rows, swap_rows, swaps
+from infrastructure.postgres.session import UnitOfWork, Write
+
+DEAL = columns_of(tables.deals, Deal)
+
+# No conflict target: a partial index named with a parameter fails from the eleventh run on, when
+# PostgreSQL goes over to a generic plan.
+ADD_DEALS = Write.of(
+    "new_deals",
+    insert_rows("new_deals", DEAL, ContactKey._fields).on_conflict_do_nothing(),
+)
+
+_first = rows("first", [tables.deals.c.org_id, tables.deals.c.message_id])
+
+NAMED_AFTER = sa.select(*DEAL).where(
+    tables.deals.c.org_id == _first.c.org_id, tables.deals.c.message_id == _first.c.message_id
+)
+
+CHANGEABLE = [tables.deals.c.title, tables.deals.c.message_id, tables.deals.c.source]
+
+CHANGE_DEALS = Write.of("known_deals", swap_rows("known_deals", CHANGEABLE))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDealRepository(DealRepository):
+    """Table `deals`."""
+
+    db: UnitOfWork
+
+    async def named_after(self, messages: Collection[Message]) -> list[Deal]:
+        if not messages:
+            return []
+        first = keys({(m.org_id, m.id) for m in messages}, ["org_id", "message_id"])
+        found = (await self.db.execute(NAMED_AFTER, {"first": first})).mappings()
+        return [_deal(row) for row in found]
+
+    async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
+        self.db.note(ADD_DEALS, deals.values())
+
+    async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
+        self.db.note(CHANGE_DEALS, swaps(deals.values(), CHANGEABLE))
+
+
+def _deal(row: Mapping[Any, Any]) -> Deal:
+    fields = {column.name: row[column.name] for column in DEAL}
+    return Deal(**{**fields, "status": DealStatus(row["status"])})

@@ -1,0 +1,1 @@
+"""WhatsApp Cloud API: readers of its webhook payloads."""

@@ -1,0 +1,58 @@
+"""What a signed-in person has before them: an organisation, and its connections."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from litestar.params import FromQuery
+
+from application.accounts.list_organizations import ListOrganizations
+from application.connections.list_connections import ListConnections
+from application.ports.auth import Session
+from application.ports.clock import Clock
+from domain.connection import Activity, Connection
+from domain.errors import Forbidden, NotFound
+from domain.organization import Organization, UserId
+from interfaces.web.dependencies import Given
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One organisation that the person manages; `organizations` are all of them."""
+
+    person: UserId
+    organization: Organization
+    organizations: Sequence[Organization]
+    rows: Sequence[tuple[Connection, Activity]]
+    now: datetime
+
+    @property
+    def path(self) -> str:
+        """The address of its page."""
+        return f"/settings/channels?org_id={self.organization.id}"
+
+    def connection(self, id: UUID) -> Connection:
+        """Return one of its connections. Raises NotFound."""
+        for connection, _ in self.rows:
+            if connection.id == id:
+                return connection
+        raise NotFound("there is no such connection")
+
+
+async def open_desk(
+    session: Given[Session],
+    list_organizations: Given[ListOrganizations],
+    list_connections: Given[ListConnections],
+    clock: Given[Clock],
+    org_id: FromQuery[UUID | None] = None,
+) -> Desk:
+    """Open the organisation asked for, or the first. Raises Forbidden where there is none."""
+    person = session.user_id
+    memberships = await list_organizations(person)
+    managed = [m.organization for m in memberships if m.role.manages_connections]
+    chosen = next((each for each in managed if org_id in (None, each.id)), None)
+    if chosen is None:
+        raise Forbidden("only owners and admins of an organisation manage its connections")
+    rows = await list_connections(chosen.id, person=person)
+    return Desk(person, chosen, managed, rows, clock.now())

@@ -1,0 +1,81 @@
+"""What each worker of the server runs."""
+
+import asyncio
+import gc
+import hmac
+import logging
+import random
+from dataclasses import dataclass
+from functools import partial
+
+from litestar import Litestar
+
+from application.recovery.run_maintenance import Upkeep
+from interfaces.web.app import create_app
+from leadport import logs
+from leadport.container import Container
+from leadport.demo import make_demo
+from leadport.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def create() -> Litestar:
+    """Build the application from the settings of the process."""
+    container = Container()
+    settings: Settings = container.settings()
+    logs.set_up(is_production=settings.is_production)
+    use_cases = container.use_cases()
+    open_doors = partial(
+        create_app,
+        use_cases,
+        public_url=settings.public_url,
+        language=settings.language,
+        # One that every worker knows, without a setting of its own.
+        form_secret=hmac.digest(settings.seal_keys[0].secret, b"forms", "sha256").hex(),
+    )
+    upkeep = RepeatedUpkeep(use_cases.upkeep)
+    _collect_garbage_less_often()
+    if settings.storage == "memory":
+        # Nobody else can put anything into this process's memory.
+        demo = partial(make_demo, use_cases, settings)
+        return open_doors(on_startup=[demo, upkeep.start], on_shutdown=[upkeep.stop])
+    disposals = [engine.dispose for engine in container.engines()]
+    return open_doors(on_startup=[upkeep.start], on_shutdown=[upkeep.stop, *disposals])
+
+
+def _collect_garbage_less_often() -> None:
+    """What is there now stays, so nobody need look at it again; and little garbage has cycles.
+
+    A look at everything took 0.2 s, in which no delivery was answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+@dataclass(slots=True)
+class RepeatedUpkeep:
+    """The upkeep about once a second, while the worker serves."""
+
+    upkeep: Upkeep
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._repeat())
+
+    async def stop(self) -> None:
+        """End, wherever it is: it can be interrupted anywhere."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=1)
+
+    async def _repeat(self) -> None:
+        while True:
+            # Not in step with the other workers.
+            await asyncio.sleep(random.uniform(0.7, 1.3))  # noqa: S311 - no secret
+            try:
+                await self.upkeep()
+            except Exception:
+                log.exception("upkeep_failed")

@@ -1,0 +1,1 @@
+"""Tests: each folder is a kind of test; `support` holds what they share."""

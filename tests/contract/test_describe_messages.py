@@ -1,0 +1,290 @@
+"""An insight provider on a bad day costs its insight, and nothing else at all."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from application.ingestion import describe_messages as describe
+from application.ingestion.describe_messages import REST, Describe
+from application.ingestion.ingest_messages import Counters, IngestMessages
+from application.ports.storage import Transactions
+from application.recovery.store_failed_messages import KeepFailed
+from domain.insight import LONGEST_SAID, Description
+from infrastructure.insights.dummy import DummyInsights
+from tests.support.builders import NOON, Ingestion, StoppedClock, ingestion, new_id, open_shop, said
+from tests.support.stored_rows import Crm, crm_of
+
+Answer = Callable[[Sequence[str]], Awaitable[Any]]
+
+GOOD = Description(summary="a", intent="price", score=1, next_step="b")
+
+
+@dataclass
+class Moody:
+    """A provider that answers as it is told to."""
+
+    answer: Answer
+    name: str = "moody"
+    asked: list[Sequence[str]] = field(default_factory=list)
+
+    async def describe(self, texts: Sequence[str]) -> Any:
+        self.asked.append(texts)
+        return await self.answer(texts)
+
+
+def answering(make: Callable[[Sequence[str]], Any]) -> Answer:
+    async def answer(texts: Sequence[str]) -> Any:
+        return make(texts)
+
+    return answer
+
+
+def raising(error: BaseException) -> Answer:
+    async def answer(_: Sequence[str]) -> Any:
+        raise error
+
+    return answer
+
+
+def told(**wrong: Any) -> Answer:
+    """A description of which something is wrong."""
+    return answering(lambda texts: [replace(GOOD, **wrong) for _ in texts])
+
+
+async def never(_: Sequence[str]) -> Any:
+    await asyncio.Event().wait()
+
+
+async def never_and_not_to_be_stopped(texts: Sequence[str]) -> Any:
+    """It catches what should end it, and complains with what people wrote."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise RuntimeError(texts)
+
+
+async def good(texts: Sequence[str]) -> Any:
+    return [replace(GOOD, summary=text) for text in texts]
+
+
+BAD: dict[str, Answer] = {
+    "raises": raising(RuntimeError("secret words")),
+    "is cancelled": raising(asyncio.CancelledError("secret words")),
+    "ends its loop": raising(StopAsyncIteration("secret words")),
+    "hangs": never,
+    "hangs and cannot be stopped": never_and_not_to_be_stopped,
+    "nothing": answering(lambda _: None),
+    "a number": answering(lambda _: 7),
+    "too few": answering(lambda texts: [GOOD] * (len(texts) - 1)),
+    "too many": answering(lambda texts: [GOOD] * (len(texts) + 1)),
+    "none of them": answering(lambda _: []),
+    "other types": answering(lambda texts: ["price"] * len(texts)),
+    "dictionaries": answering(lambda texts: [{"summary": "a", "score": 1}] * len(texts)),
+    "no descriptions": answering(lambda texts: [None] * len(texts)),
+    "no number": told(score=float("nan")),
+    "a score without end": told(score=10**30),
+    "a negative score": told(score=-1),
+    "a half score": told(score=1.5),
+    "a yes": told(score=True),
+    "a score in words": told(score="high"),
+    "no words": told(summary=None),
+    "words of another type": told(intent=7),
+    "NUL": told(summary="a\0b"),
+    "half a character": told(next_step="\ud83d"),
+    "a megabyte": told(summary="x" * 2**20),
+}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers at once has all the time of a busy machine; who hangs is not waited for."""
+    monkeypatch.setattr(describe, "PATIENCE", 60)
+
+
+def hanging_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe, "PATIENCE", 0.01)
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
+    """What asyncio would log of tasks that nobody asked."""
+    found: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: found.append(context))
+    yield found
+    loop.set_exception_handler(None)
+
+
+def asking(
+    transactions: Transactions, provider: Moody, clock: StoppedClock | None = None
+) -> Ingestion:
+    clock = clock or StoppedClock()
+    keep_failed = KeepFailed(transactions, clock, new_id)
+    return Ingestion(IngestMessages(transactions, Describe(provider, clock), keep_failed, new_id))
+
+
+async def rows(crm: Crm) -> dict[str, list[Any]]:
+    """All but insights, without what is made up anew each time."""
+    return {
+        "contacts": [(c.name, c.phone) for c in await crm.contacts()],
+        "threads": [(t.external_id, t.last_message_at) for t in await crm.threads()],
+        "messages": sorted((m.external_id, m.body) for m in await crm.messages()),
+        "deals": [(d.title, str(d.status)) for d in await crm.deals()],
+        "events": [e.type for e in await crm.events()],
+    }
+
+
+@pytest.mark.parametrize("mood", BAD)
+async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
+    transactions: Transactions,
+    mood: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if mood.startswith("hangs"):
+        hanging_is_noticed_at_once(monkeypatch)
+    shop = await open_shop(transactions)
+    other = await open_shop(transactions, "2")
+    crm = crm_of(transactions)
+    delivery = [said("secret words", id="a"), said("¿precio?", id="b", minute=1), said(to="999")]
+    without_anybody = [replace(m, address=other.address) for m in delivery[:2]]
+    provider = Moody(BAD[mood])
+
+    with caplog.at_level(logging.DEBUG):
+        counters = await asking(transactions, provider)(delivery)
+
+    assert counters == Counters(received=3, ingested=2, skipped=1, failed=0)
+    assert provider.asked[0][0] == "secret words"
+    assert await crm.insights() == []
+    assert {m.org_id for m in await crm.messages()} == {shop.org_id}
+    stored = await rows(crm)
+    assert (len(stored["messages"]), len(stored["deals"]), len(stored["events"])) == (2, 1, 2)
+    async with transactions.begin() as repos:
+        assert await repos.failed_messages.of(None) == []
+    assert "secret words" not in "".join(str(record.__dict__) for record in caplog.records)
+
+    # As without a provider's help: another organisation, and the dummy.
+    await ingestion(transactions)(without_anybody)
+    twice = await rows(crm)
+    assert {name: len(found) for name, found in twice.items()} == {
+        name: 2 * len(found) for name, found in stored.items()
+    }
+
+
+async def test_good_answers_are_stored(transactions: Transactions) -> None:
+    await open_shop(transactions)
+
+    await asking(transactions, Moody(good))([said("hola"), said("adiós", by="2")])
+
+    insights = await crm_of(transactions).insights()
+    assert {insight.summary for insight in insights} == {"hola", "adiós"}
+    assert {(i.provider, i.intent, i.score) for i in insights} == {("moody", "price", 1)}
+
+
+async def test_the_longest_description_can_be_stored(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    longest = "é" * (LONGEST_SAID - 1) + "👍"
+    answer = told(summary=longest, intent=longest, next_step=longest, score=100)
+
+    await asking(transactions, Moody(answer))([said()])
+
+    (insight,) = await crm_of(transactions).insights()
+    assert (insight.summary, insight.score) == (longest, 100)
+
+
+async def test_some_good_answers_among_others_are_stored(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    answer = answering(lambda texts: [GOOD if text == "hola" else "?" for text in texts])
+
+    await asking(transactions, Moody(answer))([said("hola"), said("adiós", by="2")])
+
+    (insight,) = await crm_of(transactions).insights()
+    assert insight.summary == "a"
+
+
+async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None:
+    await open_shop(transactions)
+    await asking(transactions, Moody(good))([said("hola")])
+
+    counters = await asking(transactions, Moody(BAD["raises"]))([said("adiós", minute=1)])
+
+    assert counters.ingested == 1
+    (insight,) = await crm_of(transactions).insights()
+    assert (insight.summary, insight.updated_at) == ("hola", NOON)
+
+
+@pytest.mark.parametrize("mood", ["raises", "is cancelled", "hangs", "too few"])
+async def test_a_provider_that_failed_is_left_alone_for_a_while(
+    mood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, provider = StoppedClock(), Moody(BAD[mood])
+    ask = Describe(provider, clock)
+    with monkeypatch.context() as patch:
+        hanging_is_noticed_at_once(patch)
+        assert await ask([said("one")]) == {}
+    provider.answer = good
+
+    assert await ask([said("two")]) == {}
+    clock.time += REST * 0.9
+    assert await ask([said("three")]) == {}
+    assert provider.asked == [["one"]]
+
+    clock.time += REST * 0.2
+    four = said("four")
+    assert await ask([four]) == {
+        (four.address.channel, four.external_id): replace(GOOD, summary="four")
+    }
+    assert [d.summary for d in (await ask([said("five")])).values()] == ["five"]
+
+
+async def test_a_provider_that_hangs_is_stopped_and_says_nothing_later(
+    monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]]
+) -> None:
+    hanging_is_noticed_at_once(monkeypatch)
+
+    for answer in (never, never_and_not_to_be_stopped):
+        before = asyncio.all_tasks()
+        assert await Describe(Moody(answer), StoppedClock())([said("secret words")]) == {}
+        async with asyncio.timeout(60):
+            while asyncio.all_tasks() - before:
+                await asyncio.sleep(0)
+
+    assert complaints == []
+
+
+async def test_a_slow_provider_holds_no_transaction(transactions: Transactions) -> None:
+    """While it is asked, others store theirs: in memory there is but one transaction at a time."""
+    await open_shop(transactions)
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(texts: Sequence[str]) -> Any:
+        is_asked.set()
+        await may_answer.wait()
+        return await good(texts)
+
+    first = asyncio.create_task(asking(transactions, Moody(slow))([said("slow")]))
+    await is_asked.wait()
+    async with asyncio.timeout(60):
+        assert (await ingestion(transactions)([said("quick", minute=1)])).ingested == 1
+    may_answer.set()
+
+    assert (await first).ingested == 1
+
+
+async def test_nobody_is_asked_about_nothing() -> None:
+    provider = Moody(BAD["raises"])
+
+    assert await Describe(provider, StoppedClock())([]) == {}
+
+    assert provider.asked == []
+
+
+async def test_the_dummy_is_quick_enough_for_the_largest_delivery() -> None:
+    """It computes at once, so that there is nothing to wait for."""
+    messages = [said(f"hola {n}") for n in range(1000)]
+
+    assert len(await Describe(DummyInsights(), StoppedClock())(messages)) == 1000

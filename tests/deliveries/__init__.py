@@ -1,0 +1,1 @@
+"""Golden deliveries: what each of Meta's payloads becomes."""

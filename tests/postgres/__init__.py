@@ -1,0 +1,1 @@
+"""Tests of PostgreSQL: races, row-level security, migrations, pools, the embedded server."""

@@ -1,0 +1,1 @@
+"""Builders, harnesses and adapters that several kinds of tests share."""

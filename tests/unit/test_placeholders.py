@@ -1,0 +1,251 @@
+"""What stands for a message without words, in English and in Spanish."""
+
+import ast
+from inspect import getsource
+from typing import Any
+
+import pytest
+from babel import Locale
+
+from interfaces.meta import placeholders as wording
+from interfaces.meta.placeholders import CATALOGUES, DOMAIN, KINDS, LANGUAGES, Wording
+from interfaces.meta.whatsapp.content import TYPES
+from tests.support.translations import translations
+
+ENGLISH, SPANISH = Wording(), Wording("es")
+
+
+def bought(amount: str, currency: str, count: int = 3) -> dict[str, Any]:
+    return {"order": {"count": count, "total": {"amount": amount, "currency": currency}}}
+
+
+def answered(answers: Any) -> dict[str, Any]:
+    return {"flow": {"name": "flow", "answers": answers}}
+
+
+BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "image": ("image", {"media": {"id": "1"}}, "[image]", "[imagen]"),
+    "image of Instagram": ("image", {"attachments": [{"title": "x"}]}, "[image]", "[imagen]"),
+    "voice note": ("voice", {}, "[voice]", "[nota de voz]"),
+    "blank text": ("text", {}, "[text]", "[texto]"),
+    "deleted": ("deleted", {}, "[deleted]", "[eliminado]"),
+    "document": ("document", {"media": {"id": "1"}}, "[document]", "[documento]"),
+    "named document": (
+        "document",
+        {"media": {"filename": "lista de precios.pdf"}},
+        "[document: lista de precios.pdf]",
+        "[documento: lista de precios.pdf]",
+    ),
+    "caption's edit": ("document", {}, "[document]", "[documento]"),
+    "place": (
+        "location",
+        {"location": {"latitude": 1, "longitude": 2, "name": "Taller", "address": "Calle 1"}},
+        "[location: Taller, Calle 1]",
+        "[ubicación: Taller, Calle 1]",
+    ),
+    "address": (
+        "location",
+        {"location": {"address": "Av. Corrientes 1234"}},
+        "[location: Av. Corrientes 1234]",
+        "[ubicación: Av. Corrientes 1234]",
+    ),
+    "position": (
+        "location",
+        {"location": {"latitude": -34.60370000001, "longitude": -58.3816}},
+        "[location: -34.6037, -58.3816]",
+        "[ubicación: -34.6037, -58.3816]",
+    ),
+    "round position": (
+        "location",
+        {"location": {"latitude": 0, "longitude": 100}},
+        "[location: 0, 100]",
+        "[ubicación: 0, 100]",
+    ),
+    "half a position": ("location", {"location": {"latitude": 1}}, "[location]", "[ubicación]"),
+    "contacts": (
+        "contacts",
+        {"contacts": [{"name": "Ana Gómez", "phones": [{"phone": "+54"}]}, {"name": "Ivo"}]},
+        "[contacts: Ana Gómez, Ivo]",
+        "[contactos: Ana Gómez, Ivo]",
+    ),
+    "contacts without names": (
+        "contacts",
+        {"contacts": [{"vcard": "x"}, {"phones": [{"type": "CELL"}, {"phone": "+54 11"}]}]},
+        "[contacts: +54 11]",
+        "[contactos: +54 11]",
+    ),
+    "nobody's contact": ("contacts", {"contacts": [{"vcard": "x"}]}, "[contacts]", "[contactos]"),
+    "order": (
+        "order",
+        bought("45.00", "ARS"),
+        "[order: 3 items, 45,00 ARS]",
+        "[pedido: 3 artículos, 45,00 ARS]",
+    ),
+    "order of one": (
+        "order",
+        bought("45.00", "ARS", count=1),
+        "[order: 1 item, 45,00 ARS]",
+        "[pedido: 1 artículo, 45,00 ARS]",
+    ),
+    "order of many": (
+        "order",
+        {"order": {"count": 12500}},
+        "[order: 12,500 items]",
+        "[pedido: 12.500 artículos]",
+    ),
+    "order without count": ("order", {"order": {"items": [{}]}}, "[order]", "[pedido]"),
+    "form": (
+        "interactive",
+        answered({"nombre": "Ana", "correo": "ana@x.example", "talla": 42, "nota": ""}),
+        "[form: Ana, ana@x.example, 42]",
+        "[formulario: Ana, ana@x.example, 42]",
+    ),
+    "form's token": (
+        "interactive",
+        answered({"flow_token": "t-1", "talla": "M"}),
+        "[form: M]",
+        "[formulario: M]",
+    ),
+    "form's choices, files and consent": (
+        "interactive",
+        answered({"a": ["rojo", "azul"], "foto": [{"id": "9"}], "acepta": True, "nada": None}),
+        "[form: rojo, azul]",
+        "[formulario: rojo, azul]",
+    ),
+    "address form": (
+        "interactive",
+        answered({"saved_address_id": "", "values": {"name": "Ana", "city": "Rosario"}}),
+        "[form: Ana, Rosario]",
+        "[formulario: Ana, Rosario]",
+    ),
+    "form as a list": (
+        "interactive",
+        answered([{"nombre": "Ana", "flow_token": "t-1"}, "M"]),
+        "[form: Ana, M]",
+        "[formulario: Ana, M]",
+    ),
+    "unreadable form": ("interactive", {"flow": {"raw": "{"}}, "[form]", "[formulario]"),
+    "interactive of nothing": ("interactive", {}, "[interactive]", "[respuesta interactiva]"),
+    "unsupported": ("unsupported", {}, "[unsupported]", "[no compatible]"),
+    "unsupported poll": (
+        "unsupported",
+        {"unsupported": {"type": "poll_creation"}},
+        "[unsupported: poll_creation]",
+        "[no compatible: encuesta]",
+    ),
+    "unsupported, of tomorrow": (
+        "unknown",
+        {"unsupported": {"type": "hologram"}},
+        "[unknown: hologram]",
+        "[desconocido: hologram]",
+    ),
+    "reel": ("ig_reel", {"attachments": [{"title": "Baile"}]}, "[ig_reel]", "[reel]"),
+    "story mention": (
+        "story_mention",
+        {"story": {"id": "1"}},
+        "[story_mention]",
+        "[mención en una historia]",
+    ),
+    "type of tomorrow": ("hologram", {"raw": {"a": 1}}, "[hologram]", "[hologram]"),
+    "type of many lines": ("holo\n\n gram", {}, "[holo gram]", "[holo gram]"),
+    "no type": ("", {}, "[unknown]", "[desconocido]"),
+    "text of the catalogue": ("%(count)s item", {}, "[%(count)s item]", "[%(count)s item]"),
+}
+
+
+@pytest.mark.parametrize(("kind", "content", "english", "spanish"), BODIES.values(), ids=BODIES)
+def test_a_body_is_made_of_kind_and_content(
+    kind: str, content: dict[str, Any], english: str, spanish: str
+) -> None:
+    assert ENGLISH(kind, content) == english
+    assert SPANISH(kind, content) == spanish
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "english", "spanish"),
+    [
+        ("1234567.50", "ARS", "1.234.567,50 ARS", "1.234.567,50 ARS"),
+        ("1234.50", "BRL", "1.234,50 BRL", "1.234,50 BRL"),
+        ("1234.50", "MXN", "1,234.50 MXN", "1,234.50 MXN"),
+        ("1234.50", "USD", "1,234.50 USD", "1,234.50 USD"),
+        ("1234", "CLP", "1.234 CLP", "1.234 CLP"),
+        ("1234.500", "KWD", "1,234.500 KWD", "1,234.500 KWD"),
+        ("1234567.50", "INR", "12,34,567.50 INR", "12,34,567.50 INR"),
+        ("0.00", "EUR", "0.00 EUR", "0,00 EUR"),
+        ("1234.50", "EUR", "1,234.50 EUR", "1.234,50 EUR"),
+        ("1234", "XAF", "1,234 XAF", "1.234 XAF"),
+        ("1234.50", "ZZZ", "1,234.50 ZZZ", "1.234,50 ZZZ"),
+        ("9" * 18 + ".99", "ARS", f"{'.'.join(['999'] * 6)},99 ARS", None),
+    ],
+)
+def test_an_amount_is_written_as_in_the_currencys_country(
+    amount: str, currency: str, english: str, spanish: str | None
+) -> None:
+    assert ENGLISH("order", bought(amount, currency)) == f"[order: 3 items, {english}]"
+    spanish = spanish or english
+    assert SPANISH("order", bought(amount, currency)) == f"[pedido: 3 artículos, {spanish}]"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_any_currency_can_be_written(language: str) -> None:
+    for currency in [*Locale.parse("en").currencies, "ars", "AR", "A", "", "🙃", "[x]"]:
+        body = Wording(language)("order", bought("1234.50", currency))
+
+        assert body.endswith(f" {currency}".rstrip() + "]")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("hologram" * 60, {}),
+        ("unsupported", {"unsupported": {"type": "x" * 4000}}),
+        ("document", {"media": {"filename": "a\u2028b " * 1000}}),
+        ("location", {"location": {"name": "n" * 4000, "address": "a" * 4000}}),
+        ("contacts", {"contacts": [{"name": f"Ana {n}"} for n in range(300)]}),
+        ("interactive", answered({"a": ["x y"] * 4000, "b": 10**390})),
+    ],
+)
+def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
+    body = Wording(language)(kind, content)
+
+    assert len(body) < 300
+    assert body.endswith("…]")
+    assert len(body.splitlines()) == 1
+
+
+@pytest.mark.parametrize("language", ["", "fr", "es_AR", "EN"])
+def test_a_language_that_is_not_there_is_refused_at_once(language: str) -> None:
+    with pytest.raises(ValueError, match="no bodies"):
+        Wording(language)
+
+
+def texts_by_number() -> set[str]:
+    """The first argument of each call of ngettext."""
+    calls = [call for call in ast.walk(ast.parse(getsource(wording))) if isinstance(call, ast.Call)]
+    return {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "ngettext"
+    }
+
+
+def test_spanish_has_every_text_and_no_other() -> None:
+    assert texts_by_number()
+    assert set(translations(CATALOGUES, "es", DOMAIN)) == KINDS | texts_by_number()
+
+
+def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() -> None:
+    for text, strings in translations(CATALOGUES, "es", DOMAIN).items():
+        for string in strings:
+            assert string
+            assert string.count("%(count)s") == text.count("%(count)s") == string.count("%")
+            assert not set("[]:\n") & set(string)
+
+
+def test_every_type_that_is_read_has_a_name() -> None:
+    assert set(TYPES) <= KINDS
+
+
+def test_english_calls_every_type_by_metas_word() -> None:
+    assert {ENGLISH(kind, {}) for kind in KINDS} == {f"[{kind}]" for kind in KINDS}
