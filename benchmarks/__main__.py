@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.clients import FellBehind
-from benchmarks.load import Untrue
+from benchmarks.load import CountMismatch
 from benchmarks.parts import PARTS
 from benchmarks.report import Figure, print_json, print_table
 from benchmarks.servers import NotStarted
@@ -40,8 +40,8 @@ def main() -> None:
             begun = time.monotonic()
             try:
                 figures += PARTS[name](bench)
-            except (FellBehind, NotStarted, Untrue) as error:
-                bench.start_anew()
+            except (FellBehind, NotStarted, CountMismatch) as error:
+                bench.start_fresh()
                 failures.append(f"{name}: {error}")
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr)
     (print_json if given.json else print_table)(figures)

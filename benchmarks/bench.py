@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.load import Untrue
+from benchmarks.load import CountMismatch
 from benchmarks.servers import LEADPORT, Server, serving
-from benchmarks.workload import SECRET, Town
+from benchmarks.workload import SECRET, Workload
 from infrastructure.postgres.migrations import migrate
 from leadport.database import database
 from leadport.settings import Settings
@@ -55,27 +55,27 @@ class Bench:
         return {**UNSET, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": SECRET}
 
     @cached_property
-    def town(self) -> Town:
+    def workload(self) -> Workload:
         """The people, in the embedded database that the service starts."""
         settings = Settings.read(self.settings("data"))
         self.stack.enter_context(database(settings))
-        town = Town(self._database_url("leadport"))
-        with psycopg.connect(town.database_url) as db:
+        workload = Workload(self._database_url("leadport"))
+        with psycopg.connect(workload.database_url) as db:
             for name in DURABLE:
                 if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
-                    raise Untrue(f"{name} is not on")
-        town.found()
-        return town
+                    raise CountMismatch(f"{name} is not on")
+        workload.create_organizations()
+        return workload
 
     @cached_property
-    def city(self) -> Town:
+    def large_workload(self) -> Workload:
         """As many people as it takes, in another database of the same server."""
-        with psycopg.connect(self.town.database_url, autocommit=True) as db:
+        with psycopg.connect(self.workload.database_url, autocommit=True) as db:
             db.execute("CREATE DATABASE city")
-        city = Town(self._database_url("city"))
-        migrate(city.database_url)
-        city.found()
-        return city
+        large_workload = Workload(self._database_url("city"))
+        migrate(large_workload.database_url)
+        large_workload.create_organizations()
+        return large_workload
 
     def _database_url(self, name: str) -> str:
         pid_file = self.folder / "data/postgres/data/postmaster.pid"
@@ -84,26 +84,26 @@ class Bench:
     @cached_property
     def leadport(self) -> Server:
         """The service itself, as `leadport serve` comes."""
-        _ = self.town
+        _ = self.workload
         served = serving(LEADPORT, self.folder, workers=self.workers, **self.settings("data"))
         return self.stack.enter_context(self._service).enter_context(served)
 
     @cached_property
-    def city_leadport(self) -> Server:
+    def large_leadport(self) -> Server:
         """Another one, for the city."""
-        settings = {**self.settings("city"), "DATABASE_URL": self.city.database_url}
+        settings = {**self.settings("city"), "DATABASE_URL": self.large_workload.database_url}
         return self.stack.enter_context(
             serving(LEADPORT, self.folder, workers=self.workers, **settings)
         )
 
-    def start_anew(self) -> None:
+    def start_fresh(self) -> None:
         """End a service that could not keep up: it would go on with what it has spooled."""
         self._service.close()
         self.__dict__.pop("leadport", None)
         for file in (self.folder / "data").glob("spool.*"):
             file.unlink()
 
-    def start_rival(self, name: str, command: Sequence[str], **settings: str) -> Server:
+    def start_comparison_server(self, name: str, command: Sequence[str], **settings: str) -> Server:
         """Run it to the end, because it is measured again in turns with the service."""
         served = serving(command, self.folder, workers=self.workers, **settings)
         self.rivals[name] = self.stack.enter_context(served)

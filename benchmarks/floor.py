@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.workload import Town, connection_id, number
+from benchmarks.workload import Workload, connection_id, number
 from infrastructure.insights.dummy import DummyInsights
 from interfaces.meta.samples import Sample
 
@@ -67,19 +67,19 @@ INSERT INTO event_log (id, org_id, type, payload)
 """
 
 
-def seconds_a_message(town: Town, seconds: float) -> float:
+def seconds_a_message(workload: Workload, seconds: float) -> float:
     """What one of a thousand messages takes, measured for so many seconds."""
     took: list[float] = []
-    with psycopg.connect(town.database_url, autocommit=True) as db:
+    with psycopg.connect(workload.database_url, autocommit=True) as db:
         db.execute(MAKE)
         while sum(took) < seconds:
-            organization, samples = town.samples(MESSAGES)
+            organization, samples = workload.samples(MESSAGES)
             _copy(db, organization, samples)
             begun = time.perf_counter()
             with db.transaction():
                 db.execute(WRITE)
             took.append(time.perf_counter() - begun)
-    town.newly_stored()  # which is not what a server has stored
+    workload.newly_stored()  # which is not what a server has stored
     return sum(took) / len(took) / MESSAGES
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clients import Measured, in_turns
-from benchmarks.workload import Town, request
+from benchmarks.workload import Workload, request
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 
@@ -28,7 +28,7 @@ SLOWEST = 3_000
 """Messages a second that are prepared at least: while warming up it may have been held up."""
 
 
-class Untrue(Exception):
+class CountMismatch(Exception):
     """The answers were not what they must be, so the figures would mean nothing."""
 
 
@@ -36,7 +36,7 @@ class Untrue(Exception):
 class Load:
     """Connections that each send the next delivery when the last one is answered."""
 
-    town: Town
+    workload: Workload
     port: int
     connections: int
     messages: int = 1
@@ -58,12 +58,12 @@ class Load:
         return measured
 
     def _measure(self, seconds: float, most: int) -> Measured:
-        requests = [request(*self.town.samples(self.messages)) for _ in range(most)]
+        requests = [request(*self.workload.samples(self.messages)) for _ in range(most)]
         if shutil.which("wrk"):
             measured = _wrk(self.port, requests, self.connections, seconds)
         else:
             measured = in_turns(self.port, requests, self.connections, seconds)
-        stored = measured.requests if self.is_idle else self.town.newly_stored()
+        stored = measured.requests if self.is_idle else self.workload.newly_stored()
         check(measured, stored, self.messages, self.connections)
         return measured
 
@@ -77,10 +77,10 @@ def check(measured: Measured, stored: int, messages: int, under_way: int = 0) ->
         status, _, body = answer.partition(" ")
         counters = json.loads(body) if status == "200" else {}
         if counters.get("ingested") != messages or counters.get("received") != messages:
-            raise Untrue(f"answered {times} times, to {messages} messages: {answer}")
+            raise CountMismatch(f"answered {times} times, to {messages} messages: {answer}")
     answered = measured.requests * messages
     if not answered <= stored <= answered + under_way * messages:
-        raise Untrue(f"{answered} messages were answered as stored, and {stored} are")
+        raise CountMismatch(f"{answered} messages were answered as stored, and {stored} are")
 
 
 def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measured:
@@ -108,9 +108,9 @@ def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float)
     figures, *answers = done.stdout.partition("\n{")[2].splitlines()
     figures = json.loads("{" + figures)
     if figures.pop("broken") or not answers:
-        raise Untrue(f"connections broke, or nothing was answered:\n{done.stdout}")
+        raise CountMismatch(f"connections broke, or nothing was answered:\n{done.stdout}")
     if figures.pop("is_exhausted"):
-        raise Untrue("the server was faster than while warming up, and requests ran out")
+        raise CountMismatch("the server was faster than while warming up, and requests ran out")
     counted: Counter[str] = Counter()
     for line in answers:
         times, _, answer = line.partition(" ")

@@ -10,7 +10,7 @@ import psycopg
 from benchmarks.bench import Bench
 from benchmarks.clients import TOLERATED, Measured, at_once, paced
 from benchmarks.floor import seconds_a_message
-from benchmarks.load import Load, Untrue, check
+from benchmarks.load import CountMismatch, Load, check
 from benchmarks.report import Figure, Ratio
 from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
 from benchmarks.workload import number, request
@@ -54,39 +54,39 @@ def start(bench: Bench) -> Iterator[Figure]:
 def baseline(bench: Bench) -> Iterator[Figure]:
     """A straightforward service."""
     settings = bench.settings("data") | {
-        "DATABASE_URL": bench.town.database_url,
+        "DATABASE_URL": bench.workload.database_url,
         "PYTHONPATH": str(ROOT / "var/baseline"),
     }
-    server = bench.start_rival("baseline", BASELINE, **settings)
-    bench.town.fill()
+    server = bench.start_comparison_server("baseline", BASELINE, **settings)
+    bench.workload.fill()
     for connections in (1, MANY):
-        load = Load(bench.town, server.port, connections)
+        load = Load(bench.workload, server.port, connections)
         yield _single("baseline", connections, load.run(bench.seconds / 2))
 
 
 def noop(bench: Bench) -> Iterator[Figure]:
     """The same server and framework without work."""
-    server = bench.start_rival("noop", NOOP)
+    server = bench.start_comparison_server("noop", NOOP)
     for connections in (1, MANY):
-        load = Load(bench.town, server.port, connections, is_idle=True)
+        load = Load(bench.workload, server.port, connections, is_idle=True)
         yield _single("noop", connections, load.run(bench.seconds / 2))
 
 
 def floor(bench: Bench) -> Iterator[Figure]:
     """The same rows by SQL alone."""
-    bench.town.fill()
-    cost = seconds_a_message(bench.town, bench.seconds / 2)
+    bench.workload.fill()
+    cost = seconds_a_message(bench.workload, bench.seconds / 2)
     yield Figure(part="floor", what=f"{LARGEST} messages", value=cost * 1e6, unit="µs a message")
 
 
 def singles(bench: Bench) -> Iterator[Figure]:
     """One message in each delivery: with 1 and 64 connections in turns with the rivals."""
-    bench.town.fill()
+    bench.workload.fill()
     for connections in CONNECTIONS:
         if connections in (1, MANY) and bench.rivals:
             yield _against_rivals(bench, connections)
         else:
-            load = Load(bench.town, bench.leadport.port, connections)
+            load = Load(bench.workload, bench.leadport.port, connections)
             yield _single("singles", connections, load.run(bench.seconds))
 
 
@@ -97,7 +97,7 @@ def _against_rivals(bench: Bench, connections: int) -> Figure:
     """
     servers = {**bench.rivals, "singles": bench.leadport}
     loads = {
-        name: Load(bench.town, server.port, connections, is_idle=name == "noop")
+        name: Load(bench.workload, server.port, connections, is_idle=name == "noop")
         for name, server in servers.items()
     }
     rounds = [
@@ -122,14 +122,14 @@ def _against_rivals(bench: Bench, connections: int) -> Figure:
 
 def deliveries(bench: Bench) -> Iterator[Figure]:
     """Many messages in each delivery, over one connection: the largest in turns with the floor."""
-    bench.town.fill()
+    bench.workload.fill()
     for messages in DELIVERIES:
-        load = Load(bench.town, bench.leadport.port, 1, messages)
+        load = Load(bench.workload, bench.leadport.port, 1, messages)
         if messages < LARGEST:
             yield _delivery("deliveries", messages, load.run(bench.seconds), [])
             continue
         rounds = [
-            (seconds_a_message(bench.town, bench.seconds / 6), load.run(bench.seconds / 2))
+            (seconds_a_message(bench.workload, bench.seconds / 6), load.run(bench.seconds / 2))
             for _ in range(ROUNDS)
         ]
         costs = [_cost(measured, messages) / least for least, measured in rounds]
@@ -139,8 +139,8 @@ def deliveries(bench: Bench) -> Iterator[Figure]:
 
 def million(bench: Bench) -> Iterator[Figure]:
     """Both again where a million messages are stored, in turns with the small database."""
-    bench.town.fill()
-    bench.city.fill(PEOPLE, MESSAGES_EACH)
+    bench.workload.fill()
+    bench.large_workload.fill(PEOPLE, MESSAGES_EACH)
     for connections in CONNECTIONS:
         measured, ratio = _grown(bench, connections, 1)
         yield replace(_single("million", connections, measured), ratios=[ratio])
@@ -151,8 +151,8 @@ def million(bench: Bench) -> Iterator[Figure]:
 
 def _grown(bench: Bench, connections: int, messages: int) -> tuple[Measured, Ratio]:
     """What was measured in the city, and the cost of a message there by that in the town."""
-    small = Load(bench.town, bench.leadport.port, connections, messages)
-    large = Load(bench.city, bench.city_leadport.port, connections, messages)
+    small = Load(bench.workload, bench.leadport.port, connections, messages)
+    large = Load(bench.large_workload, bench.large_leadport.port, connections, messages)
     seconds = bench.seconds / (2 if messages > 1 else 3)
     rounds = [(small.run(seconds), large.run(seconds)) for _ in range(ALTERNATIONS)]
     costs = [_cost(there, messages) / _cost(here, messages) for here, there in rounds]
@@ -190,13 +190,13 @@ def _cost(measured: Measured, messages: int) -> float:
 
 def arrival(bench: Bench) -> Iterator[Figure]:
     """As many messages as Meta may send, each when it is due; one connection before and after."""
-    bench.town.fill()
+    bench.workload.fill()
     port, count = bench.leadport.port, int(bench.seconds * PACED * RATE)
-    alone = Load(bench.town, port, 1)
+    alone = Load(bench.workload, port, 1)
     before = alone.run(bench.seconds / 3)
-    requests = [request(*bench.town.samples(1)) for _ in range(count)]
+    requests = [request(*bench.workload.samples(1)) for _ in range(count)]
     measured = paced(port, requests, RATE)
-    check(measured, bench.town.newly_stored(), 1)
+    check(measured, bench.workload.newly_stored(), 1)
     after = alone.run(bench.seconds / 3)
     p50 = mean((before.p50, after.p50))
     usual = Ratio(value=measured.p99 / p50, to="p50 of 1 connection", at_most=5)
@@ -214,15 +214,15 @@ def arrival(bench: Bench) -> Iterator[Figure]:
 
 def hot(bench: Bench) -> Iterator[Figure]:
     """A new sender, whose messages come all at once."""
-    bench.town.fill()
-    sender = bench.town.new_sender()
-    requests = [request(0, [bench.town.sample(sender)]) for _ in range(HOT)]
+    bench.workload.fill()
+    sender = bench.workload.new_sender()
+    requests = [request(0, [bench.workload.sample(sender)]) for _ in range(HOT)]
     measured = at_once(bench.leadport.port, requests)
-    check(measured, bench.town.newly_stored(), 1)
-    with psycopg.connect(bench.town.database_url) as db:
+    check(measured, bench.workload.newly_stored(), 1)
+    with psycopg.connect(bench.workload.database_url) as db:
         theirs = "SELECT count(*) FROM conversation_threads WHERE external_id = %s"
         if db.execute(theirs, [f"wa:{number(0)}:{sender}"]).fetchone() != (1,):
-            raise Untrue("one sender has not one thread")
+            raise CountMismatch("one sender has not one thread")
     yield Figure(
         part="hot",
         what=f"{HOT} of one new sender",
@@ -234,11 +234,11 @@ def hot(bench: Bench) -> Iterator[Figure]:
 
 def row_security(bench: Bench) -> Iterator[Figure]:
     """What row-level security costs: with and without it, in turns."""
-    bench.town.fill()
-    load = Load(bench.town, bench.leadport.port, MANY)
+    bench.workload.fill()
+    load = Load(bench.workload, bench.leadport.port, MANY)
     rates: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ALTERNATIONS):
-        with _without_row_security(bench.town.database_url):
+        with _without_row_security(bench.workload.database_url):
             measured = load.run(bench.seconds)
         rates[False].append(measured.rate)
         measured = load.run(bench.seconds)

@@ -108,7 +108,7 @@ SETTLED = 30
 
 
 @dataclass(slots=True)
-class Town:
+class Workload:
     """The people, and what they write next: nothing is ever written twice."""
 
     database_url: str
@@ -117,7 +117,7 @@ class Town:
     _stored: int = 0
     _new: Iterator[int] = field(default_factory=itertools.count)
 
-    def found(self) -> None:
+    def create_organizations(self) -> None:
         """Make the organisations and their numbers."""
         self._execute(FOUND, last=ORGANIZATIONS - 1)
 

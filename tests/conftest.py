@@ -25,7 +25,7 @@ IMAGE = "postgres:18"
 IS_CI = os.environ.get("CI") == "true"
 
 # Fast and forgetful: what survives a crash is tested elsewhere, with the defaults.
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNSAFE_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,7 +71,7 @@ def container() -> Iterator[str]:
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[str]:
-    server = EmbeddedPostgres(folder, options=FORGETFUL)
+    server = EmbeddedPostgres(folder, options=UNSAFE_FAST_SETTINGS)
     try:
         yield server.start()
     finally:

@@ -5,15 +5,15 @@ class StorageUnavailable(Exception):
     """The storage does not answer; nothing was kept, and the same again may work later."""
 
 
-class Contended(Exception):
+class ConcurrentUpdate(Exception):
     """Another transaction was first; nothing was kept, and doing it again finds its rows."""
 
 
-class SealBroken(Exception):
+class TokenDecryptionError(Exception):
     """An access token cannot be opened: another key, or another connection's."""
 
 
-class CannotIssue(Exception):
+class TokenIssuingDisabled(Exception):
     """Tokens are an identity provider's here; there is no secret to sign our own with."""
 
 
@@ -21,5 +21,5 @@ class StorageRefused(Exception):
     """The storage will not take this; its text names the reason without any of the data."""
 
 
-class SpoolFull(Exception):
+class SpoolUnavailable(Exception):
     """The spool has no room, or cannot be written; its text says which."""

@@ -14,8 +14,8 @@ from application.connections.upsert_connection import UpsertConnection
 from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
-from application.recovery.retry_failed_messages import RetryFailed
-from application.recovery.run_maintenance import Upkeep
+from application.recovery.retry_failed_messages import RetryFailedMessages
+from application.recovery.run_maintenance import RunMaintenance
 from application.verify_webhook import VerifyWebhook
 
 
@@ -29,8 +29,8 @@ class UseCases:
 
     verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
-    upkeep: Upkeep
-    retry_failed: RetryFailed
+    run_maintenance: RunMaintenance
+    retry_failed_messages: RetryFailedMessages
     upsert_connection: UpsertConnection
     list_connections: ListConnections
     remove_connection: RemoveConnection

@@ -47,7 +47,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class IncomingChange:
     """A change as it was delivered, in no provider's terms.
 
     `external_id` is the provider's id of the change itself, or one that a repeat derives again.
@@ -64,7 +64,7 @@ class Change:
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Subject(NamedTuple):
+class ChangeTarget(NamedTuple):
     """What a change is about: a message by its external id, or a person by one of their ids."""
 
     org_id: OrgId
@@ -78,7 +78,7 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateChange:
+class ChangeRecord:
     """A change as it is kept: for ever, because a second one with its key is a duplicate.
 
     It `is_waiting` while nobody has heard of its subject: Meta delivers in no order.
@@ -100,23 +100,23 @@ class StateChange:
         return MessageKey(self.org_id, self.channel, self.external_id)
 
     @property
-    def about(self) -> Subject:
+    def target(self) -> ChangeTarget:
         """Its subject, as it is looked up."""
-        return Subject(self.org_id, self.channel, self.subject)
+        return ChangeTarget(self.org_id, self.channel, self.subject)
 
     @property
-    def order(self) -> tuple[datetime, str]:
+    def sort_key(self) -> tuple[datetime, str]:
         """When it happened, in whatever order it came in."""
         return self.sent_at, self.external_id
 
-    def settled(self) -> Self:
+    def settle(self) -> Self:
         """Wait no more; what a message or contact holds now need not be kept here."""
         return replace(
             self, is_waiting=False, content={} if self.kind is ChangeKind.ECHO else self.content
         )
 
 
-def echo_in(thread_id: ThreadId, echo: StateChange, id: MessageId) -> Message:
+def message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) -> Message:
     """Make an echo a message of the thread."""
     return Message(
         id=id,
@@ -132,12 +132,12 @@ def echo_in(thread_id: ThreadId, echo: StateChange, id: MessageId) -> Message:
     )
 
 
-def changed(message: Message, changes: Iterable[StateChange]) -> Message:
+def apply_changes(message: Message, changes: Iterable[ChangeRecord]) -> Message:
     """Make of the message what all its changes so far have made of it, in their own order.
 
     Its earlier texts stay in `edits`; of one that was taken back nothing stays.
     """
-    in_order = sorted(changes, key=lambda change: change.order)
+    in_order = sorted(changes, key=lambda change: change.sort_key)
     for change in in_order:
         if change.kind is ChangeKind.UNSEND:
             deleted = {"deleted_at": change.sent_at.astimezone(UTC).isoformat()}

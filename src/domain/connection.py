@@ -12,12 +12,12 @@ from domain.organization import OrgId
 
 ConnectionId = NewType("ConnectionId", UUID)
 
-LONGEST_EXTERNAL_ID = 64
-EXTERNAL_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_EXTERNAL_ID}}}", re.ASCII)
-LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"[+()\s]")
-ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-DISPLAY_NAME_LENGTH = 80
+MAX_EXTERNAL_ID_LENGTH = 64
+EXTERNAL_ID_PATTERN = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_EXTERNAL_ID_LENGTH}}}", re.ASCII)
+PHONE_PUNCTUATION_PATTERN = re.compile(r"[+()\s]")
+ACCESS_TOKEN_PATTERN = re.compile(r"[\x21-\x7e]{8,4096}")
+CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
+MAX_DISPLAY_NAME_LENGTH = 80
 
 
 class Channel(StrEnum):
@@ -69,31 +69,31 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+class ConnectionActivity:
     """What arrived over a connection."""
 
     last_message_at: datetime | None = None
     messages_last_day: int = 0
 
 
-def check_connection(external_id: str, display_name: str, access_token: str) -> None:
+def validate_connection(external_id: str, display_name: str, access_token: str) -> None:
     """Hold what a person entered against the rules; raise InvalidInput naming each wrong field.
 
     An empty display name or token is none.
     """
     if errors := [
-        *_external_id_errors(external_id),
-        *_display_name_errors(display_name),
-        *_access_token_errors(access_token),
+        *_find_external_id_errors(external_id),
+        *_find_display_name_errors(display_name),
+        *_find_access_token_errors(access_token),
     ]:
         raise InvalidInput(*errors)
 
 
-def _external_id_errors(value: str) -> list[FieldError]:
+def _find_external_id_errors(value: str) -> list[FieldError]:
     """Meta's ids are digits; other providers' may not be."""
-    if EXTERNAL_ID.fullmatch(value):
+    if EXTERNAL_ID_PATTERN.fullmatch(value):
         return []
-    if LOOKS_LIKE_A_PHONE_NUMBER.search(value):
+    if PHONE_PUNCTUATION_PATTERN.search(value):
         # The most common mistake (EvolutionAPI 1219, OCA/social PR 1305): the number itself.
         hint = (
             "looks like a phone number; the phone number id is needed, digits only, "
@@ -104,14 +104,14 @@ def _external_id_errors(value: str) -> list[FieldError]:
     return [FieldError("external_id", hint)]
 
 
-def _display_name_errors(value: str) -> list[FieldError]:
-    if len(value) <= DISPLAY_NAME_LENGTH and not CONTROL_CHARACTER.search(value):
+def _find_display_name_errors(value: str) -> list[FieldError]:
+    if len(value) <= MAX_DISPLAY_NAME_LENGTH and not CONTROL_CHARACTER_PATTERN.search(value):
         return []
-    hint = f"must be at most {DISPLAY_NAME_LENGTH} characters, on one line"
+    hint = f"must be at most {MAX_DISPLAY_NAME_LENGTH} characters, on one line"
     return [FieldError("display_name", hint)]
 
 
-def _access_token_errors(value: str) -> list[FieldError]:
-    if not value or ACCESS_TOKEN.fullmatch(value):
+def _find_access_token_errors(value: str) -> list[FieldError]:
+    if not value or ACCESS_TOKEN_PATTERN.fullmatch(value):
         return []
     return [FieldError("access_token", "must be 8 to 4096 characters without blanks")]

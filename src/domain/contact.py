@@ -88,7 +88,7 @@ class Contact:
     marketing_consent: bool | None = None
     marketing_consent_at: datetime | None = None
 
-    def wrote(self, sender: Sender, sent_at: datetime) -> Self:
+    def with_profile_from(self, sender: Sender, sent_at: datetime) -> Self:
         """Learn from a message of theirs: a phone if none is known, the name of the first one.
 
         The first is the one sent first, in whatever order they come in. An empty name never wins,
@@ -104,7 +104,7 @@ class Contact:
             self, phone=phone, name=name, profile_name=sender.name, profile_seen_at=sent_at
         )
 
-    def consented(self, said_at: datetime, *, is_given: bool) -> Self:
+    def with_consent(self, said_at: datetime, *, is_given: bool) -> Self:
         """Take their last word on marketing; a refusal wins where two were given at once."""
         if self.marketing_consent_at and (said_at, not is_given) < (
             self.marketing_consent_at,
@@ -113,7 +113,7 @@ class Contact:
             return self
         return replace(self, marketing_consent=is_given, marketing_consent_at=said_at)
 
-    def changed_number(self, old: Iterable[str], new: str) -> Self:
+    def with_phone(self, old: Iterable[str], new: str) -> Self:
         """Be called at the new number, unless it was not the old one that is known."""
         if self.phone is None or self.phone.removeprefix("+") in old:
             return replace(self, phone=new)
@@ -131,8 +131,8 @@ class ContactIdentity:
     value: str
 
 
-class Owner(NamedTuple):
+class IdentityMatch(NamedTuple):
     """Whose an identity is; or only the number of a contact who has no such identity yet."""
 
     contact: Contact
-    has_identity: bool
+    is_linked: bool

@@ -13,7 +13,7 @@ from domain.organization import OrgId
 
 DealId = NewType("DealId", UUID)
 
-TITLE_LENGTH = 80
+MAX_TITLE_LENGTH = 80
 
 
 class DealStatus(StrEnum):
@@ -42,18 +42,18 @@ class Deal:
     source: Mapping[str, Any] | None = None
 
     @staticmethod
-    def title_from(body: str) -> str:
+    def make_title(body: str) -> str:
         """Name a deal by the first line of the message that opened it."""
         first_line = next((line.strip() for line in body.splitlines() if line.strip()), "")
-        if len(first_line) <= TITLE_LENGTH:
+        if len(first_line) <= MAX_TITLE_LENGTH:
             return first_line or "(no text)"
-        return first_line[: TITLE_LENGTH - 1].rstrip() + "…"
+        return first_line[: MAX_TITLE_LENGTH - 1].rstrip() + "…"
 
-    def renamed(self, old_body: str, new_body: str) -> Self:
+    def with_title_following(self, old_body: str, new_body: str) -> Self:
         """Follow the words of the first message, unless people gave it another title."""
-        if self.title != self.title_from(old_body):
+        if self.title != self.make_title(old_body):
             return self
-        return replace(self, title=self.title_from(new_body))
+        return replace(self, title=self.make_title(new_body))
 
 
 class OpenDeal(NamedTuple):
@@ -65,8 +65,10 @@ class OpenDeal(NamedTuple):
     def with_message(self, message: Message, referral: Mapping[str, Any] | None) -> "OpenDeal":
         """Count a message in, in whatever order they come: the earliest name and source win."""
         deal, first = self
-        if first and message.order < first.order:
-            deal = replace(deal.renamed(first.body, message.body), message_id=message.id)
+        if first and message.sort_key < first.sort_key:
+            deal = replace(
+                deal.with_title_following(first.body, message.body), message_id=message.id
+            )
             first = message
         if referral:
             source = {

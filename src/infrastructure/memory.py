@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from application.errors import Contended
+from application.errors import ConcurrentUpdate
 from application.ports.storage import (
     ChangeRepository,
     ConnectionRepository,
@@ -22,8 +22,8 @@ from application.ports.storage import (
     DealRepository,
     EventLog,
     FailedMessageRepository,
+    IngestSnapshotReader,
     InsightRepository,
-    IntakeRepository,
     LeadReader,
     MessageRepository,
     OrganizationRepository,
@@ -34,8 +34,8 @@ from application.ports.storage import (
     UnmatchedRepository,
     UserRepository,
 )
-from domain.change import ChangeKind, StateChange, Subject
-from domain.connection import Activity, Address, Connection, ConnectionId
+from domain.change import ChangeKind, ChangeRecord, ChangeTarget
+from domain.connection import Address, Connection, ConnectionActivity, ConnectionId
 from domain.contact import (
     Contact,
     ContactId,
@@ -43,7 +43,7 @@ from domain.contact import (
     ContactKey,
     IdentityKey,
     IdentityKind,
-    Owner,
+    IdentityMatch,
 )
 from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
@@ -52,14 +52,14 @@ from domain.failed_message import FailedMessage, FailedMessageId
 from domain.inbound import InboundMessage
 from domain.insight import Description, Insight
 from domain.lead import Lead
-from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadName
+from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadKey
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
-from domain.planning.message_plan import Batch, Found
-from domain.unmatched import Unmatched
+from domain.planning.message_plan import IngestSnapshot, MessageBatch
+from domain.unmatched import UnmatchedTraffic
 
 
 @dataclass(slots=True)
-class Store:
+class MemoryTables:
     """The tables."""
 
     organizations: dict[OrgId, Organization] = field(default_factory=dict)
@@ -71,12 +71,12 @@ class Store:
     identities: dict[IdentityKey, ContactIdentity] = field(default_factory=dict)
     threads: dict[ThreadId, Thread] = field(default_factory=dict)
     messages: dict[MessageKey, Message] = field(default_factory=dict)
-    changes: dict[MessageKey, StateChange] = field(default_factory=dict)
+    changes: dict[MessageKey, ChangeRecord] = field(default_factory=dict)
     deals: dict[DealId, Deal] = field(default_factory=dict)
     insights: dict[DealId, Insight] = field(default_factory=dict)
     events: list[tuple[datetime, Event]] = field(default_factory=list)
     failed_messages: dict[FailedMessageId, FailedMessage] = field(default_factory=dict)
-    unmatched: dict[Address, Unmatched] = field(default_factory=dict)
+    unmatched: dict[Address, UnmatchedTraffic] = field(default_factory=dict)
 
     def draft(self) -> Self:
         """A copy to work on."""
@@ -90,7 +90,7 @@ class MemoryTransactions(Transactions):
     """
 
     def __init__(self) -> None:
-        self.kept = Store()
+        self.committed = MemoryTables()
         self._one_at_a_time = Lock()
 
     @asynccontextmanager
@@ -99,12 +99,12 @@ class MemoryTransactions(Transactions):
         person: UserId | None = None,  # noqa: ARG002 - see the class
     ) -> AsyncIterator[Repositories]:
         async with self._one_at_a_time:
-            store = self.kept.draft()
+            store = self.committed.draft()
             yield Repositories(
                 organizations=MemoryOrganizationRepository(store),
                 users=MemoryUserRepository(store),
                 connections=MemoryConnectionRepository(store),
-                intake=MemoryIntakeRepository(store),
+                snapshots=MemoryIngestSnapshotReader(store),
                 contacts=MemoryContactRepository(store),
                 threads=MemoryThreadRepository(store),
                 messages=MemoryMessageRepository(store),
@@ -117,15 +117,15 @@ class MemoryTransactions(Transactions):
                 sessions=MemorySessionRepository(store),
                 leads=MemoryLeadReader(store),
             )
-            self.kept = store  # not reached when the block raised
+            self.committed = store  # not reached when the block raised
 
-    async def ready(self) -> None:
+    async def check_ready(self) -> None:
         return
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryOrganizationRepository(OrganizationRepository):
-    store: Store
+    store: MemoryTables
 
     async def add(self, organization: Organization) -> None:
         self.store.organizations[organization.id] = organization
@@ -133,34 +133,34 @@ class MemoryOrganizationRepository(OrganizationRepository):
     async def get(self, org_id: OrgId) -> Organization | None:
         return self.store.organizations.get(org_id)
 
-    async def all(self) -> list[Organization]:
+    async def list_all(self) -> list[Organization]:
         return _sorted_by_id(self.store.organizations.values())
 
-    async def of(self, user_id: UserId) -> list[Membership]:
+    async def list_for_user(self, user_id: UserId) -> list[Membership]:
         mine = _sorted_by_id(m for m in self.store.members.values() if m.user_id == user_id)
         organizations = self.store.organizations
         return [Membership(organization=organizations[m.org_id], role=m.role) for m in mine]
 
-    async def put_member(self, member: Member) -> None:
+    async def upsert_member(self, member: Member) -> None:
         key = (member.org_id, member.user_id)
         stored = self.store.members.get(key, member)
         self.store.members[key] = replace(stored, role=member.role)
 
-    async def members(self, org_id: OrgId) -> list[Member]:
+    async def list_members(self, org_id: OrgId) -> list[Member]:
         return _sorted_by_id(m for m in self.store.members.values() if m.org_id == org_id)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUserRepository(UserRepository):
-    store: Store
+    store: MemoryTables
 
-    async def by_email(self, email: str) -> User | None:
+    async def find_by_email(self, email: str) -> User | None:
         same = (u for u in self.store.users.values() if u.email.lower() == email.lower())
         return next(same, None)
 
     async def add(self, user: User) -> None:
-        if await self.by_email(user.email):
-            raise Contended
+        if await self.find_by_email(user.email):
+            raise ConcurrentUpdate
         self.store.users[user.id] = user
 
     async def change_password(self, user_id: UserId, password_hash: str) -> None:
@@ -170,7 +170,7 @@ class MemoryUserRepository(UserRepository):
 
 @dataclass(frozen=True, slots=True)
 class MemorySessionRepository(SessionRepository):
-    store: Store
+    store: MemoryTables
 
     async def end(self, id: UUID, expires_at: datetime) -> None:
         self.store.ended_sessions[id] = expires_at
@@ -181,42 +181,46 @@ class MemorySessionRepository(SessionRepository):
 
 @dataclass(frozen=True, slots=True)
 class MemoryConnectionRepository(ConnectionRepository):
-    store: Store
+    store: MemoryTables
 
-    async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
+    async def find_enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
         stored = self.store.connections.values()
         return {c.address: c for c in stored if c.is_enabled and c.address in addresses}
 
-    async def get(self, org_id: OrgId, address: Address) -> Connection | None:
-        return next((c for c in await self.of(org_id) if c.address == address), None)
+    async def get_for_update(self, org_id: OrgId, address: Address) -> Connection | None:
+        return next(
+            (c for c in await self.list_for_organization(org_id) if c.address == address), None
+        )
 
-    async def by_id(self, id: ConnectionId) -> Connection | None:
+    async def find_by_id(self, id: ConnectionId) -> Connection | None:
         return self.store.connections.get(id)
 
     async def add(self, connection: Connection) -> Connection:
-        if await self.get(connection.org_id, connection.address):
-            raise Contended
+        if await self.get_for_update(connection.org_id, connection.address):
+            raise ConcurrentUpdate
         return await self._write(replace(connection, created_at=_now()))
 
-    async def change(self, connection: Connection) -> Connection:
+    async def update(self, connection: Connection) -> Connection:
         stored = self.store.connections.get(connection.id)
         if stored is None:
-            raise Contended
+            raise ConcurrentUpdate
         return await self._write(replace(connection, created_at=stored.created_at))
 
     async def _write(self, connection: Connection) -> Connection:
-        owner = (await self.enabled({connection.address})).get(connection.address, connection)
+        owner = (await self.find_enabled({connection.address})).get(connection.address, connection)
         if connection.is_enabled and owner.org_id != connection.org_id:
             raise NumberConnectedElsewhere
         written = replace(connection, updated_at=_now())
         self.store.connections[connection.id] = written
         return written
 
-    async def of(self, org_id: OrgId) -> list[Connection]:
+    async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
         return _sorted_by_id(c for c in self.store.connections.values() if c.org_id == org_id)
 
-    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
-        found: dict[ConnectionId, Activity] = {}
+    async def read_activity(
+        self, org_id: OrgId, since: datetime
+    ) -> dict[ConnectionId, ConnectionActivity]:
+        found: dict[ConnectionId, ConnectionActivity] = {}
         for thread in self.store.threads.values():
             if thread.org_id == org_id and thread.connection_id:
                 recent = sum(
@@ -225,15 +229,15 @@ class MemoryConnectionRepository(ConnectionRepository):
                     and m.sent_at >= since
                     for m in self.store.messages.values()
                 )
-                seen = found.get(thread.connection_id, Activity())
+                seen = found.get(thread.connection_id, ConnectionActivity())
                 ends = [t for t in (seen.last_message_at, thread.last_message_at) if t]
-                found[thread.connection_id] = Activity(
+                found[thread.connection_id] = ConnectionActivity(
                     last_message_at=max(ends, default=None),
                     messages_last_day=seen.messages_last_day + recent,
                 )
         return found
 
-    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+    async def list_not_encrypted_with(self, prefix: str, limit: int) -> list[Connection]:
         return _sorted_by_id(
             c
             for c in self.store.connections.values()
@@ -250,21 +254,21 @@ class MemoryConnectionRepository(ConnectionRepository):
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryIntakeRepository(IntakeRepository):
-    store: Store
+class MemoryIngestSnapshotReader(IngestSnapshotReader):
+    store: MemoryTables
 
-    async def find(self, messages: Collection[InboundMessage]) -> Found:
+    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
         addresses = {message.address for message in messages}
-        connections = await MemoryConnectionRepository(self.store).enabled(addresses)
-        batch = Batch.of(messages, connections)
-        owners = await MemoryContactRepository(self.store).owners(batch.identities)
+        connections = await MemoryConnectionRepository(self.store).find_enabled(addresses)
+        batch = MessageBatch.of(messages, connections)
+        owners = await MemoryContactRepository(self.store).match_identities(batch.identities)
         theirs = {ContactKey(key.org_id, owner.contact.id) for key, owner in owners.items()}
-        found = await MemoryThreadRepository(self.store).find(batch.thread_names, theirs)
+        found = await MemoryThreadRepository(self.store).find(batch.thread_keys, theirs)
         theirs |= {ContactKey(thread.org_id, thread.contact_id) for thread in found}
-        return Found(
+        return IngestSnapshot(
             connections=connections,
-            known=batch.arrivals.keys() & self.store.messages.keys(),
-            waiting=await MemoryChangeRepository(self.store).waiting(batch.subjects),
+            known=batch.resolved.keys() & self.store.messages.keys(),
+            waiting=await MemoryChangeRepository(self.store).find_pending(batch.targets),
             owners=owners,
             threads=found,
             deals=self._open_deals(theirs),
@@ -282,9 +286,11 @@ class MemoryIntakeRepository(IntakeRepository):
 
 @dataclass(frozen=True, slots=True)
 class MemoryContactRepository(ContactRepository):
-    store: Store
+    store: MemoryTables
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
+    async def match_identities(
+        self, identities: Set[IdentityKey]
+    ) -> dict[IdentityKey, IdentityMatch]:
         by_phone = {
             IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
             for c in self.store.contacts.values()
@@ -293,7 +299,7 @@ class MemoryContactRepository(ContactRepository):
         by_identity = {key: i.contact_id for key, i in self.store.identities.items()}
         owners = by_phone | by_identity
         return {
-            key: Owner(self.store.contacts[owners[key]], key in by_identity)
+            key: IdentityMatch(self.store.contacts[owners[key]], key in by_identity)
             for key in identities
             if key in owners
         }
@@ -307,22 +313,22 @@ class MemoryContactRepository(ContactRepository):
         if identities.keys() & self.store.identities.keys() or any(
             (c.org_id, c.phone) in taken for c in contacts.values()
         ):
-            raise Contended
+            raise ConcurrentUpdate
         self.store.identities |= identities
         self.store.contacts |= contacts
 
-    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+    async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
         _swap(self.store.contacts, contacts)
         phones = Counter((c.org_id, c.phone) for c in self.store.contacts.values() if c.phone)
         if any(count > 1 for count in phones.values()):
-            raise Contended
+            raise ConcurrentUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryThreadRepository(ThreadRepository):
-    store: Store
+    store: MemoryTables
 
-    async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
+    async def find(self, names: Set[ThreadKey], contacts: Set[ContactKey]) -> list[Thread]:
         return [
             thread
             for thread in self.store.threads.values()
@@ -333,15 +339,15 @@ class MemoryThreadRepository(ThreadRepository):
     async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
         taken = {key for t in self.store.threads.values() for key in _thread_keys(t)}
         if any(key in taken for thread in threads.values() for key in _thread_keys(thread)):
-            raise Contended
+            raise ConcurrentUpdate
         self.store.threads |= threads
 
-    async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
+    async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
         for id_, thread in threads.items():
             stored = self.store.threads.get(id_)
             if stored and thread.last_message_at:
                 self.store.threads[id_] = replace(
-                    stored.heard_at(thread.last_message_at),
+                    stored.with_last_message_at(thread.last_message_at),
                     connection_id=stored.connection_id or thread.connection_id,
                 )
 
@@ -358,61 +364,65 @@ def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessageRepository(MessageRepository):
-    store: Store
+    store: MemoryTables
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> None:
         if messages.keys() & self.store.messages.keys():
-            raise Contended
+            raise ConcurrentUpdate
         self.store.messages |= messages
 
-    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+    async def get_for_update(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
         return {key: self.store.messages[key] for key in keys & self.store.messages.keys()}
 
-    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+    async def update(self, messages: Mapping[MessageKey, Message]) -> None:
         self.store.messages |= messages
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryChangeRepository(ChangeRepository):
-    store: Store
+    store: MemoryTables
 
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]:
+    async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]:
         return keys & self.store.changes.keys()
 
-    async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
-        found = await self.about(subjects)
+    async def find_pending(
+        self, targets: Set[ChangeTarget]
+    ) -> dict[ChangeTarget, list[ChangeRecord]]:
+        found = await self.list_for_targets(targets)
         waiting = {
-            subject: [c for c in changes if c.is_waiting and c.about == subject]
+            subject: [c for c in changes if c.is_waiting and c.target == subject]
             for subject, changes in found.items()
         }
         return {subject: changes for subject, changes in waiting.items() if changes}
 
-    async def alone(self) -> None:
+    async def lock_ingest_exclusively(self) -> None:
         return  # transactions run one at a time
 
-    async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
-        found: dict[Subject, list[StateChange]] = {}
+    async def list_for_targets(
+        self, targets: Set[ChangeTarget]
+    ) -> dict[ChangeTarget, list[ChangeRecord]]:
+        found: dict[ChangeTarget, list[ChangeRecord]] = {}
         for change in self.store.changes.values():
-            if change.about in subjects:
-                found.setdefault(change.about, []).append(change)
-            if change.kind is ChangeKind.ECHO and Subject(*change.key) in subjects:
-                found.setdefault(Subject(*change.key), []).append(change)
+            if change.target in targets:
+                found.setdefault(change.target, []).append(change)
+            if change.kind is ChangeKind.ECHO and ChangeTarget(*change.key) in targets:
+                found.setdefault(ChangeTarget(*change.key), []).append(change)
         return found
 
-    async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
+    async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
         fresh = changes.keys() - self.store.changes.keys()
         self.store.changes |= {key: changes[key] for key in fresh}
         return fresh
 
-    async def update(self, changes: Collection[StateChange]) -> None:
+    async def update(self, changes: Collection[ChangeRecord]) -> None:
         self.store.changes |= {change.key: change for change in changes}
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryDealRepository(DealRepository):
-    store: Store
+    store: MemoryTables
 
-    async def named_after(self, messages: Collection[Message]) -> list[Deal]:
+    async def list_with_first_message_in(self, messages: Collection[Message]) -> list[Deal]:
         ids = {message.id for message in messages}
         return [deal for deal in self.store.deals.values() if deal.message_id in ids]
 
@@ -423,18 +433,18 @@ class MemoryDealRepository(DealRepository):
             if deal.status is DealStatus.OPEN
         }
         if any(contact in has_one for contact in deals):
-            raise Contended
+            raise ConcurrentUpdate
         self.store.deals |= {deal.id: deal for deal in deals.values()}
 
-    async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
+    async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
         _swap(self.store.deals, deals)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryInsightRepository(InsightRepository):
-    store: Store
+    store: MemoryTables
 
-    async def put(self, insights: Mapping[DealId, Insight]) -> None:
+    async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
         for deal_id, insight in insights.items():
             stored = self.store.insights.get(deal_id)
             if stored is None:
@@ -442,7 +452,7 @@ class MemoryInsightRepository(InsightRepository):
             elif stored.rank <= insight.rank:
                 self.store.insights[deal_id] = replace(insight, id=stored.id)
 
-    async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
+    async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
         for key, said in messages.items():
             message = self.store.messages[key]
             contact_id = self.store.threads[message.thread_id].contact_id
@@ -462,7 +472,7 @@ class MemoryInsightRepository(InsightRepository):
 
 @dataclass(frozen=True, slots=True)
 class MemoryEventLog(EventLog):
-    store: Store
+    store: MemoryTables
 
     async def append(self, events: Collection[Event]) -> None:
         self.store.events += [(_now(), event) for event in events]
@@ -470,7 +480,7 @@ class MemoryEventLog(EventLog):
 
 @dataclass(frozen=True, slots=True)
 class MemoryFailedMessageRepository(FailedMessageRepository):
-    store: Store
+    store: MemoryTables
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
         kept = {(f.org_id, f.digest) for f in self.store.failed_messages.values()}
@@ -480,18 +490,18 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
                 kept.add(key)
                 self.store.failed_messages[failure.id] = replace(failure, created_at=_now())
 
-    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
+    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
         kept = self.store.failed_messages.values()
         return _sorted_by_id(f for f in kept if org_id in (None, f.org_id))
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
+    async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
         kept = _sorted_by_id(self.store.failed_messages.values())
         due = [f for f in kept if f.next_attempt_at and f.next_attempt_at <= now][:limit]
         for failure in due:
-            await self.change(replace(failure, next_attempt_at=until))
+            await self.update(replace(failure, next_attempt_at=until))
         return due
 
-    async def change(self, failure: FailedMessage) -> None:
+    async def update(self, failure: FailedMessage) -> None:
         if stored := self.store.failed_messages.get(failure.id):  # else resolved meanwhile
             self.store.failed_messages[failure.id] = replace(
                 stored,
@@ -506,27 +516,27 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
 
 @dataclass(frozen=True, slots=True)
 class MemoryUnmatchedRepository(UnmatchedRepository):
-    store: Store
+    store: MemoryTables
 
-    async def count(self, messages: Mapping[Address, int], now: datetime) -> None:
+    async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None:
         for address, count in messages.items():
-            seen = self.store.unmatched.get(address) or Unmatched(
+            seen = self.store.unmatched.get(address) or UnmatchedTraffic(
                 address=address, count=0, first_at=now, last_at=now
             )
             self.store.unmatched[address] = replace(
                 seen, count=seen.count + count, last_at=max(seen.last_at, now)
             )
 
-    async def all(self) -> list[Unmatched]:
+    async def list_all(self) -> list[UnmatchedTraffic]:
         seen = self.store.unmatched.values()
         return sorted(seen, key=lambda unmatched: unmatched.last_at, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryLeadReader(LeadReader):
-    store: Store
+    store: MemoryTables
 
-    async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
+    async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         leads = [
             (captured_at, event)
             for captured_at, event in self.store.events
@@ -570,7 +580,7 @@ def _sorted_by_id(found: Any) -> list[Any]:
 def _swap(stored: dict[Any, Any], changes: Mapping[Any, tuple[Any, Any]]) -> None:
     """Write the second of each two, where the first is still stored."""
     if any(stored.get(key) != old for key, (old, _) in changes.items()):
-        raise Contended
+        raise ConcurrentUpdate
     stored |= {key: new for key, (_, new) in changes.items()}
 
 

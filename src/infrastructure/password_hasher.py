@@ -26,16 +26,16 @@ class Argon2PasswordHasher(PasswordHasher):
     def hash(self, password: str) -> str:
         return self.hasher.hash(password)
 
-    def matches(self, password: str, password_hash: str | None) -> bool:
-        nobodys = self._nobodys  # made by the first attempt, whoever's it is
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        dummy_hash = self._dummy_hash  # made by the first attempt, whoever's it is
         try:
-            return self.hasher.verify(password_hash or nobodys, password) and (
+            return self.hasher.verify(password_hash or dummy_hash, password) and (
                 password_hash is not None
             )
         except (VerificationError, InvalidHashError):
             return False
 
     @cached_property
-    def _nobodys(self) -> str:
+    def _dummy_hash(self) -> str:
         """Compared with where nobody has the address, so that it takes as long."""
         return self.hasher.hash("nobody's")

@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 import uuid_utils.compat
 
-from application.errors import CannotIssue, StorageUnavailable
+from application.errors import StorageUnavailable, TokenIssuingDisabled
 from application.ports.auth import Session, SessionTokens
 from application.ports.clock import Clock
 from domain.errors import NotSignedIn
@@ -45,7 +45,7 @@ class JwtSessionTokens(SessionTokens):
 
     def issue(self, user_id: UserId) -> str:
         if self.secret is None:
-            raise CannotIssue("tokens are issued by the identity provider (AUTH_JWKS_URL)")
+            raise TokenIssuingDisabled("tokens are issued by the identity provider (AUTH_JWKS_URL)")
         now = self.clock.now()
         claims = {
             "sub": str(user_id),

@@ -8,11 +8,11 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from application.ports.auth import AttemptLimit
+from application.ports.auth import SignInThrottle
 
 
 @dataclass(frozen=True, slots=True)
-class MovingWindowAttemptLimit(AttemptLimit):
+class MovingWindowSignInThrottle(SignInThrottle):
     """So many for a network address, fewer for an account, within a window that moves."""
 
     per_address: RateLimitItem = field(default_factory=lambda: parse("30/5 minutes"))
@@ -21,7 +21,7 @@ class MovingWindowAttemptLimit(AttemptLimit):
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
     )
 
-    def allow(self, address: str, account: str) -> int:
+    def register_attempt(self, address: str, account: str) -> int:
         # The account is charged only where the address may try at all, or one machine could keep
         # an account's owner out for ever.
         return self._wait(self.per_address, "address", address) or self._wait(

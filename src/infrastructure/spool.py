@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from application.errors import SpoolFull
-from application.ports.delivery import Spool, Spooled
+from application.errors import SpoolUnavailable
+from application.ports.delivery import Spool, SpooledDelivery
 
 T = TypeVar("T")
 
@@ -49,18 +49,18 @@ class SqliteSpool(Spool):
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="spool")
     )
 
-    async def put(self, body: bytes, arrived_at: datetime) -> None:
+    async def add(self, body: bytes, arrived_at: datetime) -> None:
         def insert(db: sqlite3.Connection) -> None:
             row = (arrived_at.timestamp(), body)
             db.execute("INSERT INTO deliveries (arrived_at, body) VALUES (?, ?)", row)
 
         await self._do(insert)
 
-    async def oldest(self, limit: int, after: int) -> list[Spooled]:
-        def select(db: sqlite3.Connection) -> list[Spooled]:
+    async def read_oldest(self, limit: int, after: int) -> list[SpooledDelivery]:
+        def select(db: sqlite3.Connection) -> list[SpooledDelivery]:
             query = "SELECT id, arrived_at, body FROM deliveries WHERE id > ? ORDER BY id LIMIT ?"
             return [
-                Spooled(id_, datetime.fromtimestamp(arrived_at, UTC), body)
+                SpooledDelivery(id_, datetime.fromtimestamp(arrived_at, UTC), body)
                 for id_, arrived_at, body in db.execute(query, (after, limit))
             ]
 
@@ -69,7 +69,7 @@ class SqliteSpool(Spool):
     async def remove(self, ids: Collection[int]) -> None:
         try:
             await self._do(partial(_delete, ids=ids))
-        except SpoolFull:
+        except SpoolUnavailable:
             # SQLite needs room to remove anything, and the disk has none: a little was kept back.
             self._reserve.unlink(missing_ok=True)
             for id_ in ids:
@@ -77,14 +77,14 @@ class SqliteSpool(Spool):
         self._keep_reserve()
 
     @contextmanager
-    def draining(self) -> Iterator[bool]:
+    def try_lock(self) -> Iterator[bool]:
         if not self.path.exists():
             yield False
             return
         try:
             lock = self.path.with_suffix(".lock").open("ab")
         except OSError as error:
-            raise SpoolFull(f"the spool {self.path} cannot be locked: {error}") from error
+            raise SpoolUnavailable(f"the spool {self.path} cannot be locked: {error}") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,7 +119,7 @@ class SqliteSpool(Spool):
                 db.commit()
                 return result
         except (sqlite3.Error, OSError) as error:
-            raise SpoolFull(f"the spool {self.path} cannot be used: {error}") from error
+            raise SpoolUnavailable(f"the spool {self.path} cannot be used: {error}") from error
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from application.errors import SealBroken
-from application.ports.access_tokens import TokenSeal
+from application.errors import TokenDecryptionError
+from application.ports.access_tokens import TokenCipher
 from domain.connection import Connection
 
 KEY_BYTES = 32
@@ -18,50 +18,52 @@ NONCE_BYTES = 12
 HINT = 4
 
 
-class WrongKey(ValueError):
+class InvalidEncryptionKey(ValueError):
     """A key is not 32 bytes in base64."""
 
 
 @dataclass(frozen=True, slots=True)
-class SealKey:
+class EncryptionKey:
     """A key and the id that sealed tokens carry."""
 
     id: str
     secret: bytes = field(repr=False)
 
     @classmethod
-    def read(cls, text: str) -> "SealKey":
+    def read(cls, text: str) -> "EncryptionKey":
         """Read 32 bytes in base64, of either alphabet. Raises WrongKey."""
         try:
             secret = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "==")
         except ValueError as error:
-            raise WrongKey("a key must be base64") from error
+            raise InvalidEncryptionKey("a key must be base64") from error
         if len(secret) != KEY_BYTES:
-            raise WrongKey(f"a key must be {KEY_BYTES} bytes in base64, not {len(secret)}")
+            raise InvalidEncryptionKey(
+                f"a key must be {KEY_BYTES} bytes in base64, not {len(secret)}"
+            )
         return cls(hashlib.sha256(secret).hexdigest()[:8], secret)
 
 
 @dataclass(frozen=True, slots=True)
-class AesGcmSeal(TokenSeal):
+class AesGcmTokenCipher(TokenCipher):
     """Seals with the first key, opens with any: `v1.<key id>.<nonce and ciphertext>.<hint>`.
 
     Organisation, connection and hint are associated data, so a sealed token moved to another
     row does not open.
     """
 
-    keys: Sequence[SealKey]
+    keys: Sequence[EncryptionKey]
 
     @property
     def prefix(self) -> str:
         return f"v1.{self.keys[0].id}."
 
-    def seal(self, token: str, connection: Connection) -> str:
+    def encrypt(self, token: str, connection: Connection) -> str:
         nonce, hint = os.urandom(NONCE_BYTES), token[-HINT:]
         cipher = AESGCM(self.keys[0].secret)
         sealed = nonce + cipher.encrypt(nonce, token.encode(), _bound_to(connection, hint))
         return f"{self.prefix}{base64.urlsafe_b64encode(sealed).decode()}.{hint}"
 
-    def open(self, connection: Connection) -> str:
+    def decrypt(self, connection: Connection) -> str:
         try:
             _, key_id, encoded, hint = (connection.access_token or "").split(".", 3)
             secret = next(key.secret for key in self.keys if key.id == key_id)
@@ -69,9 +71,13 @@ class AesGcmSeal(TokenSeal):
             nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
             return AESGCM(secret).decrypt(nonce, ciphertext, _bound_to(connection, hint)).decode()
         except StopIteration as error:
-            raise SealBroken(f"the key of connection {connection.id} is missing") from error
+            raise TokenDecryptionError(
+                f"the key of connection {connection.id} is missing"
+            ) from error
         except (ValueError, InvalidTag) as error:
-            raise SealBroken(f"the token of connection {connection.id} does not open") from error
+            raise TokenDecryptionError(
+                f"the token of connection {connection.id} does not open"
+            ) from error
 
 
 def _bound_to(connection: Connection, hint: str) -> bytes:

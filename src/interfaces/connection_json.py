@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain.connection import Activity, Channel, Connection
+from domain.connection import Channel, Connection, ConnectionActivity
 
 
 class ConnectionJson(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class ConnectionJson(msgspec.Struct, frozen=True):
     updated_at: datetime | None
 
     @classmethod
-    def of(cls, connection: Connection, activity: Activity) -> "ConnectionJson":
+    def of(cls, connection: Connection, activity: ConnectionActivity) -> "ConnectionJson":
         """Show it, with what arrived over it."""
         return cls(
             id=connection.id,

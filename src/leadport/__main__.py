@@ -11,24 +11,24 @@ from contextlib import asynccontextmanager
 import click
 
 from application.errors import (
-    CannotIssue,
-    Contended,
-    SealBroken,
+    ConcurrentUpdate,
     StorageRefused,
     StorageUnavailable,
+    TokenDecryptionError,
+    TokenIssuingDisabled,
 )
 from application.use_cases import UseCases
 from domain.errors import DomainError
 from interfaces.cli import connection, failed, leads, org, simulate, user
-from interfaces.cli.context import Service, Webhook
+from interfaces.cli.context import CliContext, Webhook
 from leadport.settings import CannotListen, Settings, SettingsError
 
-EXPECTED = (
-    CannotIssue,
+USER_FACING_ERRORS = (
+    TokenIssuingDisabled,
     CannotListen,
-    Contended,
+    ConcurrentUpdate,
     DomainError,
-    SealBroken,
+    TokenDecryptionError,
     StorageRefused,
     StorageUnavailable,
 )
@@ -39,7 +39,7 @@ USAGE = 2
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Receives Meta's webhooks and turns every message into a lead."""
-    context.obj = Service(open_use_cases, read_webhook)
+    context.obj = CliContext(open_use_cases, read_webhook)
 
 
 @cli.command("serve")
@@ -84,13 +84,13 @@ for command in (
 async def open_use_cases() -> AsyncIterator[UseCases]:
     """The use cases over the database that the settings name; the embedded one is started."""
     from leadport.database import database
-    from leadport.operators import operators_container
+    from leadport.operators import open_operator_container
 
     settings = Settings.read()
     if settings.storage == "memory":
         raise SettingsError("STORAGE=memory keeps all in the service's own process; ask it there")
     with database(settings):
-        async with operators_container() as container:
+        async with open_operator_container() as container:
             yield container.use_cases()
 
 
@@ -107,7 +107,7 @@ def main() -> None:
     except SettingsError as error:
         click.echo(f"leadport: {error}", err=True)
         sys.exit(USAGE)
-    except EXPECTED as error:
+    except USER_FACING_ERRORS as error:
         click.echo(f"leadport: {error}", err=True)
         sys.exit(1)
 

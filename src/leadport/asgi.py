@@ -10,7 +10,7 @@ from functools import partial
 
 from litestar import Litestar
 
-from application.recovery.run_maintenance import Upkeep
+from application.recovery.run_maintenance import RunMaintenance
 from interfaces.web.app import create_app
 from leadport import logs
 from leadport.container import Container
@@ -26,22 +26,26 @@ def create() -> Litestar:
     settings: Settings = container.settings()
     logs.set_up(is_production=settings.is_production)
     use_cases = container.use_cases()
-    open_doors = partial(
+    build_app = partial(
         create_app,
         use_cases,
         public_url=settings.public_url,
         language=settings.language,
         # One that every worker knows, without a setting of its own.
-        form_secret=hmac.digest(settings.seal_keys[0].secret, b"forms", "sha256").hex(),
+        form_secret=hmac.digest(settings.encryption_keys[0].secret, b"forms", "sha256").hex(),
     )
-    upkeep = RepeatedUpkeep(use_cases.upkeep)
+    run_maintenance = MaintenanceLoop(use_cases.run_maintenance)
     _collect_garbage_less_often()
     if settings.storage == "memory":
         # Nobody else can put anything into this process's memory.
         demo = partial(make_demo, use_cases, settings)
-        return open_doors(on_startup=[demo, upkeep.start], on_shutdown=[upkeep.stop])
+        return build_app(
+            on_startup=[demo, run_maintenance.start], on_shutdown=[run_maintenance.stop]
+        )
     disposals = [engine.dispose for engine in container.engines()]
-    return open_doors(on_startup=[upkeep.start], on_shutdown=[upkeep.stop, *disposals])
+    return build_app(
+        on_startup=[run_maintenance.start], on_shutdown=[run_maintenance.stop, *disposals]
+    )
 
 
 def _collect_garbage_less_often() -> None:
@@ -55,10 +59,10 @@ def _collect_garbage_less_often() -> None:
 
 
 @dataclass(slots=True)
-class RepeatedUpkeep:
+class MaintenanceLoop:
     """The upkeep about once a second, while the worker serves."""
 
-    upkeep: Upkeep
+    run_maintenance: RunMaintenance
     _task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,6 +80,6 @@ class RepeatedUpkeep:
             # Not in step with the other workers.
             await asyncio.sleep(random.uniform(0.7, 1.3))  # noqa: S311 - no secret
             try:
-                await self.upkeep()
+                await self.run_maintenance()
             except Exception:
                 log.exception("upkeep_failed")

@@ -17,7 +17,7 @@ CONNECTIONS = {
 async def make_demo(use_cases: UseCases, settings: Settings) -> None:
     """Make it, unless there is one of its name."""
     async with use_cases.transactions.begin() as repos:
-        if any(organization.name == NAME for organization in await repos.organizations.all()):
+        if any(organization.name == NAME for organization in await repos.organizations.list_all()):
             return
     demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
     for channel, (external_id, name) in CONNECTIONS.items():

@@ -9,7 +9,7 @@ from leadport.container import Container
 
 
 @asynccontextmanager
-async def operators_container() -> AsyncIterator[Container]:
+async def open_operator_container() -> AsyncIterator[Container]:
     """Make a container without a role, and close its pools."""
     container = Container()
     container.role.override(Object(None))

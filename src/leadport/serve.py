@@ -19,7 +19,7 @@ from application.errors import StorageUnavailable
 from domain.connection import Channel
 from leadport import demo, http_server, logs
 from leadport.database import database
-from leadport.operators import operators_container
+from leadport.operators import open_operator_container
 from leadport.settings import LOCAL_URL, CannotListen, Settings, SettingsError
 
 
@@ -41,7 +41,7 @@ def serve(host: str, port: int, workers: int) -> None:
         if settings.storage == "postgres" and not settings.is_production:
             with suppress(StorageUnavailable):  # said already; the demo comes at the next start
                 asyncio.run(_make_demo(settings))
-        threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
+        threading.Thread(target=_print_banner, args=(settings, host, port), daemon=True).start()
         http_server.run("leadport.asgi:create", host, port, workers)
 
 
@@ -61,11 +61,11 @@ def _check_address(host: str, port: int) -> None:
 
 
 async def _make_demo(settings: Settings) -> None:
-    async with operators_container() as container:
+    async with open_operator_container() as container:
         await demo.make_demo(container.use_cases(), settings)
 
 
-def _greet(settings: Settings, host: str, port: int) -> None:
+def _print_banner(settings: Settings, host: str, port: int) -> None:
     """Say how to go on, once the server answers."""
     base = _base(host, port)
     while not _answers(base):

@@ -12,7 +12,7 @@ from typing import Self
 
 from dotenv import dotenv_values
 
-from infrastructure.token_cipher import SealKey, WrongKey
+from infrastructure.token_cipher import EncryptionKey, InvalidEncryptionKey
 
 ROOT = Path(__file__).parents[2]
 """The checkout, where `.env` and `var/` are."""
@@ -66,7 +66,7 @@ class Settings:
     app_secrets: tuple[str, ...] = field(repr=False)
     jwt_secret: str | None = field(repr=False)
     jwks_url: str | None
-    seal_keys: tuple[SealKey, ...]
+    encryption_keys: tuple[EncryptionKey, ...]
     demo_password: str = field(repr=False)
     data_dir: Path
     spool_bytes: int
@@ -102,7 +102,9 @@ class Settings:
             app_secrets=_several(given.get("META_APP_SECRET", "")),
             jwt_secret=given.get("AUTH_JWT_SECRET"),
             jwks_url=given.get("AUTH_JWKS_URL"),
-            seal_keys=tuple(map(SealKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))),
+            encryption_keys=tuple(
+                map(EncryptionKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))
+            ),
             demo_password=given.get("DEMO_PASSWORD", ""),
             data_dir=data_dir,
             spool_bytes=int(float(given.get("LEADPORT_SPOOL_MB", SPOOL_MB)) * 2**20),
@@ -128,8 +130,8 @@ def _wrong_secrets(given: Mapping[str, str]) -> list[str]:
         problems.append(f"AUTH_JWT_SECRET must have {SHORTEST_SECRET} characters or more")
     for key in _several(given.get("TOKEN_ENCRYPTION_KEYS", "")):
         try:
-            SealKey.read(key)
-        except WrongKey as error:
+            EncryptionKey.read(key)
+        except InvalidEncryptionKey as error:
             problems.append(f"TOKEN_ENCRYPTION_KEYS: {error}")
     return problems
 

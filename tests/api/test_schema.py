@@ -52,9 +52,9 @@ def api(app: Litestar) -> schemathesis.schemas.BaseSchema:
 @pytest.fixture(scope="module")
 def headers(container: Container) -> Mapping[str, Mapping[str, str]]:
     async def owner() -> str:
-        do: UseCases = container.use_cases()
-        await do.create_organization("Shop", "ana@shop.example")
-        return await do.issue_token("ana@shop.example")
+        use_cases: UseCases = container.use_cases()
+        await use_cases.create_organization("Shop", "ana@shop.example")
+        return await use_cases.issue_token("ana@shop.example")
 
     return {"owner": {"Authorization": f"Bearer {asyncio.run(owner())}"}, "nobody": {}}
 

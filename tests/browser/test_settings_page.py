@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.service_process import ROOT, Running, serving
+from tests.support.service_process import ROOT, RunningService, run_service
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.10"
@@ -43,15 +43,15 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     if not CHROMIUM.exists():
         pytest.skip(f"no {CHROMIUM} (Debian: apt install chromium)")
-    with serving(tmp_path_factory.mktemp("pages")) as running:
+    with run_service(tmp_path_factory.mktemp("pages")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def browser(running: Running) -> Iterator[Browser]:
+def browser(running: RunningService) -> Iterator[Browser]:
     assert running
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -66,7 +66,7 @@ def browser(running: Running) -> Iterator[Browser]:
 class Person:
     """Somebody with an account, and what they look at the page with."""
 
-    running: Running
+    running: RunningService
     browser: Browser
     axe: str
     email: str
@@ -117,7 +117,9 @@ class Person:
 
 
 @pytest.fixture
-def person(running: Running, browser: Browser, axe: str, request: pytest.FixtureRequest) -> Person:
+def person(
+    running: RunningService, browser: Browser, axe: str, request: pytest.FixtureRequest
+) -> Person:
     """A new owner of a new organisation."""
     name = "Organización" + "x" * 60  # one word that no phone is wide enough for
     email = f"{abs(hash(request.node.name))}@shop.example"

@@ -20,18 +20,20 @@ from application.use_cases import UseCases
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.password_hasher import Argon2PasswordHasher
-from interfaces.cli.context import Service, Webhook
+from interfaces.cli.context import CliContext, Webhook
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
 from tests.support.builders import SHOP_NUMBER, StoppedClock
-from tests.support.failing_storage import Troubled
+from tests.support.failing_storage import FailingTransactions
 from tests.support.payloads import ANA, HOLA, Json, change, encoded, whatsapp
 
 T = TypeVar("T")
 
 # Real hashes, made in a millisecond instead of the hundred that guessing must cost.
-QUICK = Object(Argon2PasswordHasher(argon2.PasswordHasher(time_cost=1, memory_cost=64)))
+FAST_PASSWORD_HASHER = Object(
+    Argon2PasswordHasher(argon2.PasswordHasher(time_cost=1, memory_cost=64))
+)
 
 SECRET, TOKEN = "app secret", "verify token"
 
@@ -49,26 +51,26 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
         environ["DATABASE_URL"] = request.getfixturevalue("database_url")
     container = Container()
     container.settings.override(Settings.read(environ))
-    container.passwords.override(QUICK)
+    container.passwords.override(FAST_PASSWORD_HASHER)
     return container
 
 
 @pytest.fixture
-def operators(container: Container) -> Container:
+def operator_container(container: Container) -> Container:
     """As an operator's command has it; memory is shared, as the database is."""
-    return operators_of(container)
+    return make_operator_container(container)
 
 
-def operators_of(container: Container) -> Container:
-    operators = Container()
-    operators.settings.override(container.settings())
-    operators.memory.override(container.memory())
-    operators.role.override(Object(None))
-    operators.passwords.override(QUICK)
-    return operators
+def make_operator_container(container: Container) -> Container:
+    operator_container = Container()
+    operator_container.settings.override(container.settings())
+    operator_container.memory.override(container.memory())
+    operator_container.role.override(Object(None))
+    operator_container.passwords.override(FAST_PASSWORD_HASHER)
+    return operator_container
 
 
-async def close(*containers: Container) -> None:
+async def close_pools(*containers: Container) -> None:
     for each in containers:
         if each.settings().storage == "postgres":
             for engine in each.engines():
@@ -76,9 +78,9 @@ async def close(*containers: Container) -> None:
 
 
 @pytest.fixture
-def storage(container: Container) -> Troubled:
+def storage(container: Container) -> FailingTransactions:
     """The service's own storage, which may be given troubles."""
-    storage = Troubled(container.transactions())
+    storage = FailingTransactions(container.transactions())
     container.transactions.override(Object(storage))
     return storage
 
@@ -92,10 +94,12 @@ def clock(container: Container) -> StoppedClock:
 
 
 @pytest.fixture
-async def shop(operate: UseCases) -> OrgId:
+async def shop(operator_use_cases: UseCases) -> OrgId:
     """An organisation whose number is connected."""
-    made = await operate.create_organization("Shop", "ana@shop.example")
-    await operate.upsert_connection(made.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None)
+    made = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    await operator_use_cases.upsert_connection(
+        made.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+    )
     return made.org_id
 
 
@@ -105,9 +109,9 @@ Deliver = Callable[..., Coroutine[Any, Any, Counters]]
 @pytest.fixture
 def deliver(
     container: Container,
-    storage: Troubled,  # noqa: ARG001 - it must be in place before the use cases are made
+    storage: FailingTransactions,  # noqa: ARG001 - it must be in place before the use cases are made
     clock: StoppedClock,
-    do: UseCases,
+    use_cases: UseCases,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Deliver:
     """Posts WhatsApp's items, but for the door; a busy machine is no failure."""
@@ -116,12 +120,14 @@ def deliver(
     async def post(*items: Json, to: str = SHOP_NUMBER, **value: Json) -> Counters:
         parts = {"contacts": [], **value}
         body, arrived_at = encoded(whatsapp(change(*items, to=to, **parts))), clock.now()
-        return await do.receive_delivery(container.read()(body, arrived_at), body, arrived_at)
+        return await use_cases.receive_delivery(
+            container.read()(body, arrived_at), body, arrived_at
+        )
 
     return post
 
 
-def text(body: str, *, by: str = ANA, id_: str | None = None) -> dict[str, Any]:
+def text_item(body: str, *, by: str = ANA, id_: str | None = None) -> dict[str, Any]:
     """An item; its id is made of its words."""
     return {**HOLA, "from": by, "id": id_ or f"wamid.{body}", "text": {"body": body}}
 
@@ -135,57 +141,57 @@ def leadport(container: Container) -> Command:
 
     @asynccontextmanager
     async def open_use_cases() -> AsyncIterator[UseCases]:
-        theirs = operators_of(container)
+        theirs = make_operator_container(container)
         try:
             yield theirs.use_cases()
         finally:
-            await close(theirs)
+            await close_pools(theirs)
 
     def nowhere() -> Webhook:
         raise AssertionError("these commands post nothing")
 
     async def invoke(group: Group, *arguments: object) -> Result:
-        service = Service(open_use_cases, nowhere)
+        service = CliContext(open_use_cases, nowhere)
         words = [str(argument) for argument in arguments]
         return await to_thread(CliRunner().invoke, group, words, obj=service)
 
     return invoke
 
 
-def at_the_end(*containers: Container) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+def shutdown_hooks(*containers: Container) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     async def close_all() -> None:
-        await close(*containers)
+        await close_pools(*containers)
 
     return [close_all]
 
 
 @pytest.fixture
-async def do(container: Container) -> AsyncIterator[UseCases]:
+async def use_cases(container: Container) -> AsyncIterator[UseCases]:
     """What the service can do."""
     yield container.use_cases()
-    await close(container)
+    await close_pools(container)
 
 
 @pytest.fixture
-async def operate(operators: Container) -> AsyncIterator[UseCases]:
+async def operator_use_cases(operator_container: Container) -> AsyncIterator[UseCases]:
     """What an operator can do."""
-    yield operators.use_cases()
-    await close(operators)
+    yield operator_container.use_cases()
+    await close_pools(operator_container)
 
 
 @pytest.fixture
-def client(container: Container, operators: Container) -> Iterator[TestClient[Litestar]]:
+def client(container: Container, operator_container: Container) -> Iterator[TestClient[Litestar]]:
     app = create_app(
         container.use_cases(),
         public_url="http://testserver.local",
         form_secret="form secret",
-        on_shutdown=at_the_end(container, operators),
+        on_shutdown=shutdown_hooks(container, operator_container),
     )
     with TestClient(app) as client:
         yield client
 
 
-def run(client: TestClient[Litestar], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_in_app(client: TestClient[Litestar], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run it in the loop of the application, where its database connections live."""
     with client.portal() as portal:
         done: T = portal.call(work)

@@ -11,31 +11,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.ports.storage import Transactions
-from domain.change import Change, ChangeKind
+from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity
 from domain.inbound import InboundMessage
 from domain.message import Direction
 from infrastructure.memory import MemoryTransactions
-from infrastructure.postgres.pools import WEBHOOK, open_pool
+from infrastructure.postgres.pools import INGEST_ROLE, open_pool
 from infrastructure.postgres.transactions import PostgresTransactions
 from tests.support.builders import (
-    application,
-    consented,
-    echoed,
-    edited,
-    ingestion,
+    create_shop,
+    make_apply_changes,
+    make_consent,
+    make_echo,
+    make_edit,
+    make_ingestion,
+    make_message,
+    make_reaction,
+    make_unsend,
     new_id,
-    open_shop,
-    phone,
-    reacted,
-    said,
-    unsent,
-    user,
+    phone_identity,
+    user_identity,
 )
-from tests.support.stored_rows import crm_of
+from tests.support.stored_rows import open_stored_rows
 
-Thing: TypeAlias = InboundMessage | Change
+Thing: TypeAlias = InboundMessage | IncomingChange
 
 PEOPLE = [("5491155550001", "AR.1"), ("5491155550002", "AR.2")]
 WORDS = ["hola", "lo quiero comprar", "¿cuánto cuesta?\ngracias", ""]
@@ -75,7 +75,11 @@ def shown(draw: st.DrawFn) -> Sequence[Identity]:
     both have a contact they stay two, so there the order decides.
     """
     number, user_id = draw(people)
-    return [phone(number), user(user_id)] if draw(st.booleans()) else [user(user_id)]
+    return (
+        [phone_identity(number), user_identity(user_id)]
+        if draw(st.booleans())
+        else [user_identity(user_id)]
+    )
 
 
 @st.composite
@@ -84,7 +88,7 @@ def stories(draw: st.DrawFn) -> Story:
     numbers = st.sampled_from([str(n) for n in range(len(owners))])
     ids = (f"wamid.{n}" for n in count())
     messages = [
-        said(
+        make_message(
             draw(st.sampled_from(WORDS)),
             to=draw(numbers),
             by=draw(shown()),
@@ -109,11 +113,11 @@ def stories(draw: st.DrawFn) -> Story:
             if owners[int(message.address.external_id)] == org
             for id_ in message.sender.identities
         }
-        identities = [phone(person[0]), user(person[1])]
+        identities = [phone_identity(person[0]), user_identity(person[1])]
         return identities if {*identities} <= seen and draw(st.booleans()) else identities[1:]
 
     echoes = [
-        echoed(
+        make_echo(
             draw(st.sampled_from(WORDS)),
             to=known_by(number := draw(numbers)),
             over=number,
@@ -129,16 +133,16 @@ def stories(draw: st.DrawFn) -> Story:
         when: Any = {"id": next(ids), "minute": draw(minutes)}
         match draw(st.sampled_from(["edit", "edit", "unsend", "reaction", "consent"])):
             case "edit":
-                changes.append(edited(about, draw(st.sampled_from(WORDS)), **when))
+                changes.append(make_edit(about, draw(st.sampled_from(WORDS)), **when))
             case "unsend":
-                changes.append(unsent(about, **when))
+                changes.append(make_unsend(about, **when))
             case "reaction":
                 emoji = draw(st.sampled_from(["👍", "❤️", None]))
                 by = draw(st.sampled_from(Direction))
-                changes.append(reacted(about, emoji, by=by, **when))
+                changes.append(make_reaction(about, emoji, by=by, **when))
             case _:
                 wish, to = draw(st.booleans()), draw(numbers)
-                changes.append(consented(wish, by=known_by(to), to=to, **when))
+                changes.append(make_consent(wish, by=known_by(to), to=to, **when))
     things = [*written, *changes]
     repeats = draw(st.lists(st.sampled_from(things), max_size=4))
     mixed = draw(st.permutations([*things, *repeats]))
@@ -161,7 +165,7 @@ async def open_shops(transactions: Transactions, owners: Sequence[int]) -> Shops
         number = f"n{next(_numbers)}"
         first = shops.get(str(owner))
         if first is None:
-            shops[str(n)] = await open_shop(transactions, number)
+            shops[str(n)] = await create_shop(transactions, number)
         else:
             shops[str(n)] = replace(first, id=ConnectionId(new_id()), external_id=number)
             async with transactions.begin() as repos:
@@ -178,8 +182,8 @@ async def end_of(
 ) -> Mapping[str, Any]:
     """All rows in the end, where `writer` stored what was delivered."""
     shops = await open_shops(transactions, owners)
-    ingest = ingestion(writer or transactions)
-    apply = application(writer or transactions)
+    ingest = make_ingestion(writer or transactions)
+    apply = make_apply_changes(writer or transactions)
 
     def over(thing: Any) -> Any:
         number = shops[thing.address.external_id].external_id
@@ -188,7 +192,7 @@ async def end_of(
     for delivery in deliveries:
         things = [over(thing) for thing in delivery.things]
         messages = [thing for thing in things if isinstance(thing, InboundMessage)]
-        changes = [thing for thing in things if isinstance(thing, Change)]
+        changes = [thing for thing in things if isinstance(thing, IncomingChange)]
         if delivery.changes_first:
             await apply(changes)
         counters = await ingest(messages)
@@ -207,7 +211,7 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
     - events' payloads, which are ids, and with them which of its messages opened a deal;
     - an echo that waited and is a message now, because one that did not wait is not kept.
     """
-    crm = crm_of(transactions)
+    stored_rows = open_stored_rows(transactions)
     orgs = {shop.org_id: n for n, shop in shops.items()}
     number_of = {shop.id: n for n, shop in shops.items()}
 
@@ -215,15 +219,15 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
         return [row for row in rows if row.org_id in orgs]
 
     ids_of: dict[Any, list[Any]] = {}
-    for identity in await of_shops(await crm.identities()):
+    for identity in await of_shops(await stored_rows.identities()):
         known = ids_of.setdefault(identity.contact_id, [orgs[identity.org_id]])
         known.append((str(identity.kind), identity.value))
     who = {contact_id: tuple(sorted(map(str, known))) for contact_id, known in ids_of.items()}
-    threads = await of_shops(await crm.threads())
+    threads = await of_shops(await stored_rows.threads())
     where = {t.id: (who[t.contact_id], number_of[t.connection_id]) for t in threads}
-    messages = await of_shops(await crm.messages())
+    messages = await of_shops(await stored_rows.messages())
     external_id_of = {m.id: m.external_id for m in messages}
-    deals = await of_shops(await crm.deals())
+    deals = await of_shops(await stored_rows.deals())
     whose = {deal.id: who[deal.contact_id] for deal in deals}
     return {
         "contacts": {
@@ -235,7 +239,7 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 c.marketing_consent,
                 c.marketing_consent_at,
             )
-            for c in await of_shops(await crm.contacts())
+            for c in await of_shops(await stored_rows.contacts())
         },
         "threads": {where[t.id]: t.last_message_at for t in threads},
         "messages": {
@@ -263,7 +267,7 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 i.updated_at,
                 i.message_external_id,
             )
-            for i in await of_shops(await crm.insights())
+            for i in await of_shops(await stored_rows.insights())
         },
         "changes": {
             (orgs[c.org_id], c.external_id): (
@@ -272,10 +276,12 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 c.sent_at,
                 c.is_waiting,
             )
-            for c in await of_shops(await crm.changes())
+            for c in await of_shops(await stored_rows.changes())
             if c.is_waiting or c.kind != ChangeKind.ECHO
         },
-        "events": Counter((orgs[e.org_id], e.type) for e in await of_shops(await crm.events())),
+        "events": Counter(
+            (orgs[e.org_id], e.type) for e in await of_shops(await stored_rows.events())
+        ),
         "rows": {
             "contacts": len(who),
             "deals": len(deals),
@@ -311,7 +317,7 @@ async def test_any_order_ends_the_same_in_memory(story: Story) -> None:
 @pytest.fixture
 async def webhook(database_url: str) -> AsyncIterator[Transactions]:
     """With the rights that the service has, and no others."""
-    engine = open_pool(database_url, role=WEBHOOK)
+    engine = open_pool(database_url, role=INGEST_ROLE)
     yield PostgresTransactions(engine, patience=60)
     await engine.dispose()
 

@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 from application.use_cases import UseCases
 from domain.organization import Role
 from leadport.container import Container
-from tests.contract.conftest import run
+from tests.contract.conftest import run_in_app
 from tests.support.builders import SHOP_NUMBER, new_id
 
 API = "/api/integrations/meta/connections"
@@ -47,15 +47,15 @@ class World:
 
 
 @pytest.fixture
-def world(client: TestClient[Litestar], operators: Container) -> World:
+def world(client: TestClient[Litestar], operator_container: Container) -> World:
     async def make() -> World:
-        operate: UseCases = operators.use_cases()
-        shop = await operate.create_organization("Shop", "owner@shop.example")
-        other = await operate.create_organization("Other", "stranger@other.example")
-        await operate.add_member(shop.org_id, "admin@shop.example", Role.ADMIN)
-        await operate.add_member(shop.org_id, "member@shop.example", Role.MEMBER)
+        operator_use_cases: UseCases = operator_container.use_cases()
+        shop = await operator_use_cases.create_organization("Shop", "owner@shop.example")
+        other = await operator_use_cases.create_organization("Other", "stranger@other.example")
+        await operator_use_cases.add_member(shop.org_id, "admin@shop.example", Role.ADMIN)
+        await operator_use_cases.add_member(shop.org_id, "member@shop.example", Role.MEMBER)
         tokens = {
-            who: await operate.issue_token(f"{who}@{org}.example")
+            who: await operator_use_cases.issue_token(f"{who}@{org}.example")
             for who, org in {
                 "owner": "shop",
                 "admin": "shop",
@@ -65,7 +65,7 @@ def world(client: TestClient[Litestar], operators: Container) -> World:
         }
         return World(client, shop.org_id, other.org_id, tokens)
 
-    return run(client, make)
+    return run_in_app(client, make)
 
 
 def test_a_connection_is_made_changed_listed_and_removed(world: World) -> None:

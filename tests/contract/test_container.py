@@ -6,10 +6,10 @@ import time
 import pytest
 
 from application.connections.rotate_keys import RotateKeys
-from application.errors import SealBroken
-from application.recovery.drain_spool import Several
+from application.errors import TokenDecryptionError
+from application.recovery.drain_spool import MergedDelivery
 from application.use_cases import UseCases
-from domain.connection import Activity, Channel, ConnectionId
+from domain.connection import Channel, ConnectionActivity, ConnectionId
 from domain.errors import (
     Forbidden,
     InvalidInput,
@@ -22,10 +22,10 @@ from domain.errors import (
 from domain.event import CONNECTION_REFUSED
 from domain.organization import OrgId, Role, UserId
 from infrastructure.password_hasher import Argon2PasswordHasher
-from infrastructure.token_cipher import AesGcmSeal, SealKey
+from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey
 from leadport.container import Container
-from tests.support.builders import NOON, SHOP_NUMBER, new_id, said
-from tests.support.stored_rows import crm_of
+from tests.support.builders import NOON, SHOP_NUMBER, make_message, new_id
+from tests.support.stored_rows import open_stored_rows
 
 CANARY = "EAAGcanary0123456789"
 
@@ -35,16 +35,18 @@ def test_everything_can_be_made(container: Container) -> None:
     assert isinstance(container.use_cases(), UseCases)
 
 
-async def test_operators_make_organisations_and_members(operate: UseCases) -> None:
-    shop = await operate.create_organization(" Shop ", "Ana@Shop.example")
-    other = await operate.create_organization("Other", "ana@shop.example", password="ignored")
-    eva = await operate.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
+async def test_operators_make_organisations_and_members(operator_use_cases: UseCases) -> None:
+    shop = await operator_use_cases.create_organization(" Shop ", "Ana@Shop.example")
+    other = await operator_use_cases.create_organization(
+        "Other", "ana@shop.example", password="ignored"
+    )
+    eva = await operator_use_cases.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
 
     assert shop.password
     assert (other.user_id, other.password) == (shop.user_id, None)
-    async with operate.transactions.begin() as repos:
-        members = await repos.organizations.members(shop.org_id)
-        owner = await repos.users.by_email("ana@shop.example")
+    async with operator_use_cases.transactions.begin() as repos:
+        members = await repos.organizations.list_members(shop.org_id)
+        owner = await repos.users.find_by_email("ana@shop.example")
     assert [(m.user_id, m.role) for m in members] == [
         (shop.user_id, Role.OWNER),
         (eva.user_id, Role.MEMBER),
@@ -56,74 +58,80 @@ async def test_operators_make_organisations_and_members(operate: UseCases) -> No
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.ADMIN])
 async def test_owners_and_admins_manage_connections(
-    do: UseCases, operate: UseCases, role: Role
+    use_cases: UseCases, operator_use_cases: UseCases, role: Role
 ) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
-    person = (await operate.add_member(shop.org_id, "eva@shop.example", role)).user_id
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    person = (await operator_use_cases.add_member(shop.org_id, "eva@shop.example", role)).user_id
 
-    made, is_new = await do.upsert_connection(
+    made, is_new = await use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, f" {SHOP_NUMBER} ", person=person, display_name=" Ventas "
     )
     assert (made.external_id, made.display_name, made.is_enabled) == (SHOP_NUMBER, "Ventas", True)
     assert is_new
 
-    changed, is_new = await do.upsert_connection(
+    changed, is_new = await use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=person, is_enabled=False
     )
     assert (changed.id, changed.display_name, changed.is_enabled) == (made.id, "Ventas", False)
     assert not is_new
-    assert await do.list_connections(shop.org_id, person=person) == [(changed, Activity())]
+    assert await use_cases.list_connections(shop.org_id, person=person) == [
+        (changed, ConnectionActivity())
+    ]
 
-    await do.remove_connection(made.id, person=person)
-    assert await do.list_connections(shop.org_id, person=person) == []
+    await use_cases.remove_connection(made.id, person=person)
+    assert await use_cases.list_connections(shop.org_id, person=person) == []
     with pytest.raises(NotFound):
-        await do.remove_connection(made.id, person=person)
+        await use_cases.remove_connection(made.id, person=person)
 
 
 @pytest.mark.parametrize("who", ["member", "owner of another", "nobody"])
 async def test_nobody_else_sees_or_changes_connections(
-    do: UseCases, operate: UseCases, who: str
+    use_cases: UseCases, operator_use_cases: UseCases, who: str
 ) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
-    other = await operate.create_organization("Other", "leo@other.example")
-    member = await operate.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
-    made, _ = await operate.upsert_connection(
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    other = await operator_use_cases.create_organization("Other", "leo@other.example")
+    member = await operator_use_cases.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
+    made, _ = await operator_use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
     )
     people = {"member": member.user_id, "owner of another": other.user_id}
     person = people.get(who, UserId(new_id()))
 
     with pytest.raises(Forbidden):
-        await do.list_connections(shop.org_id, person=person)
+        await use_cases.list_connections(shop.org_id, person=person)
     with pytest.raises(Forbidden):
-        await do.upsert_connection(shop.org_id, Channel.INSTAGRAM, "1", person=person)
+        await use_cases.upsert_connection(shop.org_id, Channel.INSTAGRAM, "1", person=person)
     with pytest.raises(Forbidden):
-        await do.upsert_connection(
+        await use_cases.upsert_connection(
             shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=person, is_enabled=False
         )
     with pytest.raises(NotFound):
-        await do.remove_connection(made.id, person=person)
+        await use_cases.remove_connection(made.id, person=person)
 
-    assert await operate.list_connections(shop.org_id, person=None) == [(made, Activity())]
+    assert await operator_use_cases.list_connections(shop.org_id, person=None) == [
+        (made, ConnectionActivity())
+    ]
 
 
 async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
-    do: UseCases, operate: UseCases
+    use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
-    other = await operate.create_organization("Other", "leo@other.example")
-    await do.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id)
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    other = await operator_use_cases.create_organization("Other", "leo@other.example")
+    await use_cases.upsert_connection(
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id
+    )
 
     with pytest.raises(NumberConnectedElsewhere) as refusal:
-        await do.upsert_connection(
+        await use_cases.upsert_connection(
             other.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=other.user_id
         )
-    await do.upsert_connection(
+    await use_cases.upsert_connection(
         other.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=other.user_id, is_enabled=False
     )
 
     assert "Shop" not in str(refusal.value)
-    (event,) = await crm_of(operate.transactions).events()
+    (event,) = await open_stored_rows(operator_use_cases.transactions).events()
     assert (event.org_id, event.type) == (other.org_id, CONNECTION_REFUSED)
     assert event.payload == {
         "channel": "whatsapp",
@@ -132,41 +140,45 @@ async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
     }
 
 
-async def test_messages_show_as_activity(do: UseCases, operate: UseCases) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
-    await do.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id)
+async def test_messages_show_as_activity(use_cases: UseCases, operator_use_cases: UseCases) -> None:
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    await use_cases.upsert_connection(
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id
+    )
 
-    counters = await do.receive_delivery(
-        Several(messages=[said(), said(minute=1)], changes=[]), b"{}", NOON
+    counters = await use_cases.receive_delivery(
+        MergedDelivery(messages=[make_message(), make_message(minute=1)], changes=[]), b"{}", NOON
     )
 
     assert counters.ingested == 2
-    ((_, activity),) = await do.list_connections(shop.org_id, person=shop.user_id)
+    ((_, activity),) = await use_cases.list_connections(shop.org_id, person=shop.user_id)
     assert activity.last_message_at is not None
     assert activity.last_message_at > NOON
 
 
-async def test_a_person_sees_their_own_organisations(do: UseCases, operate: UseCases) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
-    other = await operate.create_organization("Other", "leo@other.example")
-    await operate.add_member(other.org_id, "ana@shop.example", Role.ADMIN)
+async def test_a_person_sees_their_own_organisations(
+    use_cases: UseCases, operator_use_cases: UseCases
+) -> None:
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+    other = await operator_use_cases.create_organization("Other", "leo@other.example")
+    await operator_use_cases.add_member(other.org_id, "ana@shop.example", Role.ADMIN)
 
-    mine = await do.list_organizations(shop.user_id)
+    mine = await use_cases.list_organizations(shop.user_id)
 
     assert [(m.organization.name, m.role) for m in mine] == [
         ("Shop", Role.OWNER),
         ("Other", Role.ADMIN),
     ]
-    assert await do.list_organizations(UserId(new_id())) == []
+    assert await use_cases.list_organizations(UserId(new_id())) == []
 
 
 async def test_an_access_token_is_sealed_kept_and_removed(
-    container: Container, do: UseCases, operate: UseCases
+    container: Container, use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
 
     async def save(token: str | None, name: str | None = None) -> str | None:
-        stored, _ = await do.upsert_connection(
+        stored, _ = await use_cases.upsert_connection(
             shop.org_id,
             Channel.WHATSAPP,
             SHOP_NUMBER,
@@ -176,7 +188,7 @@ async def test_an_access_token_is_sealed_kept_and_removed(
         )
         assert CANARY not in repr(stored) + str(stored.access_token)
         if stored.access_token:
-            assert container.seal().open(stored) == CANARY
+            assert container.token_cipher().decrypt(stored) == CANARY
         return stored.access_token_hint
 
     assert await save(CANARY) == "6789"
@@ -185,65 +197,67 @@ async def test_an_access_token_is_sealed_kept_and_removed(
 
 
 async def test_keys_are_rotated_and_old_ones_may_go(
-    operators: Container, operate: UseCases
+    operator_container: Container, operator_use_cases: UseCases
 ) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     for number in range(3):
-        await operate.upsert_connection(
+        await operator_use_cases.upsert_connection(
             shop.org_id,
             Channel.WHATSAPP,
             str(number),
             person=None,
             access_token=f"{CANARY}{number}",
         )
-    new, old = SealKey.read("B" * 43), operators.settings().seal_keys[0]
+    new, old = EncryptionKey.read("B" * 43), operator_container.settings().encryption_keys[0]
 
-    rotate_keys = RotateKeys(operate.transactions, AesGcmSeal([new, old]))
+    rotate_keys = RotateKeys(operator_use_cases.transactions, AesGcmTokenCipher([new, old]))
 
     assert await rotate_keys() == 3
     assert await rotate_keys() == 0
-    for connection, _ in await operate.list_connections(shop.org_id, person=None):
-        assert AesGcmSeal([new]).open(connection) == CANARY + connection.external_id
-        with pytest.raises(SealBroken):
-            AesGcmSeal([old]).open(connection)
+    for connection, _ in await operator_use_cases.list_connections(shop.org_id, person=None):
+        assert AesGcmTokenCipher([new]).decrypt(connection) == CANARY + connection.external_id
+        with pytest.raises(TokenDecryptionError):
+            AesGcmTokenCipher([old]).decrypt(connection)
 
 
-async def test_a_password_becomes_a_session_that_ends(do: UseCases, operate: UseCases) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
+async def test_a_password_becomes_a_session_that_ends(
+    use_cases: UseCases, operator_use_cases: UseCases
+) -> None:
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     assert shop.password
 
-    token = await do.sign_in(" Ana@shop.example", shop.password, address="203.0.113.1")
-    session = await do.read_session(token)
+    token = await use_cases.sign_in(" Ana@shop.example", shop.password, address="203.0.113.1")
+    session = await use_cases.read_session(token)
     assert session.user_id == shop.user_id
 
-    await do.sign_out(session)
-    await do.sign_out(session)
+    await use_cases.sign_out(session)
+    await use_cases.sign_out(session)
     with pytest.raises(NotSignedIn):
-        await do.read_session(token)
-    again = await do.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
-    assert (await do.read_session(again)).user_id == shop.user_id
+        await use_cases.read_session(token)
+    again = await use_cases.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
+    assert (await use_cases.read_session(again)).user_id == shop.user_id
 
 
 async def test_a_wrong_address_and_a_wrong_password_are_told_alike(
-    do: UseCases, operate: UseCases
+    use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
-    await operate.create_organization("Shop", "ana@shop.example")
+    await operator_use_cases.create_organization("Shop", "ana@shop.example")
 
     said_to = []
     for email in ("ana@shop.example", "nobody@shop.example", "", "x" * 10_000, "a\0@b"):
         with pytest.raises(WrongCredentials) as refusal:
-            await do.sign_in(email, "wrong", address="203.0.113.1")
+            await use_cases.sign_in(email, "wrong", address="203.0.113.1")
         said_to.append(str(refusal.value))
     assert len(set(said_to)) == 1
 
 
-async def test_attempts_are_limited_for_an_account_and_for_an_address(do: UseCases) -> None:
+async def test_attempts_are_limited_for_an_account_and_for_an_address(use_cases: UseCases) -> None:
     async def attempts(*tries: tuple[str, str]) -> int:
         """How many of them are let through."""
         let_through = 0
         for email, address in tries:
             with pytest.raises((WrongCredentials, TooManyAttempts)) as refusal:
-                await do.sign_in(email, "wrong", address=address)
+                await use_cases.sign_in(email, "wrong", address=address)
             if isinstance(refusal.value, TooManyAttempts):
                 assert refusal.value.retry_after > 0
             else:
@@ -255,12 +269,12 @@ async def test_attempts_are_limited_for_an_account_and_for_an_address(do: UseCas
 
 
 async def test_passwords_are_compared_one_after_another(
-    do: UseCases, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each takes memory and time that deliveries need."""
-    real, at_once, most = Argon2PasswordHasher.matches, 0, 0
+    real, at_once, most = Argon2PasswordHasher.verify, 0, 0
 
-    def matches(self: Argon2PasswordHasher, password: str, password_hash: str | None) -> bool:
+    def verify(self: Argon2PasswordHasher, password: str, password_hash: str | None) -> bool:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
@@ -268,45 +282,51 @@ async def test_passwords_are_compared_one_after_another(
         at_once -= 1
         return real(self, password, password_hash)
 
-    monkeypatch.setattr(Argon2PasswordHasher, "matches", matches)
-    attempts = (do.sign_in(f"{n}@shop.example", "wrong", address="203.0.113.1") for n in range(5))
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
+    attempts = (
+        use_cases.sign_in(f"{n}@shop.example", "wrong", address="203.0.113.1") for n in range(5)
+    )
     refused = await asyncio.gather(*attempts, return_exceptions=True)
 
     assert [type(refusal) for refusal in refused] == [WrongCredentials] * 5
     assert most == 1
 
 
-async def test_operators_reset_passwords_and_issue_tokens(do: UseCases, operate: UseCases) -> None:
-    shop = await operate.create_organization("Shop", "ana@shop.example")
+async def test_operators_reset_passwords_and_issue_tokens(
+    use_cases: UseCases, operator_use_cases: UseCases
+) -> None:
+    shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     assert shop.password
 
-    new = await operate.reset_password("ANA@shop.example")
-    token = await operate.issue_token("ana@shop.example")
+    new = await operator_use_cases.reset_password("ANA@shop.example")
+    token = await operator_use_cases.issue_token("ana@shop.example")
 
-    assert (await do.read_session(token)).user_id == shop.user_id
+    assert (await use_cases.read_session(token)).user_id == shop.user_id
     with pytest.raises(WrongCredentials):
-        await do.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
-    await do.sign_in("ana@shop.example", new, address="203.0.113.1")
-    for nobody in (operate.reset_password, operate.issue_token):
+        await use_cases.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
+    await use_cases.sign_in("ana@shop.example", new, address="203.0.113.1")
+    for nobody in (operator_use_cases.reset_password, operator_use_cases.issue_token):
         with pytest.raises(NotFound):
             await nobody("nobody@shop.example")
 
 
-async def test_what_does_not_exist_is_not_found(operate: UseCases) -> None:
+async def test_what_does_not_exist_is_not_found(operator_use_cases: UseCases) -> None:
     nowhere = OrgId(new_id())
 
     for attempt in (
-        operate.list_connections(nowhere, person=None),
-        operate.upsert_connection(nowhere, Channel.WHATSAPP, "1", person=None),
-        operate.add_member(nowhere, "ana@shop.example", Role.OWNER),
-        operate.remove_connection(ConnectionId(new_id()), person=None),
+        operator_use_cases.list_connections(nowhere, person=None),
+        operator_use_cases.upsert_connection(nowhere, Channel.WHATSAPP, "1", person=None),
+        operator_use_cases.add_member(nowhere, "ana@shop.example", Role.OWNER),
+        operator_use_cases.remove_connection(ConnectionId(new_id()), person=None),
     ):
         with pytest.raises(NotFound):
             await attempt
     for wrong in (
-        operate.create_organization(" ", "a@b"),
-        operate.create_organization("Shop", "ana"),
-        operate.upsert_connection(nowhere, Channel.WHATSAPP, "1", person=None, access_token="a b"),
+        operator_use_cases.create_organization(" ", "a@b"),
+        operator_use_cases.create_organization("Shop", "ana"),
+        operator_use_cases.upsert_connection(
+            nowhere, Channel.WHATSAPP, "1", person=None, access_token="a b"
+        ),
     ):
         with pytest.raises(InvalidInput):
             await wrong

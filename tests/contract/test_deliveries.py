@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.meta.delivery import decode
-from tests.deliveries.examples import EXAMPLES, Door, open_door
+from interfaces.meta.delivery import parse_delivery
+from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
 MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
@@ -16,61 +16,63 @@ MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[WebhookHarness]:
     url = request.getfixturevalue("migrated_url") if request.param == "postgres" else None
-    with open_door(request.param, tmp_path_factory.mktemp("leadport"), url) as door:
-        yield door
+    with open_webhook_harness(request.param, tmp_path_factory.mktemp("leadport"), url) as webhook:
+        yield webhook
 
 
 @pytest.fixture
-def door(opened: Door) -> Door:
+def webhook(opened: WebhookHarness) -> WebhookHarness:
     opened.empty()
     return opened
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
-    door: Door, name: str
+    webhook: WebhookHarness, name: str
 ) -> None:
     example = EXAMPLES[name]
-    org_id = door.connect(*example.addresses)
+    org_id = webhook.connect(*example.addresses)
 
-    answer = door.post(example.body)
-    stored = door.stored()
+    answer = webhook.post(example.body)
+    stored = webhook.stored()
 
     assert (answer.status_code, answer.json()) == (200, example.counters)
     assert stored.messages == example.messages
     assert stored.events == example.events
     assert stored.deals == len({str(m["identities"]) for m in example.messages})
-    assert len(door.failures(org_id)) == example.counters["failed"]
+    assert len(webhook.failures(org_id)) == example.counters["failed"]
 
-    again = door.post(example.body)
+    again = webhook.post(example.body)
 
     received, failed = example.counters["received"], example.counters["failed"]
     assert (again.status_code, again.json()) == (
         200,
         {"received": received, "ingested": 0, "skipped": received - failed, "failed": failed},
     )
-    assert door.stored() == stored
+    assert webhook.stored() == stored
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_what_is_passed_over_has_a_name(name: str) -> None:
-    notes = decode(EXAMPLES[name].body, NOON).notes
+    notes = parse_delivery(EXAMPLES[name].body, NOON).notes
 
     assert {" ".join(note): times for note, times in notes.items()} == EXAMPLES[name].passed_over
 
 
-def test_what_goes_to_a_number_that_nobody_connected_is_skipped(door: Door) -> None:
-    nothing = door.stored()
+def test_what_goes_to_a_number_that_nobody_connected_is_skipped(
+    webhook: WebhookHarness,
+) -> None:
+    nothing = webhook.stored()
 
-    answers = {name: door.post(example.body).json() for name, example in EXAMPLES.items()}
+    answers = {name: webhook.post(example.body).json() for name, example in EXAMPLES.items()}
 
     assert answers == {
         name: {"received": received, "ingested": 0, "skipped": received, "failed": 0}
         for name, received in ((n, e.counters["received"]) for n, e in EXAMPLES.items())
     }
-    assert door.stored() == nothing
+    assert webhook.stored() == nothing
 
 
 def test_the_documentation_names_every_kind() -> None:

@@ -9,14 +9,22 @@ from typing import Any
 import pytest
 
 from application.ingestion import describe_messages as describe
-from application.ingestion.describe_messages import REST, Describe
+from application.ingestion.describe_messages import REST, DescribeMessages
 from application.ingestion.ingest_messages import Counters, IngestMessages
 from application.ports.storage import Transactions
-from application.recovery.store_failed_messages import KeepFailed
-from domain.insight import LONGEST_SAID, Description
+from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.insight import MAX_DESCRIPTION_LENGTH, Description
 from infrastructure.insights.dummy import DummyInsights
-from tests.support.builders import NOON, Ingestion, StoppedClock, ingestion, new_id, open_shop, said
-from tests.support.stored_rows import Crm, crm_of
+from tests.support.builders import (
+    NOON,
+    CountingIngestion,
+    StoppedClock,
+    create_shop,
+    make_ingestion,
+    make_message,
+    new_id,
+)
+from tests.support.stored_rows import StoredRows, open_stored_rows
 
 Answer = Callable[[Sequence[str]], Awaitable[Any]]
 
@@ -24,15 +32,15 @@ GOOD = Description(summary="a", intent="price", score=1, next_step="b")
 
 
 @dataclass
-class Moody:
+class StubInsightProvider:
     """A provider that answers as it is told to."""
 
     answer: Answer
     name: str = "moody"
-    asked: list[Sequence[str]] = field(default_factory=list)
+    calls: list[Sequence[str]] = field(default_factory=list)
 
     async def describe(self, texts: Sequence[str]) -> Any:
-        self.asked.append(texts)
+        self.calls.append(texts)
         return await self.answer(texts)
 
 
@@ -100,7 +108,7 @@ BAD: dict[str, Answer] = {
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def generous_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who answers at once has all the time of a busy machine; who hangs is not waited for."""
     monkeypatch.setattr(describe, "PATIENCE", 60)
 
@@ -110,7 +118,7 @@ def hanging_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
+async def loop_errors() -> AsyncIterator[list[dict[str, Any]]]:
     """What asyncio would log of tasks that nobody asked."""
     found: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
@@ -120,21 +128,25 @@ async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
 
 
 def asking(
-    transactions: Transactions, provider: Moody, clock: StoppedClock | None = None
-) -> Ingestion:
+    transactions: Transactions, provider: StubInsightProvider, clock: StoppedClock | None = None
+) -> CountingIngestion:
     clock = clock or StoppedClock()
-    keep_failed = KeepFailed(transactions, clock, new_id)
-    return Ingestion(IngestMessages(transactions, Describe(provider, clock), keep_failed, new_id))
+    store_failed_messages = StoreFailedMessages(transactions, clock, new_id)
+    return CountingIngestion(
+        IngestMessages(
+            transactions, DescribeMessages(provider, clock), store_failed_messages, new_id
+        )
+    )
 
 
-async def rows(crm: Crm) -> dict[str, list[Any]]:
+async def rows(stored_rows: StoredRows) -> dict[str, list[Any]]:
     """All but insights, without what is made up anew each time."""
     return {
-        "contacts": [(c.name, c.phone) for c in await crm.contacts()],
-        "threads": [(t.external_id, t.last_message_at) for t in await crm.threads()],
-        "messages": sorted((m.external_id, m.body) for m in await crm.messages()),
-        "deals": [(d.title, str(d.status)) for d in await crm.deals()],
-        "events": [e.type for e in await crm.events()],
+        "contacts": [(c.name, c.phone) for c in await stored_rows.contacts()],
+        "threads": [(t.external_id, t.last_message_at) for t in await stored_rows.threads()],
+        "messages": sorted((m.external_id, m.body) for m in await stored_rows.messages()),
+        "deals": [(d.title, str(d.status)) for d in await stored_rows.deals()],
+        "events": [e.type for e in await stored_rows.events()],
     }
 
 
@@ -147,73 +159,83 @@ async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
 ) -> None:
     if mood.startswith("hangs"):
         hanging_is_noticed_at_once(monkeypatch)
-    shop = await open_shop(transactions)
-    other = await open_shop(transactions, "2")
-    crm = crm_of(transactions)
-    delivery = [said("secret words", id="a"), said("¿precio?", id="b", minute=1), said(to="999")]
+    shop = await create_shop(transactions)
+    other = await create_shop(transactions, "2")
+    stored_rows = open_stored_rows(transactions)
+    delivery = [
+        make_message("secret words", id="a"),
+        make_message("¿precio?", id="b", minute=1),
+        make_message(to="999"),
+    ]
     without_anybody = [replace(m, address=other.address) for m in delivery[:2]]
-    provider = Moody(BAD[mood])
+    provider = StubInsightProvider(BAD[mood])
 
     with caplog.at_level(logging.DEBUG):
         counters = await asking(transactions, provider)(delivery)
 
     assert counters == Counters(received=3, ingested=2, skipped=1, failed=0)
-    assert provider.asked[0][0] == "secret words"
-    assert await crm.insights() == []
-    assert {m.org_id for m in await crm.messages()} == {shop.org_id}
-    stored = await rows(crm)
+    assert provider.calls[0][0] == "secret words"
+    assert await stored_rows.insights() == []
+    assert {m.org_id for m in await stored_rows.messages()} == {shop.org_id}
+    stored = await rows(stored_rows)
     assert (len(stored["messages"]), len(stored["deals"]), len(stored["events"])) == (2, 1, 2)
     async with transactions.begin() as repos:
-        assert await repos.failed_messages.of(None) == []
+        assert await repos.failed_messages.list_for_organization(None) == []
     assert "secret words" not in "".join(str(record.__dict__) for record in caplog.records)
 
     # As without a provider's help: another organisation, and the dummy.
-    await ingestion(transactions)(without_anybody)
-    twice = await rows(crm)
+    await make_ingestion(transactions)(without_anybody)
+    twice = await rows(stored_rows)
     assert {name: len(found) for name, found in twice.items()} == {
         name: 2 * len(found) for name, found in stored.items()
     }
 
 
 async def test_good_answers_are_stored(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await asking(transactions, Moody(good))([said("hola"), said("adiós", by="2")])
+    await asking(transactions, StubInsightProvider(good))(
+        [make_message("hola"), make_message("adiós", by="2")]
+    )
 
-    insights = await crm_of(transactions).insights()
+    insights = await open_stored_rows(transactions).insights()
     assert {insight.summary for insight in insights} == {"hola", "adiós"}
     assert {(i.provider, i.intent, i.score) for i in insights} == {("moody", "price", 1)}
 
 
 async def test_the_longest_description_can_be_stored(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    longest = "é" * (LONGEST_SAID - 1) + "👍"
+    await create_shop(transactions)
+    longest = "é" * (MAX_DESCRIPTION_LENGTH - 1) + "👍"
     answer = told(summary=longest, intent=longest, next_step=longest, score=100)
 
-    await asking(transactions, Moody(answer))([said()])
+    await asking(transactions, StubInsightProvider(answer))([make_message()])
 
-    (insight,) = await crm_of(transactions).insights()
+    (insight,) = await open_stored_rows(transactions).insights()
     assert (insight.summary, insight.score) == (longest, 100)
 
 
 async def test_some_good_answers_among_others_are_stored(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
     answer = answering(lambda texts: [GOOD if text == "hola" else "?" for text in texts])
 
-    await asking(transactions, Moody(answer))([said("hola"), said("adiós", by="2")])
+    await asking(transactions, StubInsightProvider(answer))(
+        [make_message("hola"), make_message("adiós", by="2")]
+    )
 
-    (insight,) = await crm_of(transactions).insights()
+    (insight,) = await open_stored_rows(transactions).insights()
     assert insight.summary == "a"
 
 
 async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await asking(transactions, Moody(good))([said("hola")])
+    await create_shop(transactions)
+    await asking(transactions, StubInsightProvider(good))([make_message("hola")])
 
-    counters = await asking(transactions, Moody(BAD["raises"]))([said("adiós", minute=1)])
+    counters = await asking(transactions, StubInsightProvider(BAD["raises"]))(
+        [make_message("adiós", minute=1)]
+    )
 
     assert counters.ingested == 1
-    (insight,) = await crm_of(transactions).insights()
+    (insight,) = await open_stored_rows(transactions).insights()
     assert (insight.summary, insight.updated_at) == ("hola", NOON)
 
 
@@ -221,44 +243,49 @@ async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None
 async def test_a_provider_that_failed_is_left_alone_for_a_while(
     mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, provider = StoppedClock(), Moody(BAD[mood])
-    ask = Describe(provider, clock)
+    clock, provider = StoppedClock(), StubInsightProvider(BAD[mood])
+    ask = DescribeMessages(provider, clock)
     with monkeypatch.context() as patch:
         hanging_is_noticed_at_once(patch)
-        assert await ask([said("one")]) == {}
+        assert await ask([make_message("one")]) == {}
     provider.answer = good
 
-    assert await ask([said("two")]) == {}
+    assert await ask([make_message("two")]) == {}
     clock.time += REST * 0.9
-    assert await ask([said("three")]) == {}
-    assert provider.asked == [["one"]]
+    assert await ask([make_message("three")]) == {}
+    assert provider.calls == [["one"]]
 
     clock.time += REST * 0.2
-    four = said("four")
+    four = make_message("four")
     assert await ask([four]) == {
         (four.address.channel, four.external_id): replace(GOOD, summary="four")
     }
-    assert [d.summary for d in (await ask([said("five")])).values()] == ["five"]
+    assert [d.summary for d in (await ask([make_message("five")])).values()] == ["five"]
 
 
 async def test_a_provider_that_hangs_is_stopped_and_says_nothing_later(
-    monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]]
+    monkeypatch: pytest.MonkeyPatch, loop_errors: list[dict[str, Any]]
 ) -> None:
     hanging_is_noticed_at_once(monkeypatch)
 
     for answer in (never, never_and_not_to_be_stopped):
         before = asyncio.all_tasks()
-        assert await Describe(Moody(answer), StoppedClock())([said("secret words")]) == {}
+        assert (
+            await DescribeMessages(StubInsightProvider(answer), StoppedClock())(
+                [make_message("secret words")]
+            )
+            == {}
+        )
         async with asyncio.timeout(60):
             while asyncio.all_tasks() - before:
                 await asyncio.sleep(0)
 
-    assert complaints == []
+    assert loop_errors == []
 
 
 async def test_a_slow_provider_holds_no_transaction(transactions: Transactions) -> None:
     """While it is asked, others store theirs: in memory there is but one transaction at a time."""
-    await open_shop(transactions)
+    await create_shop(transactions)
     is_asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def slow(texts: Sequence[str]) -> Any:
@@ -266,25 +293,27 @@ async def test_a_slow_provider_holds_no_transaction(transactions: Transactions) 
         await may_answer.wait()
         return await good(texts)
 
-    first = asyncio.create_task(asking(transactions, Moody(slow))([said("slow")]))
+    first = asyncio.create_task(
+        asking(transactions, StubInsightProvider(slow))([make_message("slow")])
+    )
     await is_asked.wait()
     async with asyncio.timeout(60):
-        assert (await ingestion(transactions)([said("quick", minute=1)])).ingested == 1
+        assert (await make_ingestion(transactions)([make_message("quick", minute=1)])).ingested == 1
     may_answer.set()
 
     assert (await first).ingested == 1
 
 
 async def test_nobody_is_asked_about_nothing() -> None:
-    provider = Moody(BAD["raises"])
+    provider = StubInsightProvider(BAD["raises"])
 
-    assert await Describe(provider, StoppedClock())([]) == {}
+    assert await DescribeMessages(provider, StoppedClock())([]) == {}
 
-    assert provider.asked == []
+    assert provider.calls == []
 
 
 async def test_the_dummy_is_quick_enough_for_the_largest_delivery() -> None:
     """It computes at once, so that there is nothing to wait for."""
-    messages = [said(f"hola {n}") for n in range(1000)]
+    messages = [make_message(f"hola {n}") for n in range(1000)]
 
-    assert len(await Describe(DummyInsights(), StoppedClock())(messages)) == 1000
+    assert len(await DescribeMessages(DummyInsights(), StoppedClock())(messages)) == 1000

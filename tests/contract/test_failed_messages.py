@@ -17,16 +17,16 @@ from application.recovery.retry_failed_messages import AT_ONCE, CLAIM
 from application.use_cases import UseCases
 from domain.change import ChangeKind
 from domain.connection import Address, Channel
-from domain.failed_message import FIRST_RETRY, LONGEST_WAIT, FailedMessage, FailedMessageId
+from domain.failed_message import FIRST_RETRY_DELAY, MAX_RETRY_DELAY, FailedMessage, FailedMessageId
 from domain.inbound import BrokenMessage, InboundMessage
 from domain.organization import OrgId
 from interfaces.cli import failed
 from leadport.container import Container
-from tests.contract.conftest import Command, Deliver, text
-from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, new_id, open_shop
-from tests.support.failing_storage import Troubled, away
+from tests.contract.conftest import Command, Deliver, text_item
+from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, create_shop, new_id
+from tests.support.failing_storage import FailingTransactions, raise_unavailable
 from tests.support.payloads import ANA, HOLA, Object, without
-from tests.support.stored_rows import Crm, crm_of
+from tests.support.stored_rows import StoredRows, open_stored_rows
 
 NOBODYS = without(HOLA, "from") | {"text": {"body": "secret words"}}
 """It names no sender."""
@@ -45,52 +45,58 @@ LATER = timedelta(days=1)
 
 
 @pytest.fixture
-def crm(operate: UseCases) -> Crm:
-    return crm_of(operate.transactions)
+def stored_rows(operator_use_cases: UseCases) -> StoredRows:
+    return open_stored_rows(operator_use_cases.transactions)
 
 
 @pytest.fixture
-async def failure(deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases) -> FailedMessage:
+async def failure(
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, use_cases: UseCases
+) -> FailedMessage:
     """A message that the storage refused, and would take now."""
-    storage.refused = {"poison"}
-    counters = await deliver(text("poison"))
-    storage.refused = set()
+    storage.rejected_words = {"poison"}
+    counters = await deliver(text_item("poison"))
+    storage.rejected_words = set()
     assert counters == Counters(received=1, ingested=0, skipped=0, failed=1)
-    (kept,) = await kept_for(do, shop)
+    (kept,) = await kept_for(use_cases, shop)
     return kept
 
 
 async def kept_for(use_cases: UseCases, org_id: OrgId | None = None) -> list[FailedMessage]:
     async with use_cases.transactions.begin() as repos:
-        return await repos.failed_messages.of(org_id)
+        return await repos.failed_messages.list_for_organization(org_id)
 
 
-async def bodies(crm: Crm) -> list[str]:
-    return [message.body for message in await crm.messages()]
+async def bodies(stored_rows: StoredRows) -> list[str]:
+    return [message.body for message in await stored_rows.messages()]
 
 
-async def move_number(operate: UseCases, from_: OrgId, to: OrgId | None) -> None:
-    await operate.upsert_connection(
+async def move_number(operator_use_cases: UseCases, from_: OrgId, to: OrgId | None) -> None:
+    await operator_use_cases.upsert_connection(
         from_, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=False
     )
     if to:
-        await operate.upsert_connection(
+        await operator_use_cases.upsert_connection(
             to, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=True
         )
 
 
 async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
-    deliver: Deliver, shop: OrgId, container: Container, do: UseCases, crm: Crm
+    deliver: Deliver,
+    shop: OrgId,
+    container: Container,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    counters = await deliver(NOBODYS, text("hola"))
+    counters = await deliver(NOBODYS, text_item("hola"))
 
     assert counters == Counters(received=2, ingested=1, skipped=0, failed=1)
-    assert await bodies(crm) == ["hola"]
-    (kept,) = await kept_for(do)
+    assert await bodies(stored_rows) == ["hola"]
+    (kept,) = await kept_for(use_cases)
     assert (kept.org_id, kept.attempts) == (shop, 1)
     assert "sender" in kept.error
     assert kept.next_attempt_at
-    assert FIRST_RETRY / 2 <= kept.next_attempt_at - NOON <= FIRST_RETRY * 1.5
+    assert FIRST_RETRY_DELAY / 2 <= kept.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
     delivery = container.read()(json.dumps(kept.payload).encode(), NOON)
     assert [type(message) for message in delivery.messages] == [BrokenMessage]
     assert "secret words" in str(kept.payload)
@@ -99,20 +105,20 @@ async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
 
 async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     container: Container,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
 
-    counters = await deliver(*(text(body) for body in ("one", "poison", "two", "three")))
+    counters = await deliver(*(text_item(body) for body in ("one", "poison", "two", "three")))
 
     assert counters == Counters(received=4, ingested=3, skipped=0, failed=1)
-    assert sorted(await bodies(crm)) == ["one", "three", "two"]
-    (kept,) = await kept_for(do, shop)
+    assert sorted(await bodies(stored_rows)) == ["one", "three", "two"]
+    (kept,) = await kept_for(use_cases, shop)
     assert (kept.error, kept.attempts) == (REFUSED, 1)
     (message,) = container.read()(json.dumps(kept.payload).encode(), NOON).messages
     assert isinstance(message, InboundMessage)
@@ -123,29 +129,29 @@ async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
 
 
 async def test_the_same_failure_is_counted_each_time_and_kept_once(
-    deliver: Deliver, shop: OrgId, do: UseCases
+    deliver: Deliver, shop: OrgId, use_cases: UseCases
 ) -> None:
     twice = await deliver(NOBODYS, NOBODYS)
     again = await deliver(NOBODYS)
 
     assert (twice.failed, again.failed) == (2, 1)
-    assert len(await kept_for(do, shop)) == 1
+    assert len(await kept_for(use_cases, shop)) == 1
 
     await deliver(NOBODYS | {"id": "wamid.another"})
-    assert len(await kept_for(do, shop)) == 2
+    assert len(await kept_for(use_cases, shop)) == 2
 
 
 async def test_a_failure_that_comes_back_after_it_was_resolved_is_kept_again(
-    deliver: Deliver, failure: FailedMessage, storage: Troubled, do: UseCases
+    deliver: Deliver, failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
 ) -> None:
-    async with do.transactions.begin() as repos:
+    async with use_cases.transactions.begin() as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
-    assert await kept_for(do) == []
+    assert await kept_for(use_cases) == []
 
-    storage.refused = {"poison"}
-    await deliver(text("poison"))
+    storage.rejected_words = {"poison"}
+    await deliver(text_item("poison"))
 
-    (kept,) = await kept_for(do)
+    (kept,) = await kept_for(use_cases)
     assert kept == replace(failure, id=kept.id, next_attempt_at=kept.next_attempt_at)
     assert kept.id != failure.id
 
@@ -153,7 +159,7 @@ async def test_a_failure_that_comes_back_after_it_was_resolved_is_kept_again(
 async def test_the_same_failure_of_two_organisations_is_kept_twice(
     transactions: Transactions,
 ) -> None:
-    shops = [await open_shop(transactions, number) for number in ("1", "2")]
+    shops = [await create_shop(transactions, number) for number in ("1", "2")]
     failures = [a_failure(shop.org_id, NOON) for shop in shops]
 
     async with transactions.begin() as repos:
@@ -161,7 +167,7 @@ async def test_the_same_failure_of_two_organisations_is_kept_twice(
         await repos.failed_messages.add([replace(f, id=_id()) for f in failures])
 
     async with transactions.begin() as repos:
-        assert await repos.failed_messages.of(None) == failures
+        assert await repos.failed_messages.list_for_organization(None) == failures
 
 
 def _id() -> FailedMessageId:
@@ -175,7 +181,7 @@ def a_failure(org_id: OrgId, due_at: datetime | None, digest: str = "d") -> Fail
 
 
 async def test_only_what_is_due_is_claimed_and_by_one_at_a_time(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     past, now, future, by_hand = (
         a_failure(shop.org_id, due_at, digest)
         for digest, due_at in {
@@ -192,7 +198,7 @@ async def test_only_what_is_due_is_claimed_and_by_one_at_a_time(transactions: Tr
 
     async def claimed(at: datetime, limit: int = 10) -> list[FailedMessageId]:
         async with transactions.begin() as repos:
-            found = await repos.failed_messages.claim(at, at + CLAIM, limit)
+            found = await repos.failed_messages.claim_due(at, at + CLAIM, limit)
         return [failure.id for failure in found]
 
     assert await claimed(NOON) == [past.id, now.id]
@@ -205,14 +211,14 @@ async def test_only_what_is_due_is_claimed_and_by_one_at_a_time(transactions: Tr
 async def test_two_who_claim_at_once_get_different_ones_and_do_not_wait(
     postgres_transactions: Transactions,
 ) -> None:
-    shop = await open_shop(postgres_transactions)
+    shop = await create_shop(postgres_transactions)
     failures = [a_failure(shop.org_id, NOON, str(n)) for n in range(5)]
     async with postgres_transactions.begin() as repos:
         await repos.failed_messages.add(failures)
 
     async with postgres_transactions.begin() as one, postgres_transactions.begin() as other:
-        first = await one.failed_messages.claim(NOON, NOON + CLAIM, 2)
-        second = await other.failed_messages.claim(NOON, NOON + CLAIM, 10)
+        first = await one.failed_messages.claim_due(NOON, NOON + CLAIM, 2)
+        second = await other.failed_messages.claim_due(NOON, NOON + CLAIM, 10)
 
     assert (len(first), len(second)) == (2, 3)
     assert {f.id for f in [*first, *second]} == {f.id for f in failures}
@@ -223,273 +229,303 @@ def test_delays_grow_up_to_a_cap_and_are_jittered() -> None:
 
     waits = []
     for _ in range(100):
-        failure = failure.failed_again("again", NOON, 0.5)
+        failure = failure.record_attempt("again", NOON, 0.5)
         assert failure.next_attempt_at
         waits.append(failure.next_attempt_at - NOON)
 
     assert (failure.error, failure.attempts) == ("again", 101)
     minutes = [wait / timedelta(minutes=1) for wait in waits]
     assert minutes[:8] == [2, 4, 8, 16, 32, 64, 128, 256]
-    assert set(waits[8:]) == {LONGEST_WAIT}
+    assert set(waits[8:]) == {MAX_RETRY_DELAY}
 
     once = a_failure(OrgId(new_id()), NOON)
-    least, most = (once.failed_again("e", NOON, jitter).next_attempt_at for jitter in (0, 1))
+    least, most = (once.record_attempt("e", NOON, jitter).next_attempt_at for jitter in (0, 1))
     assert least
     assert most
-    assert (least - NOON, most - NOON) == (FIRST_RETRY, FIRST_RETRY * 3)
+    assert (least - NOON, most - NOON) == (FIRST_RETRY_DELAY, FIRST_RETRY_DELAY * 3)
 
 
 async def test_the_jitter_is_another_one_each_time(
-    deliver: Deliver, storage: Troubled, shop: OrgId, clock: StoppedClock, do: UseCases
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    clock: StoppedClock,
+    use_cases: UseCases,
 ) -> None:
-    storage.refused = {"poison"}
-    await deliver(*(text(f"poison {n}") for n in range(10)))
+    storage.rejected_words = {"poison"}
+    await deliver(*(text_item(f"poison {n}") for n in range(10)))
     clock.time += LATER
 
-    assert await do.retry_failed.due() == 0
+    assert await use_cases.retry_failed_messages.due() == 0
 
-    assert len({kept.next_attempt_at for kept in await kept_for(do, shop)}) > 5
+    assert len({kept.next_attempt_at for kept in await kept_for(use_cases, shop)}) > 5
 
 
 async def test_what_is_due_is_stored_once_its_cause_is_gone(
-    failure: FailedMessage, clock: StoppedClock, do: UseCases, crm: Crm
+    failure: FailedMessage, clock: StoppedClock, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    assert await do.retry_failed.due() == 0
-    assert await kept_for(do) == [failure]
+    assert await use_cases.retry_failed_messages.due() == 0
+    assert await kept_for(use_cases) == [failure]
 
-    clock.time += FIRST_RETRY * 1.5
-    await do.upkeep()
+    clock.time += FIRST_RETRY_DELAY * 1.5
+    await use_cases.run_maintenance()
 
-    assert await kept_for(do) == []
-    assert await bodies(crm) == ["poison"]
-    assert [event.type for event in await crm.events()] == ["lead_captured"]
+    assert await kept_for(use_cases) == []
+    assert await bodies(stored_rows) == ["poison"]
+    assert [event.type for event in await stored_rows.events()] == ["lead_captured"]
 
 
 async def test_what_fails_again_stays_one_row_and_waits_longer(
     failure: FailedMessage,
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     clock: StoppedClock,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
     for attempts in (2, 3, 4):
         clock.time += LATER
-        assert await do.retry_failed.due() == 0
+        assert await use_cases.retry_failed_messages.due() == 0
 
-        (kept,) = await kept_for(do)
+        (kept,) = await kept_for(use_cases)
         assert (kept.id, kept.attempts, kept.error) == (failure.id, attempts, REFUSED)
         assert kept.next_attempt_at
-        wait = FIRST_RETRY * 2 ** (attempts - 1)
+        wait = FIRST_RETRY_DELAY * 2 ** (attempts - 1)
         assert wait / 2 <= kept.next_attempt_at - clock.time <= wait * 1.5
         assert kept.payload == failure.payload
 
-    await deliver(text("poison"))
-    (kept,) = await kept_for(do)
+    await deliver(text_item("poison"))
+    (kept,) = await kept_for(use_cases)
     assert (kept.id, kept.attempts) == (failure.id, 4)
-    assert await bodies(crm) == []
+    assert await bodies(stored_rows) == []
 
 
 async def test_what_cannot_be_read_stays_kept_with_its_reason(
-    deliver: Deliver, shop: OrgId, clock: StoppedClock, do: UseCases
+    deliver: Deliver, shop: OrgId, clock: StoppedClock, use_cases: UseCases
 ) -> None:
     await deliver(NOBODYS)
-    (before,) = await kept_for(do, shop)
+    (before,) = await kept_for(use_cases, shop)
     clock.time += LATER
 
-    assert await do.retry_failed.due() == 0
+    assert await use_cases.retry_failed_messages.due() == 0
 
-    (kept,) = await kept_for(do, shop)
+    (kept,) = await kept_for(use_cases, shop)
     assert (kept.id, kept.error, kept.attempts) == (before.id, before.error, 2)
 
 
 async def test_retrying_twice_is_retrying_once(
-    failure: FailedMessage, do: UseCases, crm: Crm
+    failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    first, second = await do.retry_failed(failure), await do.retry_failed(failure)
+    first, second = (
+        await use_cases.retry_failed_messages(failure),
+        await use_cases.retry_failed_messages(failure),
+    )
 
     assert first
     assert second
-    assert await bodies(crm) == ["poison"]
-    assert len(await crm.events()) == len(await crm.deals()) == 1
-    assert await kept_for(do) == []
+    assert await bodies(stored_rows) == ["poison"]
+    assert len(await stored_rows.events()) == len(await stored_rows.deals()) == 1
+    assert await kept_for(use_cases) == []
 
 
 async def test_many_who_retry_the_same_at_once_store_it_once(
-    failure: FailedMessage, do: UseCases, crm: Crm
+    failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    assert all(await gather(*(do.retry_failed(failure) for _ in range(8))))
+    assert all(await gather(*(use_cases.retry_failed_messages(failure) for _ in range(8))))
 
-    assert await bodies(crm) == ["poison"]
-    assert len(await crm.events()) == 1
-    assert await kept_for(do) == []
+    assert await bodies(stored_rows) == ["poison"]
+    assert len(await stored_rows.events()) == 1
+    assert await kept_for(use_cases) == []
 
 
 async def test_what_was_stored_meanwhile_is_resolved_and_not_stored_twice(
-    failure: FailedMessage, deliver: Deliver, do: UseCases, crm: Crm
+    failure: FailedMessage, deliver: Deliver, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    assert (await deliver(text("poison"))).ingested == 1
-    assert await kept_for(do) == [failure]
+    assert (await deliver(text_item("poison"))).ingested == 1
+    assert await kept_for(use_cases) == [failure]
 
-    assert await do.retry_failed(failure)
+    assert await use_cases.retry_failed_messages(failure)
 
-    assert await bodies(crm) == ["poison"]
-    assert len(await crm.events()) == 1
-    assert await kept_for(do) == []
+    assert await bodies(stored_rows) == ["poison"]
+    assert len(await stored_rows.events()) == 1
+    assert await kept_for(use_cases) == []
 
 
 async def test_one_that_was_resolved_meanwhile_is_not_kept_again_by_who_fails(
-    failure: FailedMessage, storage: Troubled, do: UseCases
+    failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
 ) -> None:
-    async with do.transactions.begin() as repos:
+    async with use_cases.transactions.begin() as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
 
-    assert not await do.retry_failed(failure)
+    assert not await use_cases.retry_failed_messages(failure)
 
-    assert await kept_for(do) == []
-    async with do.transactions.begin() as repos:
-        assert await repos.failed_messages.claim(NOON + LATER, NOON + LATER, 10) == []
+    assert await kept_for(use_cases) == []
+    async with use_cases.transactions.begin() as repos:
+        assert await repos.failed_messages.claim_due(NOON + LATER, NOON + LATER, 10) == []
 
 
 async def test_what_came_for_a_number_that_was_disconnected_waits_for_it(
-    failure: FailedMessage, shop: OrgId, do: UseCases, operate: UseCases, crm: Crm
+    failure: FailedMessage,
+    shop: OrgId,
+    use_cases: UseCases,
+    operator_use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    await move_number(operate, shop, None)
-    assert not await do.retry_failed(failure)
+    await move_number(operator_use_cases, shop, None)
+    assert not await use_cases.retry_failed_messages(failure)
 
-    (kept,) = await kept_for(do, shop)
+    (kept,) = await kept_for(use_cases, shop)
     assert (kept.error, kept.attempts) == ("nobody has connected and enabled its number", 2)
     assert kept.payload == failure.payload
 
-    await operate.upsert_connection(
+    await operator_use_cases.upsert_connection(
         shop, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=True
     )
-    assert await do.retry_failed(kept)
-    assert await bodies(crm) == ["poison"]
+    assert await use_cases.retry_failed_messages(kept)
+    assert await bodies(stored_rows) == ["poison"]
 
 
 async def test_what_came_for_one_organisation_is_never_anothers(
-    failure: FailedMessage, shop: OrgId, do: UseCases, operate: UseCases, crm: Crm
+    failure: FailedMessage,
+    shop: OrgId,
+    use_cases: UseCases,
+    operator_use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    other = await operate.create_organization("Other", "leo@other.example")
-    await move_number(operate, shop, other.org_id)
+    other = await operator_use_cases.create_organization("Other", "leo@other.example")
+    await move_number(operator_use_cases, shop, other.org_id)
 
-    assert not await do.retry_failed(failure)
+    assert not await use_cases.retry_failed_messages(failure)
 
-    assert await bodies(crm) == []
-    (kept,) = await kept_for(do)
+    assert await bodies(stored_rows) == []
+    (kept,) = await kept_for(use_cases)
     assert (kept.org_id, kept.error) == (shop, "another organisation has its number now")
 
 
 async def test_what_this_version_reads_nothing_in_stays_kept(
-    failure: FailedMessage, do: UseCases
+    failure: FailedMessage, use_cases: UseCases
 ) -> None:
-    assert not await do.retry_failed(replace(failure, payload={"from": "another version"}))
+    assert not await use_cases.retry_failed_messages(
+        replace(failure, payload={"from": "another version"})
+    )
 
-    (kept,) = await kept_for(do)
+    (kept,) = await kept_for(use_cases)
     assert (kept.error, kept.payload) == ("nothing can be read in it", failure.payload)
 
 
 async def test_changes_are_kept_and_tried_again_too(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
     counters = await deliver(HOLA, EDIT)
 
     assert counters == Counters(received=1, ingested=1, skipped=0, failed=0)
-    assert await bodies(crm) == ["hola"]
-    (kept,) = await kept_for(do, shop)
+    assert await bodies(stored_rows) == ["hola"]
+    (kept,) = await kept_for(use_cases, shop)
     assert kept.error == REFUSED
-    assert not await do.retry_failed(kept)
-    assert await bodies(crm) == ["hola"]
+    assert not await use_cases.retry_failed_messages(kept)
+    assert await bodies(stored_rows) == ["hola"]
 
-    storage.refused = set()
-    (kept,) = await kept_for(do, shop)
+    storage.rejected_words = set()
+    (kept,) = await kept_for(use_cases, shop)
     assert kept.attempts == 2
-    assert await do.retry_failed(kept)
-    assert await do.retry_failed(kept)
+    assert await use_cases.retry_failed_messages(kept)
+    assert await use_cases.retry_failed_messages(kept)
 
-    (message,) = await crm.messages()
+    (message,) = await stored_rows.messages()
     assert message.body == "poison"
     assert [edit["body"] for edit in message.content["edits"]] == ["hola"]
-    told = [event.type for event in await crm.events()]
+    told = [event.type for event in await stored_rows.events()]
     assert len(told) == len(set(told)) == 2
     assert ChangeKind.EDIT in " ".join(told)
 
 
 async def test_what_nobody_has_connected_is_never_kept(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, use_cases: UseCases
 ) -> None:
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
 
-    counters = await deliver(NOBODYS, text("poison"), EDIT, to="999")
+    counters = await deliver(NOBODYS, text_item("poison"), EDIT, to="999")
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await kept_for(do) == []
-    assert await kept_for(do, shop) == []
+    assert await kept_for(use_cases) == []
+    assert await kept_for(use_cases, shop) == []
 
 
 async def test_more_than_one_go_are_all_tried(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     clock: StoppedClock,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     count = AT_ONCE * 2 + 1
-    storage.refused = {"poison"}
-    await deliver(*(text(f"poison {n}") for n in range(count)))
-    storage.refused = set()
-    assert len(await kept_for(do, shop)) == count
-    clock.time += FIRST_RETRY * 1.5
+    storage.rejected_words = {"poison"}
+    await deliver(*(text_item(f"poison {n}") for n in range(count)))
+    storage.rejected_words = set()
+    assert len(await kept_for(use_cases, shop)) == count
+    clock.time += FIRST_RETRY_DELAY * 1.5
 
-    resolved = [await do.retry_failed.due() for _ in range(4)]
+    resolved = [await use_cases.retry_failed_messages.due() for _ in range(4)]
 
     assert resolved == [AT_ONCE, AT_ONCE, 1, 0]
-    assert len(await bodies(crm)) == count
+    assert len(await bodies(stored_rows)) == count
 
 
 async def test_a_storage_that_goes_away_in_the_middle_costs_nothing(
-    failure: FailedMessage, storage: Troubled, clock: StoppedClock, do: UseCases, crm: Crm
+    failure: FailedMessage,
+    storage: FailingTransactions,
+    clock: StoppedClock,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
-    clock.time += FIRST_RETRY * 1.5
-    claim_only = storage.asked + 1
+    clock.time += FIRST_RETRY_DELAY * 1.5
+    claim_only = storage.calls + 1
 
     async def away_after_the_claim() -> None:
-        if storage.asked > claim_only:
+        if storage.calls > claim_only:
             raise StorageUnavailable
 
-    storage.trouble = away_after_the_claim
+    storage.fault = away_after_the_claim
     with pytest.raises(StorageUnavailable):
-        await do.retry_failed.due()
+        await use_cases.retry_failed_messages.due()
 
-    storage.trouble = None
-    (kept,) = await kept_for(do)
+    storage.fault = None
+    (kept,) = await kept_for(use_cases)
     assert (kept.attempts, kept.error) == (1, failure.error)
-    assert await do.retry_failed.due() == 0
+    assert await use_cases.retry_failed_messages.due() == 0
     clock.time += CLAIM
-    assert await do.retry_failed.due() == 1
-    assert await bodies(crm) == ["poison"]
+    assert await use_cases.retry_failed_messages.due() == 1
+    assert await bodies(stored_rows) == ["poison"]
 
 
 async def test_where_not_even_the_failure_can_be_kept_the_delivery_waits_whole(
-    deliver: Deliver, storage: Troubled, shop: OrgId, container: Container, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    container: Container,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     """Never a 200 for what is nowhere."""
-    storage.trouble = away
-    counters = await deliver(NOBODYS, text("hola"))
+    storage.fault = raise_unavailable
+    counters = await deliver(NOBODYS, text_item("hola"))
     assert counters == Counters(received=2, ingested=0, skipped=0, failed=2)
-    assert len(await container.spool().oldest(10, 0)) == 1
+    assert len(await container.spool().read_oldest(10, 0)) == 1
 
-    storage.trouble = None
-    await do.upkeep()
+    storage.fault = None
+    await use_cases.run_maintenance()
 
-    assert await container.spool().oldest(10, 0) == []
-    assert len(await kept_for(do, shop)) == 1
-    assert await bodies(crm) == ["hola"]
+    assert await container.spool().read_oldest(10, 0) == []
+    assert len(await kept_for(use_cases, shop)) == 1
+    assert await bodies(stored_rows) == ["hola"]
 
 
 @pytest.fixture
@@ -499,7 +535,7 @@ def everything_kept(container: Container) -> Callable[[], str]:
     def read() -> str:
         settings = container.settings()
         if settings.storage == "memory":
-            return str(container.memory().kept.failed_messages)
+            return str(container.memory().committed.failed_messages)
         assert settings.database_url
         with psycopg.connect(settings.database_url) as db:
             return str(db.execute("SELECT f::text FROM failed_messages f").fetchall())
@@ -508,12 +544,12 @@ def everything_kept(container: Container) -> Callable[[], str]:
 
 
 async def test_what_people_wrote_is_forgotten_when_it_is_resolved(
-    failure: FailedMessage, do: UseCases, everything_kept: Callable[[], str]
+    failure: FailedMessage, use_cases: UseCases, everything_kept: Callable[[], str]
 ) -> None:
     assert "poison" in everything_kept()
     assert ANA in everything_kept()
 
-    assert await do.retry_failed(failure)
+    assert await use_cases.retry_failed_messages(failure)
 
     assert "poison" not in everything_kept()
     assert ANA not in everything_kept()
@@ -562,24 +598,32 @@ async def test_an_operator_is_told_that_nothing_is_kept(shop: OrgId, leadport: C
 
 
 async def test_an_operator_retries_some_by_id_without_waiting_for_their_time(
-    failure: FailedMessage, deliver: Deliver, leadport: Command, do: UseCases, crm: Crm
+    failure: FailedMessage,
+    deliver: Deliver,
+    leadport: Command,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     await deliver(NOBODYS)
-    (broken,) = (kept for kept in await kept_for(do) if kept.id != failure.id)
+    (broken,) = (kept for kept in await kept_for(use_cases) if kept.id != failure.id)
 
     done = await leadport(failed.group, "retry", failure.id)
 
     assert (done.exit_code, done.stdout) == (0, "1 of 1 resolved.\n")
-    assert await bodies(crm) == ["poison"]
-    assert await kept_for(do) == [broken]
+    assert await bodies(stored_rows) == ["poison"]
+    assert await kept_for(use_cases) == [broken]
 
     done = await leadport(failed.group, "retry", broken.id, "--json")
     assert json.loads(done.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
-    assert [kept.attempts for kept in await kept_for(do)] == [2]
+    assert [kept.attempts for kept in await kept_for(use_cases)] == [2]
 
 
 async def test_an_operator_retries_all_and_again(
-    failure: FailedMessage, deliver: Deliver, leadport: Command, do: UseCases, crm: Crm
+    failure: FailedMessage,
+    deliver: Deliver,
+    leadport: Command,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     await deliver(NOBODYS)
 
@@ -588,13 +632,13 @@ async def test_an_operator_retries_all_and_again(
 
     assert json.loads(first.stdout) == {"tried": 2, "resolved": 1, "failed": 1}
     assert json.loads(second.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
-    assert await bodies(crm) == ["poison"]
-    (kept,) = await kept_for(do)
+    assert await bodies(stored_rows) == ["poison"]
+    (kept,) = await kept_for(use_cases)
     assert (kept.attempts, kept.id == failure.id) == (3, False)
 
 
 async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
-    failure: FailedMessage, leadport: Command, do: UseCases
+    failure: FailedMessage, leadport: Command, use_cases: UseCases
 ) -> None:
     unknown = new_id()
 
@@ -603,7 +647,7 @@ async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
     assert done.exit_code == 1
     assert f"nothing is kept under {unknown}" in done.stderr
     assert str(failure.id) not in done.stderr
-    assert await kept_for(do) == [failure]
+    assert await kept_for(use_cases) == [failure]
 
 
 @pytest.mark.parametrize(
@@ -616,26 +660,30 @@ async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
     ids=["neither", "both", "no id"],
 )
 async def test_a_retry_of_nothing_in_particular_is_a_usage_error(
-    failure: FailedMessage, leadport: Command, do: UseCases, arguments: list[str], told: str
+    failure: FailedMessage, leadport: Command, use_cases: UseCases, arguments: list[str], told: str
 ) -> None:
     done = await leadport(failed.group, "retry", *arguments)
 
     assert done.exit_code == 2
     assert told in done.stderr
-    assert await kept_for(do) == [failure]
+    assert await kept_for(use_cases) == [failure]
 
 
 async def test_a_message_of_the_same_id_elsewhere_is_another_message(
-    failure: FailedMessage, deliver: Deliver, do: UseCases, operate: UseCases, crm: Crm
+    failure: FailedMessage,
+    deliver: Deliver,
+    use_cases: UseCases,
+    operator_use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     """The duplicate check is each organisation's own, for what is kept too."""
-    other = await operate.create_organization("Other", "leo@other.example")
-    await operate.upsert_connection(other.org_id, Channel.WHATSAPP, "999", person=None)
-    assert (await deliver(text("poison"), to="999")).ingested == 1
+    other = await operator_use_cases.create_organization("Other", "leo@other.example")
+    await operator_use_cases.upsert_connection(other.org_id, Channel.WHATSAPP, "999", person=None)
+    assert (await deliver(text_item("poison"), to="999")).ingested == 1
 
-    assert await do.retry_failed(failure)
+    assert await use_cases.retry_failed_messages(failure)
 
-    assert {m.org_id for m in await crm.messages()} == {failure.org_id, other.org_id}
-    async with do.transactions.begin() as repos:
+    assert {m.org_id for m in await stored_rows.messages()} == {failure.org_id, other.org_id}
+    async with use_cases.transactions.begin() as repos:
         addresses = {Address(Channel.WHATSAPP, number) for number in (SHOP_NUMBER, "999")}
-        assert len(await repos.connections.enabled(addresses)) == 2
+        assert len(await repos.connections.find_enabled(addresses)) == 2

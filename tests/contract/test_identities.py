@@ -13,58 +13,58 @@ from domain.inbound import InboundMessage
 from domain.message import Thread
 from tests.support.builders import (
     NOON,
-    application,
-    consented,
-    ingestion,
-    leads,
+    create_shop,
+    list_leads,
+    make_apply_changes,
+    make_consent,
+    make_ingestion,
+    make_message,
+    make_unsend,
     new_id,
-    open_shop,
-    parent,
-    phone,
-    said,
-    unsent,
-    user,
+    parent_identity,
+    phone_identity,
+    user_identity,
 )
-from tests.support.stored_rows import crm_of
+from tests.support.stored_rows import open_stored_rows
 
 PHONE, OTHER = "5491155550001", "5491155550002"
 # One number, as Argentina writes it for mobiles from abroad, and as it is dialled within.
-FORMS = [phone("5491155550001"), phone("541155550001")]
+FORMS = [phone_identity("5491155550001"), phone_identity("541155550001")]
 
 
 async def the_contact(transactions: Transactions) -> Contact:
-    (contact,) = await crm_of(transactions).contacts()
+    (contact,) = await open_stored_rows(transactions).contacts()
     return contact
 
 
 async def the_thread(transactions: Transactions) -> Thread:
-    (thread,) = await crm_of(transactions).threads()
+    (thread,) = await open_stored_rows(transactions).threads()
     return thread
 
 
 async def the_deal(transactions: Transactions) -> Deal:
-    (deal,) = await crm_of(transactions).deals()
+    (deal,) = await open_stored_rows(transactions).deals()
     return deal
 
 
 async def identities(transactions: Transactions) -> set[tuple[ContactId, str, str]]:
-    found = await crm_of(transactions).identities()
+    found = await open_stored_rows(transactions).identities()
     return {(i.contact_id, str(i.kind), i.value) for i in found}
 
 
 async def ingest(transactions: Transactions, *messages: InboundMessage) -> None:
     """Each in a delivery of its own."""
     for message in messages:
-        counters = await ingestion(transactions)([message])
+        counters = await make_ingestion(transactions)([message])
         assert counters.ingested == 1
 
 
 async def in_every_order(transactions: Transactions, *messages: InboundMessage) -> None:
     """Deliver them in every order, each time to another organisation."""
     for n, order in enumerate(permutations(messages)):
-        await open_shop(transactions, f"shop {n}")
+        await create_shop(transactions, f"shop {n}")
         for message in order:
-            here = said(
+            here = make_message(
                 message.body,
                 to=f"shop {n}",
                 by=message.sender.identities,
@@ -78,7 +78,7 @@ async def in_every_order(transactions: Transactions, *messages: InboundMessage) 
 
 async def in_the_crm(transactions: Transactions, name: str = "Eva", number: str = PHONE) -> Contact:
     """A shop whose CRM knew somebody before."""
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     eva = Contact(id=ContactId(new_id()), org_id=shop.org_id, name=name, phone=number)
     async with transactions.begin() as repos:
         await repos.contacts.add({eva.id: eva}, {})
@@ -93,12 +93,12 @@ async def test_the_first_profile_name_is_the_contacts_in_any_order(
 ) -> None:
     await in_every_order(
         transactions,
-        said(name="", minute=0),
-        said(name="Ana", minute=1),
-        said(name="Anita ✨", minute=2),
+        make_message(name="", minute=0),
+        make_message(name="Ana", minute=1),
+        make_message(name="Anita ✨", minute=2),
     )
 
-    contacts = await crm_of(transactions).contacts()
+    contacts = await open_stored_rows(transactions).contacts()
     assert [(c.name, c.profile_name, c.profile_seen_at) for c in contacts] == [
         ("Ana", "Ana", NOON + timedelta(minutes=1))
     ] * 6
@@ -107,23 +107,27 @@ async def test_the_first_profile_name_is_the_contacts_in_any_order(
 async def test_of_two_names_of_one_second_the_same_wins_in_any_order(
     transactions: Transactions,
 ) -> None:
-    await in_every_order(transactions, said(name="Ana"), said(name="Bea"))
+    await in_every_order(transactions, make_message(name="Ana"), make_message(name="Bea"))
 
-    assert [c.name for c in await crm_of(transactions).contacts()] == ["Ana", "Ana"]
+    assert [c.name for c in await open_stored_rows(transactions).contacts()] == ["Ana", "Ana"]
 
 
 async def test_a_name_that_changed_is_not_taken_over(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingest(transactions, said(name="Ana"), said(name="Ana la de las tortas", minute=1))
+    await ingest(
+        transactions, make_message(name="Ana"), make_message(name="Ana la de las tortas", minute=1)
+    )
 
     assert (await the_contact(transactions)).name == "Ana"
 
 
 async def test_an_earlier_name_that_comes_late_is_taken(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingest(transactions, said(name="Anita ✨", minute=5), said(name="Ana", minute=1))
+    await ingest(
+        transactions, make_message(name="Anita ✨", minute=5), make_message(name="Ana", minute=1)
+    )
 
     contact = await the_contact(transactions)
     assert (contact.name, contact.profile_name) == ("Ana", "Ana")
@@ -131,30 +135,32 @@ async def test_an_earlier_name_that_comes_late_is_taken(transactions: Transactio
 
 
 async def test_an_empty_name_never_wins(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingest(transactions, said(name="Ana", minute=5), said(name="", minute=1))
+    await ingest(transactions, make_message(name="Ana", minute=5), make_message(name="", minute=1))
 
     contact = await the_contact(transactions)
     assert (contact.name, contact.profile_name) == ("Ana", "Ana")
 
 
 async def test_a_name_comes_when_it_is_first_shown(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingest(transactions, said(name=""))
+    await ingest(transactions, make_message(name=""))
     assert (await the_contact(transactions)).profile_name is None
-    await ingest(transactions, said(name="Ana", minute=1))
+    await ingest(transactions, make_message(name="Ana", minute=1))
 
     assert (await the_contact(transactions)).name == "Ana"
 
 
 async def test_a_name_that_people_gave_stays(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said(name="Anita ✨", minute=5))
-    await crm_of(transactions).rename(contact="Ana Gómez", deal="La boda")
+    await create_shop(transactions)
+    await ingest(transactions, make_message(name="Anita ✨", minute=5))
+    await open_stored_rows(transactions).rename(contact="Ana Gómez", deal="La boda")
 
-    await ingest(transactions, said(name="Ana", minute=1), said(name="Ana!", minute=9))
+    await ingest(
+        transactions, make_message(name="Ana", minute=1), make_message(name="Ana!", minute=9)
+    )
 
     contact = await the_contact(transactions)
     assert (contact.name, contact.profile_name) == ("Ana Gómez", "Ana")
@@ -163,29 +169,35 @@ async def test_a_name_that_people_gave_stays(transactions: Transactions) -> None
 async def test_a_contact_whose_name_people_left_empty_gets_one(transactions: Transactions) -> None:
     await in_the_crm(transactions, name="")
 
-    await ingest(transactions, said(name="Ana"))
+    await ingest(transactions, make_message(name="Ana"))
 
     assert (await the_contact(transactions)).name == "Ana"
 
 
 async def test_names_are_each_organisations_own(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await open_shop(transactions, "222")
+    await create_shop(transactions)
+    await create_shop(transactions, "222")
 
-    await ingest(transactions, said(name="Ana", minute=5), said(to="222", name="Anita", minute=1))
+    await ingest(
+        transactions,
+        make_message(name="Ana", minute=5),
+        make_message(to="222", name="Anita", minute=1),
+    )
 
-    assert {c.name for c in await crm_of(transactions).contacts()} == {"Ana", "Anita"}
+    assert {c.name for c in await open_stored_rows(transactions).contacts()} == {"Ana", "Anita"}
 
 
 # Ids
 
 
 async def test_a_phone_is_filled_in_when_it_is_shown(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said(by=[user("AR.1")]))
+    await create_shop(transactions)
+    await ingest(transactions, make_message(by=[user_identity("AR.1")]))
     assert (await the_contact(transactions)).phone is None
 
-    await ingest(transactions, said(by=[phone(PHONE), user("AR.1")], minute=1))
+    await ingest(
+        transactions, make_message(by=[phone_identity(PHONE), user_identity("AR.1")], minute=1)
+    )
 
     contact = await the_contact(transactions)
     assert contact.phone == PHONE
@@ -193,14 +205,18 @@ async def test_a_phone_is_filled_in_when_it_is_shown(transactions: Transactions)
         (contact.id, "whatsapp_phone", PHONE),
         (contact.id, "whatsapp_user", "AR.1"),
     }
-    assert len(await crm_of(transactions).threads()) == 1
+    assert len(await open_stored_rows(transactions).threads()) == 1
 
 
 async def test_a_phone_that_people_gave_is_kept(transactions: Transactions) -> None:
     eva = await in_the_crm(transactions, number="5491100000000")
-    await ingest(transactions, said(by=[phone("5491100000000"), user("AR.1")]))
+    await ingest(
+        transactions, make_message(by=[phone_identity("5491100000000"), user_identity("AR.1")])
+    )
 
-    await ingest(transactions, said(by=[phone(PHONE), user("AR.1")], minute=1))
+    await ingest(
+        transactions, make_message(by=[phone_identity(PHONE), user_identity("AR.1")], minute=1)
+    )
 
     assert (await the_contact(transactions)).phone == eva.phone
 
@@ -210,16 +226,18 @@ async def test_a_parent_id_is_an_id_like_any_other(
     transactions: Transactions, batches: str
 ) -> None:
     """Linked with the phone and the user id, and alone the same person."""
-    await open_shop(transactions)
+    await create_shop(transactions)
     messages = [
-        said("hola", by=[phone(PHONE), user("AR.1"), parent("AR.ENT.1")]),
-        said("¿y?", by=[user("AR.2"), parent("AR.ENT.1")], minute=1),
-        said("¿hola?", by=[user("AR.2")], minute=2),
-        said("me voy", by=[parent("AR.ENT.1")], minute=3),
+        make_message(
+            "hola", by=[phone_identity(PHONE), user_identity("AR.1"), parent_identity("AR.ENT.1")]
+        ),
+        make_message("¿y?", by=[user_identity("AR.2"), parent_identity("AR.ENT.1")], minute=1),
+        make_message("¿hola?", by=[user_identity("AR.2")], minute=2),
+        make_message("me voy", by=[parent_identity("AR.ENT.1")], minute=3),
     ]
 
     if batches == "one":
-        await ingestion(transactions)(messages)
+        await make_ingestion(transactions)(messages)
     else:
         await ingest(transactions, *messages)
 
@@ -231,25 +249,25 @@ async def test_a_parent_id_is_an_id_like_any_other(
         (contact.id, "whatsapp_parent_user", "AR.ENT.1"),
     }
     assert (await the_thread(transactions)).last_message_at == NOON + timedelta(minutes=3)
-    assert {lead.deal for lead in await leads(transactions)} == {"hola"}
+    assert {lead.deal for lead in await list_leads(transactions)} == {"hola"}
 
 
 async def test_whoever_shows_all_ids_links_the_others_of_the_batch(
     transactions: Transactions,
 ) -> None:
     """Whichever was sent first."""
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingestion(transactions)(
+    await make_ingestion(transactions)(
         [
-            said(by=[user("AR.1")]),
-            said(by=PHONE, minute=1),
-            said(by=[phone(PHONE), user("AR.1")], minute=2),
+            make_message(by=[user_identity("AR.1")]),
+            make_message(by=PHONE, minute=1),
+            make_message(by=[phone_identity(PHONE), user_identity("AR.1")], minute=2),
         ]
     )
 
     assert (await the_contact(transactions)).phone == PHONE
-    assert len(await crm_of(transactions).threads()) == 1
+    assert len(await open_stored_rows(transactions).threads()) == 1
 
 
 # Forms of one number
@@ -259,20 +277,20 @@ async def test_whoever_shows_all_ids_links_the_others_of_the_batch(
 async def test_every_form_of_a_number_is_the_same_person(
     transactions: Transactions, first: Sequence[Identity]
 ) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
     await ingest(
         transactions,
-        said("hola", by=first),
-        said("¿y?", by=first[::-1], minute=1),
-        said("¿hola?", by=[first[0]], minute=2),
-        said("me voy", by=[first[1]], minute=3),
+        make_message("hola", by=first),
+        make_message("¿y?", by=first[::-1], minute=1),
+        make_message("¿hola?", by=[first[0]], minute=2),
+        make_message("me voy", by=[first[1]], minute=3),
     )
 
     contact = await the_contact(transactions)
     assert contact.phone == first[0].value
     assert await identities(transactions) == {(contact.id, *form) for form in FORMS}
-    assert {lead.deal for lead in await leads(transactions)} == {"hola"}
+    assert {lead.deal for lead in await list_leads(transactions)} == {"hola"}
     assert (await the_thread(transactions)).last_message_at == NOON + timedelta(minutes=3)
 
 
@@ -282,7 +300,11 @@ async def test_a_crm_contact_is_found_by_any_form_of_its_number(
 ) -> None:
     eva = await in_the_crm(transactions, number=stored)
 
-    await ingest(transactions, said(by=FORMS), said(by=[*FORMS, user("AR.1")], minute=1))
+    await ingest(
+        transactions,
+        make_message(by=FORMS),
+        make_message(by=[*FORMS, user_identity("AR.1")], minute=1),
+    )
 
     contact = await the_contact(transactions)
     assert (contact.id, contact.name, contact.phone) == (eva.id, "Eva", stored)
@@ -297,7 +319,7 @@ async def test_consent_finds_a_crm_contact_by_any_form_of_its_number(
 ) -> None:
     await in_the_crm(transactions, number="+541155550001")
 
-    await application(transactions)([consented(False, by=FORMS)])
+    await make_apply_changes(transactions)([make_consent(False, by=FORMS)])
 
     assert (await the_contact(transactions)).marketing_consent is False
 
@@ -308,26 +330,36 @@ async def test_consent_finds_a_crm_contact_by_any_form_of_its_number(
 async def test_ids_of_two_contacts_are_a_conflict_that_is_told_once(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
     await ingest(
-        transactions, said("a", by=PHONE, name="Ana"), said("b", by=[user("AR.1")], name="Bea")
+        transactions,
+        make_message("a", by=PHONE, name="Ana"),
+        make_message("b", by=[user_identity("AR.1")], name="Bea"),
     )
-    before = await crm_of(transactions).contacts(), await identities(transactions)
-    both = [phone(PHONE), user("AR.1")]
+    before = await open_stored_rows(transactions).contacts(), await identities(transactions)
+    both = [phone_identity(PHONE), user_identity("AR.1")]
 
-    await ingest(transactions, said("1", by=both, minute=1), said("2", by=both, minute=2))
-    await ingestion(transactions)([said(str(n), by=both, minute=n) for n in (3, 4)])
-    await application(transactions)([consented(True, by=both), consented(False, by=both, minute=1)])
+    await ingest(
+        transactions, make_message("1", by=both, minute=1), make_message("2", by=both, minute=2)
+    )
+    await make_ingestion(transactions)([make_message(str(n), by=both, minute=n) for n in (3, 4)])
+    await make_apply_changes(transactions)(
+        [make_consent(True, by=both), make_consent(False, by=both, minute=1)]
+    )
 
-    ana, bea = sorted(await crm_of(transactions).contacts(), key=lambda contact: contact.name)
-    whose = {t.id: t.contact_id for t in await crm_of(transactions).threads()}
-    messages = {m.body: whose[m.thread_id] for m in await crm_of(transactions).messages()}
+    ana, bea = sorted(
+        await open_stored_rows(transactions).contacts(), key=lambda contact: contact.name
+    )
+    whose = {t.id: t.contact_id for t in await open_stored_rows(transactions).threads()}
+    messages = {m.body: whose[m.thread_id] for m in await open_stored_rows(transactions).messages()}
     assert messages == {"b": bea.id} | dict.fromkeys("a1234", ana.id)
     assert [len(before[0]), len(before[1])] == [2, 2]
     assert await identities(transactions) == before[1]
     assert (ana.marketing_consent, bea.marketing_consent) == (False, None)
     (conflict,) = [
-        event for event in await crm_of(transactions).events() if event.type == "identity_conflict"
+        event
+        for event in await open_stored_rows(transactions).events()
+        if event.type == "identity_conflict"
     ]
     assert conflict.org_id == ana.org_id
     assert conflict.payload == {
@@ -337,16 +369,16 @@ async def test_ids_of_two_contacts_are_a_conflict_that_is_told_once(
 
 
 async def test_three_contacts_are_two_conflicts(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    ids = [phone(PHONE), user("AR.1"), parent("AR.ENT.1")]
-    await ingest(transactions, *(said(by=[id_], name=id_.value) for id_ in ids))
+    await create_shop(transactions)
+    ids = [phone_identity(PHONE), user_identity("AR.1"), parent_identity("AR.ENT.1")]
+    await ingest(transactions, *(make_message(by=[id_], name=id_.value) for id_ in ids))
 
-    await ingest(transactions, said("all", by=ids), said("again", by=ids))
+    await ingest(transactions, make_message("all", by=ids), make_message("again", by=ids))
 
-    name = {str(c.id): c.name for c in await crm_of(transactions).contacts()}
+    name = {str(c.id): c.name for c in await open_stored_rows(transactions).contacts()}
     conflicts = [
         [name[id_] for id_ in event.payload["contact_ids"]]
-        for event in await crm_of(transactions).events()
+        for event in await open_stored_rows(transactions).events()
         if event.type == "identity_conflict"
     ]
     assert sorted(conflicts) == [[PHONE, "AR.1"], [PHONE, "AR.ENT.1"]]
@@ -355,14 +387,14 @@ async def test_three_contacts_are_two_conflicts(transactions: Transactions) -> N
 async def test_two_forms_of_a_number_that_are_two_contacts_are_a_conflict(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, *(said(by=[form], name=form.value) for form in FORMS))
+    await create_shop(transactions)
+    await ingest(transactions, *(make_message(by=[form], name=form.value) for form in FORMS))
 
-    await ingest(transactions, said("both", by=FORMS))
+    await ingest(transactions, make_message("both", by=FORMS))
 
-    events = [event.type for event in await crm_of(transactions).events()]
+    events = [event.type for event in await open_stored_rows(transactions).events()]
     assert events.count("identity_conflict") == 1
-    assert len(await crm_of(transactions).contacts()) == 2
+    assert len(await open_stored_rows(transactions).contacts()) == 2
 
 
 # Where somebody came from
@@ -379,12 +411,12 @@ LATER_AD = {"source_type": "ad", "source_id": "999"}
 async def test_the_first_ad_is_the_deals_source_in_any_order(transactions: Transactions) -> None:
     await in_every_order(
         transactions,
-        said("hola", minute=0, id="wamid.0"),
-        said("vi el aviso", minute=1, id="wamid.1", content={"referral": AD}),
-        said("vi otro", minute=2, id="wamid.2", content={"referral": LATER_AD}),
+        make_message("hola", minute=0, id="wamid.0"),
+        make_message("vi el aviso", minute=1, id="wamid.1", content={"referral": AD}),
+        make_message("vi otro", minute=2, id="wamid.2", content={"referral": LATER_AD}),
     )
 
-    sources = [deal.source for deal in await crm_of(transactions).deals()]
+    sources = [deal.source for deal in await open_stored_rows(transactions).deals()]
     expected = {**AD, "sent_at": "2026-11-22T12:01:00+00:00", "message": "wamid.1"}
     assert sources == [expected] * 6
 
@@ -394,20 +426,20 @@ async def test_of_two_ads_of_one_second_the_same_wins_in_any_order(
 ) -> None:
     await in_every_order(
         transactions,
-        said(id="wamid.a", content={"referral": AD}),
-        said(id="wamid.b", content={"referral": LATER_AD}),
+        make_message(id="wamid.a", content={"referral": AD}),
+        make_message(id="wamid.b", content={"referral": LATER_AD}),
     )
 
-    sources = [deal.source for deal in await crm_of(transactions).deals()]
+    sources = [deal.source for deal in await open_stored_rows(transactions).deals()]
     assert [source and source["message"] for source in sources] == ["wamid.a", "wamid.a"]
 
 
 async def test_a_later_ad_does_not_replace_the_first(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said(content={"referral": AD}))
+    await create_shop(transactions)
+    await ingest(transactions, make_message(content={"referral": AD}))
     before = await the_deal(transactions)
 
-    await ingest(transactions, said(content={"referral": LATER_AD}, minute=1))
+    await ingest(transactions, make_message(content={"referral": LATER_AD}, minute=1))
 
     assert before.source
     assert await the_deal(transactions) == before
@@ -417,40 +449,42 @@ async def test_a_later_ad_does_not_replace_the_first(transactions: Transactions)
 async def test_an_ad_is_the_source_though_its_message_was_taken_back(
     transactions: Transactions, taken_back: str
 ) -> None:
-    await open_shop(transactions)
-    message = said(content={"referral": AD})
+    await create_shop(transactions)
+    message = make_message(content={"referral": AD})
 
     if taken_back == "before it came":
-        await application(transactions)([unsent(message)])
+        await make_apply_changes(transactions)([make_unsend(message)])
     await ingest(transactions, message)
     if taken_back == "after it came":
-        await application(transactions)([unsent(message)])
+        await make_apply_changes(transactions)([make_unsend(message)])
 
     source = (await the_deal(transactions)).source
     assert source
     assert source["source_id"] == AD["source_id"]
-    (stored,) = await crm_of(transactions).messages()
+    (stored,) = await open_stored_rows(transactions).messages()
     assert stored.content.keys() == {"deleted_at"}
 
 
 async def test_a_deal_of_whoever_came_by_themselves_has_no_source(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingest(transactions, said("hola"), said(content={"referral": {}}, minute=1))
+    await ingest(
+        transactions, make_message("hola"), make_message(content={"referral": {}}, minute=1)
+    )
 
     assert (await the_deal(transactions)).source is None
 
 
 async def test_a_new_deal_has_its_own_source(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said(content={"referral": AD}))
-    await crm_of(transactions).win_all_deals()
+    await create_shop(transactions)
+    await ingest(transactions, make_message(content={"referral": AD}))
+    await open_stored_rows(transactions).win_all_deals()
 
-    await ingest(transactions, said(content={"referral": LATER_AD}, minute=1))
+    await ingest(transactions, make_message(content={"referral": LATER_AD}, minute=1))
 
-    sources = [deal.source for deal in await crm_of(transactions).deals()]
+    sources = [deal.source for deal in await open_stored_rows(transactions).deals()]
     assert [source and source["source_id"] for source in sources] == ["120212", "999"]
 
 
@@ -462,13 +496,13 @@ async def test_a_deal_is_called_after_the_earliest_message_in_any_order(
 ) -> None:
     await in_every_order(
         transactions,
-        said("¿hay stock?", minute=2, id="wamid.2"),
-        said("", minute=1, id="wamid.1"),
-        said("hola\n¿qué tal?", minute=0, id="wamid.0"),
+        make_message("¿hay stock?", minute=2, id="wamid.2"),
+        make_message("", minute=1, id="wamid.1"),
+        make_message("hola\n¿qué tal?", minute=0, id="wamid.0"),
     )
 
-    first = {m.id: m.external_id for m in await crm_of(transactions).messages()}
-    deals = await crm_of(transactions).deals()
+    first = {m.id: m.external_id for m in await open_stored_rows(transactions).messages()}
+    deals = await open_stored_rows(transactions).deals()
     assert [deal.title for deal in deals] == ["hola"] * 6
     assert [first[deal.message_id] for deal in deals if deal.message_id] == ["wamid.0"] * 6
 
@@ -476,27 +510,29 @@ async def test_a_deal_is_called_after_the_earliest_message_in_any_order(
 async def test_of_two_messages_of_one_second_the_same_names_the_deal_in_any_order(
     transactions: Transactions,
 ) -> None:
-    await in_every_order(transactions, said("a", id="wamid.b"), said("b", id="wamid.a"))
+    await in_every_order(
+        transactions, make_message("a", id="wamid.b"), make_message("b", id="wamid.a")
+    )
 
-    assert [deal.title for deal in await crm_of(transactions).deals()] == ["b", "b"]
+    assert [deal.title for deal in await open_stored_rows(transactions).deals()] == ["b", "b"]
 
 
 async def test_a_title_that_people_gave_stays(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said("¿hay stock?", minute=5))
-    await crm_of(transactions).rename(contact="Ana", deal="La boda")
+    await create_shop(transactions)
+    await ingest(transactions, make_message("¿hay stock?", minute=5))
+    await open_stored_rows(transactions).rename(contact="Ana", deal="La boda")
 
-    await ingest(transactions, said("hola", minute=1), said("chau", minute=9))
+    await ingest(transactions, make_message("hola", minute=1), make_message("chau", minute=9))
 
     assert (await the_deal(transactions)).title == "La boda"
 
 
 async def test_a_deal_that_is_won_is_not_called_otherwise(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    await ingest(transactions, said("¿hay stock?", minute=5))
-    await crm_of(transactions).win_all_deals()
+    await create_shop(transactions)
+    await ingest(transactions, make_message("¿hay stock?", minute=5))
+    await open_stored_rows(transactions).win_all_deals()
 
-    await ingest(transactions, said("hola", minute=1))
+    await ingest(transactions, make_message("hola", minute=1))
 
-    titles = {str(d.status): d.title for d in await crm_of(transactions).deals()}
+    titles = {str(d.status): d.title for d in await open_stored_rows(transactions).deals()}
     assert titles == {"won": "¿hay stock?", "open": "hola"}

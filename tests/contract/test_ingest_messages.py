@@ -13,22 +13,31 @@ from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
 from domain.contact import Contact, ContactId
 from domain.deal import DealStatus
-from domain.failed_message import FIRST_RETRY
+from domain.failed_message import FIRST_RETRY_DELAY
 from domain.inbound import BrokenMessage
 from domain.insight import Description
-from tests.support.builders import NOON, ingestion, leads, new_id, open_shop, phone, said, user
-from tests.support.stored_rows import crm_of
+from tests.support.builders import (
+    NOON,
+    create_shop,
+    list_leads,
+    make_ingestion,
+    make_message,
+    new_id,
+    phone_identity,
+    user_identity,
+)
+from tests.support.stored_rows import open_stored_rows
 
 ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
 
 
 async def test_a_message_becomes_a_lead(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
 
-    counters = await ingestion(transactions)([said("¿Cuánto cuesta?\nGracias")])
+    counters = await make_ingestion(transactions)([make_message("¿Cuánto cuesta?\nGracias")])
 
     assert counters == ONE
-    (lead,) = await leads(transactions)
+    (lead,) = await list_leads(transactions)
     assert (lead.org_id, lead.contact, lead.body) == (
         shop.org_id,
         "Ana",
@@ -39,140 +48,148 @@ async def test_a_message_becomes_a_lead(transactions: Transactions) -> None:
 
 
 async def test_a_repeated_delivery_changes_nothing(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    delivery = [said("hola"), said("¿hay alguien?", minute=1)]
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    delivery = [make_message("hola"), make_message("¿hay alguien?", minute=1)]
+    ingest = make_ingestion(transactions)
 
     first, second = await ingest(delivery), await ingest(delivery)
 
     assert first == Counters(received=2, ingested=2, skipped=0, failed=0)
     assert second == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert len(await leads(transactions)) == 2
+    assert len(await list_leads(transactions)) == 2
 
 
 async def test_a_message_twice_in_one_delivery_is_stored_once(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    message = said()
+    await create_shop(transactions)
+    message = make_message()
 
-    counters = await ingestion(transactions)([message, message])
+    counters = await make_ingestion(transactions)([message, message])
 
     assert counters == Counters(received=2, ingested=1, skipped=1, failed=0)
 
 
 async def test_words_and_times_may_repeat_as_long_as_ids_differ(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    counters = await ingestion(transactions)([said("ok", id="wamid.a"), said("ok", id="wamid.b")])
+    counters = await make_ingestion(transactions)(
+        [make_message("ok", id="wamid.a"), make_message("ok", id="wamid.b")]
+    )
 
     assert counters.ingested == 2
 
 
 async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactions) -> None:
-    await open_shop(transactions, is_enabled=False)
+    await create_shop(transactions, is_enabled=False)
 
-    counters = await ingestion(transactions)([said(), said(to="999")])
+    counters = await make_ingestion(transactions)([make_message(), make_message(to="999")])
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await leads(transactions) == []
+    assert await list_leads(transactions) == []
 
 
 async def test_an_empty_delivery_is_welcome(transactions: Transactions) -> None:
-    assert await ingestion(transactions)([]) == Counters.of([])
+    assert await make_ingestion(transactions)([]) == Counters.of([])
 
 
 async def test_each_message_goes_to_its_own_organisation(transactions: Transactions) -> None:
     """Twenty organisations, an unknown number, a disabled one, a duplicate and a broken item."""
-    shops = [await open_shop(transactions, f"10{n:02}") for n in range(20)]
-    closed = await open_shop(transactions, "2000", is_enabled=False)
-    messages = [said(f"to {shop.external_id}", to=shop.external_id) for shop in shops]
+    shops = [await create_shop(transactions, f"10{n:02}") for n in range(20)]
+    closed = await create_shop(transactions, "2000", is_enabled=False)
+    messages = [make_message(f"to {shop.external_id}", to=shop.external_id) for shop in shops]
     broken = BrokenMessage(address=shops[3].address, reason="it names no sender", payload={"a": 1})
     lost = BrokenMessage(address=replace(closed).address, reason="it names no sender", payload={})
 
-    counters = await ingestion(transactions)(
+    counters = await make_ingestion(transactions)(
         [
             *messages[:10],
-            said(to="3000"),
+            make_message(to="3000"),
             broken,
             lost,
-            said(to="2000"),
+            make_message(to="2000"),
             *messages[10:],
             messages[5],
         ]
     )
 
     assert counters == Counters(received=25, ingested=20, skipped=4, failed=1)
-    stored = {lead.org_id: lead.body for lead in await leads(transactions)}
+    stored = {lead.org_id: lead.body for lead in await list_leads(transactions)}
     assert stored == {shop.org_id: f"to {shop.external_id}" for shop in shops}
     async with transactions.begin() as repos:
-        (failure,) = await repos.failed_messages.of(shops[3].org_id)
+        (failure,) = await repos.failed_messages.list_for_organization(shops[3].org_id)
         assert (failure.payload, failure.error) == ({"a": 1}, "it names no sender")
         assert failure.next_attempt_at
-        assert FIRST_RETRY / 2 <= failure.next_attempt_at - NOON <= FIRST_RETRY * 1.5
-        assert await repos.failed_messages.of(closed.org_id) == []
+        assert FIRST_RETRY_DELAY / 2 <= failure.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
+        assert await repos.failed_messages.list_for_organization(closed.org_id) == []
 
 
 async def test_messages_of_one_person_share_contact_thread_and_deal(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
-    await ingest([said("hola"), said("¿hay stock?", minute=1)])
-    await ingest([said("lo quiero", minute=2)])
+    await ingest([make_message("hola"), make_message("¿hay stock?", minute=1)])
+    await ingest([make_message("lo quiero", minute=2)])
 
-    captured = await leads(transactions)
+    captured = await list_leads(transactions)
     assert {lead.deal for lead in captured} == {"hola"}
     assert {lead.intent for lead in captured} == {"purchase"}
 
 
 async def test_a_new_deal_opens_when_the_last_one_is_closed(transactions: Transactions) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
-    await ingest([said("hola")])
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
+    await ingest([make_message("hola")])
 
-    await crm_of(transactions).win_all_deals()
-    await ingest([said("otra vez yo", minute=1)])
+    await open_stored_rows(transactions).win_all_deals()
+    await ingest([make_message("otra vez yo", minute=1)])
 
-    assert [lead.deal for lead in await leads(transactions)] == ["hola", "otra vez yo"]
+    assert [lead.deal for lead in await list_leads(transactions)] == ["hola", "otra vez yo"]
 
 
 async def test_a_person_without_a_phone_is_as_good_as_any_other(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
-    await ingest([said("hola", by=[user("US.1349")])])
-    await ingest([said("¿sigues ahí?", by=[user("US.1349")], minute=1)])
+    await ingest([make_message("hola", by=[user_identity("US.1349")])])
+    await ingest([make_message("¿sigues ahí?", by=[user_identity("US.1349")], minute=1)])
 
-    assert [lead.deal for lead in await leads(transactions)] == ["hola", "hola"]
+    assert [lead.deal for lead in await list_leads(transactions)] == ["hola", "hola"]
 
 
 async def test_ids_seen_together_are_one_person(transactions: Transactions) -> None:
     """First by phone and user id, then by the user id alone: the thread goes on."""
-    shop = await open_shop(transactions)
-    ingest = ingestion(transactions)
+    shop = await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
-    await ingest([said("hola", by=[phone("5491155550001"), user("AR.1")])])
-    await ingest([said("¿y?", by=[user("AR.1")], minute=1)])
+    await ingest(
+        [make_message("hola", by=[phone_identity("5491155550001"), user_identity("AR.1")])]
+    )
+    await ingest([make_message("¿y?", by=[user_identity("AR.1")], minute=1)])
 
-    assert {lead.deal for lead in await leads(transactions)} == {"hola"}
-    crm = crm_of(transactions)
-    assert len(await crm.contacts()) == 1
-    (thread,) = await crm.threads()
+    assert {lead.deal for lead in await list_leads(transactions)} == {"hola"}
+    stored_rows = open_stored_rows(transactions)
+    assert len(await stored_rows.contacts()) == 1
+    (thread,) = await stored_rows.threads()
     assert thread.external_id == f"wa:{shop.external_id}:5491155550001"
     assert thread.last_message_at == NOON + timedelta(minutes=1)
 
 
 async def test_everything_a_message_becomes_is_linked(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
 
-    await ingestion(transactions)([said("hola", by="5491155550001", name="Ana")])
+    await make_ingestion(transactions)([make_message("hola", by="5491155550001", name="Ana")])
 
-    crm = crm_of(transactions)
-    (contact,), (identity,) = await crm.contacts(), await crm.identities()
-    (thread,), (message,) = await crm.threads(), await crm.messages()
-    (deal,), (insight,), (event,) = await crm.deals(), await crm.insights(), await crm.events()
+    stored_rows = open_stored_rows(transactions)
+    (contact,), (identity,) = await stored_rows.contacts(), await stored_rows.identities()
+    (thread,), (message,) = await stored_rows.threads(), await stored_rows.messages()
+    (deal,), (insight,), (event,) = (
+        await stored_rows.deals(),
+        await stored_rows.insights(),
+        await stored_rows.events(),
+    )
     assert (contact.name, contact.phone, contact.email) == ("Ana", "5491155550001", None)
     assert (identity.contact_id, identity.kind, identity.value) == (
         contact.id,
@@ -200,25 +217,25 @@ async def test_everything_a_message_becomes_is_linked(transactions: Transactions
 async def test_each_captured_message_has_an_event_and_only_the_first_opens_the_deal(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    await ingestion(transactions)([said(minute=n) for n in range(3)])
+    await make_ingestion(transactions)([make_message(minute=n) for n in range(3)])
 
-    events = await crm_of(transactions).events()
+    events = await open_stored_rows(transactions).events()
     assert sorted(event.payload["deal_opened"] for event in events) == [False, False, True]
 
 
 async def test_a_late_message_moves_neither_thread_nor_insight_back(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
-    await ingest([said("lo quiero", minute=5)])
-    await ingest([said("hola", minute=1)])
+    await ingest([make_message("lo quiero", minute=5)])
+    await ingest([make_message("hola", minute=1)])
 
-    crm = crm_of(transactions)
-    (thread,), (insight,) = await crm.threads(), await crm.insights()
+    stored_rows = open_stored_rows(transactions)
+    (thread,), (insight,) = await stored_rows.threads(), await stored_rows.insights()
     assert thread.last_message_at == NOON + timedelta(minutes=5)
     assert insight.intent == "purchase"
 
@@ -227,72 +244,82 @@ async def test_a_late_message_moves_neither_thread_nor_insight_back(
 async def test_the_insight_of_two_messages_of_one_second_is_the_same_in_any_order(
     transactions: Transactions, order: Sequence[int]
 ) -> None:
-    await open_shop(transactions)
-    messages = [said("gracias", id="wamid.b"), said("hola", id="wamid.a")]
+    await create_shop(transactions)
+    messages = [make_message("gracias", id="wamid.b"), make_message("hola", id="wamid.a")]
 
     for n in order:
-        await ingestion(transactions)([messages[n]])
+        await make_ingestion(transactions)([messages[n]])
 
-    (insight,) = await crm_of(transactions).insights()
+    (insight,) = await open_stored_rows(transactions).insights()
     assert insight.intent == "thanks"
 
 
 async def test_a_contact_that_the_crm_had_before_is_found(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     eva = Contact(
         id=ContactId(new_id()), org_id=shop.org_id, name="Eva del CRM", phone="+5491155550001"
     )
     async with transactions.begin() as repos:
         await repos.contacts.add({eva.id: eva}, {})
 
-    await ingestion(transactions)([said(name="eva ✨")])
+    await make_ingestion(transactions)([make_message(name="eva ✨")])
 
-    (contact,) = await crm_of(transactions).contacts()
+    (contact,) = await open_stored_rows(transactions).contacts()
     assert (contact.id, contact.name, contact.phone) == (eva.id, eva.name, eva.phone)
     assert contact.profile_name == "eva ✨"
-    assert [lead.contact for lead in await leads(transactions)] == ["Eva del CRM"]
+    assert [lead.contact for lead in await list_leads(transactions)] == ["Eva del CRM"]
 
 
 async def test_conflicting_identities_follow_the_first_and_nothing_is_merged(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
-    await ingest([said("by phone", by="5491155550001")])
-    await ingest([said("by id", by=[user("AR.1")], minute=1)])
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
+    await ingest([make_message("by phone", by="5491155550001")])
+    await ingest([make_message("by id", by=[user_identity("AR.1")], minute=1)])
 
-    await ingest([said("by both", by=[phone("5491155550001"), user("AR.1")], minute=2)])
+    await ingest(
+        [
+            make_message(
+                "by both", by=[phone_identity("5491155550001"), user_identity("AR.1")], minute=2
+            )
+        ]
+    )
 
-    assert len(await crm_of(transactions).contacts()) == 2
-    assert [lead.deal for lead in await leads(transactions)] == ["by phone", "by id", "by phone"]
+    assert len(await open_stored_rows(transactions).contacts()) == 2
+    assert [lead.deal for lead in await list_leads(transactions)] == [
+        "by phone",
+        "by id",
+        "by phone",
+    ]
 
 
 async def test_a_message_without_a_thread_name_goes_to_the_contacts_thread(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
-    await ingest([said()])
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
+    await ingest([make_message()])
 
-    await ingest([replace(said(minute=1), thread_external_id=None)])
+    await ingest([replace(make_message(minute=1), thread_external_id=None)])
 
-    assert len(await crm_of(transactions).threads()) == 1
+    assert len(await open_stored_rows(transactions).threads()) == 1
 
 
 async def test_a_removed_and_connected_number_goes_on_with_its_conversations(
     transactions: Transactions,
 ) -> None:
-    shop = await open_shop(transactions)
-    ingest = ingestion(transactions)
-    await ingest([said()])
+    shop = await create_shop(transactions)
+    ingest = make_ingestion(transactions)
+    await ingest([make_message()])
     async with transactions.begin() as repos:
         await repos.connections.remove(shop.id)
         await repos.connections.add(shop)
 
-    counters = await ingest([said(minute=1)])
+    counters = await ingest([make_message(minute=1)])
 
     assert counters == ONE
-    (thread,) = await crm_of(transactions).threads()
+    (thread,) = await open_stored_rows(transactions).threads()
     assert thread.connection_id == shop.id
 
 
@@ -315,12 +342,14 @@ async def test_a_failing_insight_provider_costs_the_insight_and_nothing_else(
     answer: Sequence[Description] | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
-    counters = await ingestion(transactions, BadInsights(answer=answer))([said("secret words")])
+    counters = await make_ingestion(transactions, BadInsights(answer=answer))(
+        [make_message("secret words")]
+    )
 
     assert counters == ONE
-    assert [lead.intent for lead in await leads(transactions)] == [None]
+    assert [lead.intent for lead in await list_leads(transactions)] == [None]
     assert "secret words" not in caplog.text
 
 
@@ -328,7 +357,7 @@ async def test_storage_that_does_not_answer_is_no_failed_message(
     transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was kept, so the delivery must come again."""
-    await open_shop(transactions)
+    await create_shop(transactions)
 
     def begin(*_: object) -> None:
         raise StorageUnavailable
@@ -336,21 +365,21 @@ async def test_storage_that_does_not_answer_is_no_failed_message(
     with monkeypatch.context() as patch:
         patch.setattr(type(transactions), "begin", begin)
         with pytest.raises(StorageUnavailable):
-            await ingestion(transactions)([said(), said()])
+            await make_ingestion(transactions)([make_message(), make_message()])
 
-    assert await leads(transactions) == []
+    assert await list_leads(transactions) == []
 
 
 async def test_the_twelfth_delivery_is_like_the_first(transactions: Transactions) -> None:
     """Psycopg prepares after five runs, PostgreSQL plans generically after five more."""
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
     for sender in range(12):
-        assert await ingest([said(by=str(sender))]) == ONE
-        assert await ingest([said(by=str(sender), minute=1)]) == ONE
+        assert await ingest([make_message(by=str(sender))]) == ONE
+        assert await ingest([make_message(by=str(sender), minute=1)]) == ONE
 
-    deals = Counter(deal.contact_id for deal in await crm_of(transactions).deals())
+    deals = Counter(deal.contact_id for deal in await open_stored_rows(transactions).deals())
     assert set(deals.values()) == {1}
     assert len(deals) == 12
 
@@ -358,11 +387,11 @@ async def test_the_twelfth_delivery_is_like_the_first(transactions: Transactions
 async def test_a_thousand_messages_are_one_batch(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await open_shop(transactions)
-    messages = [said(by=str(n % 300), minute=n) for n in range(1000)]
+    await create_shop(transactions)
+    messages = [make_message(by=str(n % 300), minute=n) for n in range(1000)]
 
     with caplog.at_level(logging.DEBUG):
-        counters = await ingestion(transactions)(messages)
+        counters = await make_ingestion(transactions)(messages)
 
     assert counters == Counters(received=1000, ingested=1000, skipped=0, failed=0)
-    assert len(await crm_of(transactions).contacts()) == 300
+    assert len(await open_stored_rows(transactions).contacts()) == 300

@@ -18,7 +18,7 @@ from domain.message import Message
 from domain.organization import OrgId
 from interfaces.meta.instagram.parser import OBJECT as INSTAGRAM
 from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
-from tests.deliveries.examples import EXAMPLES, Door, open_door
+from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
 Json: TypeAlias = Any
@@ -209,7 +209,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 class Posted:
     """What was posted to an organisation that has all the numbers."""
 
-    door: Door
+    webhook: WebhookHarness
     org_id: OrgId
     serials: Iterator[int] = field(default_factory=lambda: count(1))
     failures: int = 0
@@ -221,18 +221,18 @@ class Posted:
         for id_ in (b"wamid.", b"aWdfZAG1"):
             body = body.replace(id_, id_ + serial)
 
-        answer = self.door.post(body)
+        answer = self.webhook.post(body)
 
         assert answer.status_code == 200
         counters = answer.json()
         parts = ("ingested", "skipped", "failed")
         assert counters["received"] == sum(counters[part] for part in parts)
-        failed = self.door.failures(self.org_id)[self.failures :]
+        failed = self.webhook.failures(self.org_id)[self.failures :]
         self.failures += len(failed)
         assert len(failed) <= counters["failed"]  # the same failure is kept once
         assert {failure.error for failure in failed} <= CANNOT_BE_READ
         assert all(failure.payload["entry"] for failure in failed)
-        assert self.door.client.get("/metrics").status_code == 200
+        assert self.webhook.client.get("/metrics").status_code == 200
         return Answered(self, serial.decode(), counters, failed)
 
 
@@ -248,7 +248,7 @@ class Answered:
     def message(self, id_: str, channel: Channel = Channel.WHATSAPP) -> Message | None:
         """Find a message by its id."""
         id_ = id_.replace(SERIAL, self.serial)
-        return self.posted.door.message(self.posted.org_id, channel, id_)
+        return self.posted.webhook.message(self.posted.org_id, channel, id_)
 
     @property
     def intact(self) -> str | None:
@@ -259,23 +259,25 @@ class Answered:
 
 @pytest.fixture(scope="module")
 def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posted]:
-    with open_door("memory", tmp_path_factory.mktemp("leadport"), None) as door:
-        yield connected(door)
+    with open_webhook_harness("memory", tmp_path_factory.mktemp("leadport"), None) as webhook:
+        yield connected(webhook)
 
 
 @pytest.fixture(scope="module")
 def in_the_database(
     migrated_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Posted]:
-    with open_door("postgres", tmp_path_factory.mktemp("leadport"), migrated_url) as door:
-        yield connected(door)
+    with open_webhook_harness(
+        "postgres", tmp_path_factory.mktemp("leadport"), migrated_url
+    ) as webhook:
+        yield connected(webhook)
 
 
-def connected(door: Door) -> Posted:
-    door.empty()
+def connected(webhook: WebhookHarness) -> Posted:
+    webhook.empty()
     ours = {Address(Channel.WHATSAPP, NUMBER), Address(Channel.INSTAGRAM, ACCOUNT)}
     theirs = (example.addresses for example in EXAMPLES.values())
-    return Posted(door, door.connect(*ours.union(*theirs)))
+    return Posted(webhook, webhook.connect(*ours.union(*theirs)))
 
 
 ALWAYS_THE_SAME = settings(derandomize=True, database=None, deadline=None)
@@ -393,7 +395,7 @@ def test_what_cannot_be_read_is_kept_however_deep(posted: Posted, deep: str) -> 
 
 def test_what_is_nested_without_end_is_answered(in_memory: Posted) -> None:
     for levels in (1000, 10_000, 500_000):
-        answer = in_memory.door.post(beside(other(thoughts=raw(nested(levels)))))
+        answer = in_memory.webhook.post(beside(other(thoughts=raw(nested(levels)))))
 
         assert answer.status_code == 200
 
@@ -523,12 +525,14 @@ def test_a_name_that_cannot_be_stored_is_stored_as_a_question_mark(posted: Poste
     answered = posted.post(encoded(whatsapp(entry_of(change))))
 
     assert answered.intact == WORDS
-    assert "An\ufffda \ufffd" in {message["contact"] for message in posted.door.stored().messages}
+    assert "An\ufffda \ufffd" in {
+        message["contact"] for message in posted.webhook.stored().messages
+    }
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"\xff\xfe{", b'{"entry":[}', b"[1,]"])
 def test_what_is_no_json_is_ignored(posted: Posted, body: bytes) -> None:
-    answer = posted.door.post(body)
+    answer = posted.webhook.post(body)
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
 

@@ -12,9 +12,9 @@ from litestar.testing import TestClient
 from application.use_cases import UseCases
 from interfaces.web.app import create_app
 from leadport.container import Container
-from tests.contract.conftest import at_the_end, run
+from tests.contract.conftest import run_in_app, shutdown_hooks
 from tests.support.builders import SHOP_NUMBER
-from tests.support.stored_rows import crm_of
+from tests.support.stored_rows import open_stored_rows
 
 PASSWORD = "correct horse battery"
 CANARY = "EAAGcanary0123456789wxyz"
@@ -46,19 +46,19 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(container: Container, operators: Container) -> Iterator[Visitor]:
+def visitor(container: Container, operator_container: Container) -> Iterator[Visitor]:
     async def make() -> None:
-        operate: UseCases = operators.use_cases()
-        await operate.create_organization("Shop", "ana@shop.example", password=PASSWORD)
+        operator_use_cases: UseCases = operator_container.use_cases()
+        await operator_use_cases.create_organization("Shop", "ana@shop.example", password=PASSWORD)
 
     app = create_app(
         container.use_cases(),
         public_url="https://leads.example",
         form_secret="form secret",
-        on_shutdown=at_the_end(container, operators),
+        on_shutdown=shutdown_hooks(container, operator_container),
     )
     with TestClient(app, base_url="https://leads.example") as client:
-        run(client, make)
+        run_in_app(client, make)
         yield Visitor(client)
 
 
@@ -162,7 +162,7 @@ def test_a_stored_token_stays_where_the_field_is_empty(visitor: Visitor) -> None
 
 
 def test_a_token_is_in_no_log_and_no_event(
-    visitor: Visitor, operators: Container, caplog: pytest.LogCaptureFixture
+    visitor: Visitor, operator_container: Container, caplog: pytest.LogCaptureFixture
 ) -> None:
     visitor.sign_in()
     with caplog.at_level(logging.DEBUG):
@@ -171,7 +171,9 @@ def test_a_token_is_in_no_log_and_no_event(
 
     ours = [r for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
     assert CANARY not in "\n".join(str(record.__dict__) for record in ours)
-    events = run(visitor.client, crm_of(operators.use_cases().transactions).events)
+    events = run_in_app(
+        visitor.client, open_stored_rows(operator_container.use_cases().transactions).events
+    )
     assert CANARY not in str(events)
 
 

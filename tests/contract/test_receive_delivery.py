@@ -11,9 +11,9 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application.errors import SpoolFull, StorageUnavailable
+from application.errors import SpoolUnavailable, StorageUnavailable
 from application.ingestion import delivery_queue
-from application.ingestion.circuit_breaker import FAILURES
+from application.ingestion.circuit_breaker import FAILURES_TO_OPEN
 from application.ingestion.delivery_queue import FEW, LANES, MOST
 from application.ingestion.ingest_messages import Counters
 from application.ingestion.store_deliveries import StoreDeliveries
@@ -24,12 +24,12 @@ from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
-from tests.contract.conftest import Deliver, run, text
+from tests.contract.conftest import Deliver, run_in_app, text_item
 from tests.contract.test_webhook import WEBHOOK, sign
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock
-from tests.support.failing_storage import Troubled, away, hanging
+from tests.support.failing_storage import FailingTransactions, block_forever, raise_unavailable
 from tests.support.payloads import HOLA, Object, change, encoded, whatsapp, without
-from tests.support.stored_rows import Crm, crm_of
+from tests.support.stored_rows import StoredRows, open_stored_rows
 
 GIVEN_UP_AFTER = delivery_queue.PATIENCE + delivery_queue.STEP
 """Before tests change it."""
@@ -52,8 +52,8 @@ REVOKE: Object = {
 
 
 @pytest.fixture
-def crm(operate: UseCases) -> Crm:
-    return crm_of(operate.transactions)
+def stored_rows(operator_use_cases: UseCases) -> StoredRows:
+    return open_stored_rows(operator_use_cases.transactions)
 
 
 @pytest.fixture
@@ -67,59 +67,64 @@ async def waiting(spool: SqliteSpool) -> list[str]:
     """The words in the spool, delivery by delivery."""
     values = [
         json.loads(kept.body)["entry"][0]["changes"][0]["value"]
-        for kept in await spool.oldest(999, 0)
+        for kept in await spool.read_oldest(999, 0)
     ]
     items = [value["messages"] for value in values]
     return [" ".join(item.get("text", {}).get("body", item["type"]) for item in m) for m in items]
 
 
-async def bodies(crm: Crm) -> list[str]:
-    return sorted(message.body for message in await crm.messages())
+async def bodies(stored_rows: StoredRows) -> list[str]:
+    return sorted(message.body for message in await stored_rows.messages())
 
 
 async def test_a_delivery_goes_into_the_spool_and_counts_as_failed_while_the_storage_is_away(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
 
-    counters = await deliver(text("one"), text("two"), without(HOLA, "from"))
+    counters = await deliver(text_item("one"), text_item("two"), without(HOLA, "from"))
 
     assert counters == Counters(received=3, ingested=0, skipped=0, failed=3)
     assert await waiting(spool) == ["one two hola"]
-    await do.upkeep()
+    await use_cases.run_maintenance()
     assert await waiting(spool) == ["one two hola"]
 
-    storage.trouble = None
-    await do.upkeep()
+    storage.fault = None
+    await use_cases.run_maintenance()
 
     assert await waiting(spool) == []
-    assert await bodies(crm) == ["one", "two"]
-    async with do.transactions.begin() as repos:
-        assert len(await repos.failed_messages.of(shop)) == 1
+    assert await bodies(stored_rows) == ["one", "two"]
+    async with use_cases.transactions.begin() as repos:
+        assert len(await repos.failed_messages.list_for_organization(shop)) == 1
 
 
 async def test_a_delivery_is_answered_while_the_storage_hangs(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    storage.trouble = hanging
+    storage.fault = block_forever
     with monkeypatch.context() as patch:
         patch.setattr(delivery_queue, "PATIENCE", 0.01)
         async with asyncio.timeout(60):
-            assert await deliver(text("hola")) == SPOOLED
+            assert await deliver(text_item("hola")) == SPOOLED
     assert await waiting(spool) == ["hola"]
 
-    storage.trouble = None
-    await do.upkeep()
+    storage.fault = None
+    await use_cases.run_maintenance()
 
-    assert await bodies(crm) == ["hola"]
+    assert await bodies(stored_rows) == ["hola"]
 
 
 def test_there_is_time_to_give_up_and_answer_within_two_seconds() -> None:
@@ -128,11 +133,11 @@ def test_there_is_time_to_give_up_and_answer_within_two_seconds() -> None:
 
 async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It was too late for the answer, and not stopped: so it is in both."""
@@ -147,137 +152,154 @@ async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
             except asyncio.CancelledError:
                 continue
 
-    storage.trouble = not_to_be_stopped
+    storage.fault = not_to_be_stopped
     with monkeypatch.context() as patch:
         patch.setattr(delivery_queue, "PATIENCE", 0.01)
-        assert await deliver(text("hola")) == SPOOLED
+        assert await deliver(text_item("hola")) == SPOOLED
     assert began.is_set()
-    storage.trouble = None
+    storage.fault = None
     may_go_on.set()
     async with asyncio.timeout(60):
-        while await bodies(crm) != ["hola"]:
+        while await bodies(stored_rows) != ["hola"]:
             await asyncio.sleep(0.01)
     assert await waiting(spool) == ["hola"]
 
-    await do.upkeep()
+    await use_cases.run_maintenance()
 
     assert await waiting(spool) == []
-    assert await bodies(crm) == ["hola"]
-    assert len(await crm.events()) == 1
+    assert await bodies(stored_rows) == ["hola"]
+    assert len(await stored_rows.events()) == 1
 
 
 async def test_after_three_failures_nobody_asks_until_a_probe_says_it_is_back(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     container: Container,
 ) -> None:
     assert shop
-    storage.trouble = away
-    assert FAILURES == 3
-    for n in range(FAILURES):
+    storage.fault = raise_unavailable
+    assert FAILURES_TO_OPEN == 3
+    for n in range(FAILURES_TO_OPEN):
         assert not container.breaker().is_open
-        assert await deliver(text(f"asked {n}")) == SPOOLED
+        assert await deliver(text_item(f"asked {n}")) == SPOOLED
     assert container.breaker().is_open
 
-    asked = storage.asked
-    assert [await deliver(text(f"not asked {n}")) for n in range(20)] == [SPOOLED] * 20
-    assert storage.asked == asked
+    asked = storage.calls
+    assert [await deliver(text_item(f"not asked {n}")) for n in range(20)] == [SPOOLED] * 20
+    assert storage.calls == asked
 
-    await do.upkeep()
+    await use_cases.run_maintenance()
     assert container.breaker().is_open
-    assert storage.asked == asked + 1  # the probe, and no drain after it
+    assert storage.calls == asked + 1  # the probe, and no drain after it
 
-    storage.trouble = None
-    assert await deliver(text("still not asked")) == SPOOLED
-    await do.upkeep()
+    storage.fault = None
+    assert await deliver(text_item("still not asked")) == SPOOLED
+    await use_cases.run_maintenance()
     assert not container.breaker().is_open
     assert await waiting(spool) == []
-    assert len(await bodies(crm)) == FAILURES + 20 + 1
-    assert await deliver(text("asked again")) == STORED
+    assert len(await bodies(stored_rows)) == FAILURES_TO_OPEN + 20 + 1
+    assert await deliver(text_item("asked again")) == STORED
 
 
 async def test_a_success_between_failures_keeps_asking(
-    deliver: Deliver, storage: Troubled, shop: OrgId, container: Container
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, container: Container
 ) -> None:
     assert shop
-    for n in range(FAILURES * 2):
-        storage.trouble = away
-        assert await deliver(text(f"away {n}")) == SPOOLED
-        assert await deliver(text(f"still away {n}")) == SPOOLED
-        storage.trouble = None
-        assert await deliver(text(f"back {n}")) == STORED
+    for n in range(FAILURES_TO_OPEN * 2):
+        storage.fault = raise_unavailable
+        assert await deliver(text_item(f"away {n}")) == SPOOLED
+        assert await deliver(text_item(f"still away {n}")) == SPOOLED
+        storage.fault = None
+        assert await deliver(text_item(f"back {n}")) == STORED
     assert not container.breaker().is_open
 
 
 async def test_a_drain_that_fails_counts_as_failures_too(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases, container: Container
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    use_cases: UseCases,
+    container: Container,
 ) -> None:
     assert shop
-    storage.trouble = away
-    await deliver(text("hola"))
+    storage.fault = raise_unavailable
+    await deliver(text_item("hola"))
 
-    for _ in range(FAILURES - 1):
-        await do.upkeep()
+    for _ in range(FAILURES_TO_OPEN - 1):
+        await use_cases.run_maintenance()
 
     assert container.breaker().is_open
 
 
 async def test_the_spool_drains_in_order_and_each_message_is_stored_once(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
     count = AT_ONCE * 2 + 5
-    storage.trouble = away
+    storage.fault = raise_unavailable
     for n in range(count):
-        await deliver(text(f"{n:03}"), text("in each of them"))
+        await deliver(text_item(f"{n:03}"), text_item("in each of them"))
     assert await waiting(spool) == [f"{n:03} in each of them" for n in range(count)]
-    storage.trouble = None
+    storage.fault = None
 
     seen: list[list[str]] = []
 
     async def look() -> None:
-        seen.append([body for body in await bodies(crm) if body.isdigit()])
+        seen.append([body for body in await bodies(stored_rows) if body.isdigit()])
 
-    storage.trouble = look
-    await do.upkeep()
+    storage.fault = look
+    await use_cases.run_maintenance()
 
     expected = [f"{n:03}" for n in range(count)]
     assert all(stored == expected[: len(stored)] for stored in seen)
     assert any(0 < len(stored) < count for stored in seen)
     assert await waiting(spool) == []
-    assert await bodies(crm) == [*expected, "in each of them"]
-    assert len(await crm.events()) == count + 1
+    assert await bodies(stored_rows) == [*expected, "in each of them"]
+    assert len(await stored_rows.events()) == count + 1
 
 
 async def test_what_was_edited_and_taken_back_meanwhile_ends_as_it_should(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     revoked = await deliver(REVOKE)
     said = await deliver(HOLA)
     assert (revoked, said) == (Counters.of([]), SPOOLED)
 
-    storage.trouble = None
-    await do.upkeep()
+    storage.fault = None
+    await use_cases.run_maintenance()
 
-    assert await bodies(crm) == ["[deleted]"]
+    assert await bodies(stored_rows) == ["[deleted]"]
 
 
 async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     count = PART + 1
     for n in range(3):
-        await deliver(*(text(f"{n} {m}", by=str(m)) for m in range(count)))
+        await deliver(*(text_item(f"{n} {m}", by=str(m)) for m in range(count)))
 
-    storage.trouble = None
+    storage.fault = None
     largest: list[int] = []
     real = StoreDeliveries.__call__
 
@@ -287,26 +309,26 @@ async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StoreDeliveries, "__call__", measured)
-        await do.upkeep()
+        await use_cases.run_maintenance()
 
     assert max(largest) <= PART
-    assert sum(largest) == len(await bodies(crm)) == 3 * count
+    assert sum(largest) == len(await bodies(stored_rows)) == 3 * count
 
 
 async def test_an_interruption_between_storing_and_removing_doubles_nothing(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    storage.trouble = away
-    await deliver(text("hola"))
-    await deliver(text("adiós"))
-    storage.trouble = None
+    storage.fault = raise_unavailable
+    await deliver(text_item("hola"))
+    await deliver(text_item("adiós"))
+    storage.fault = None
 
     async def interrupted(*_: object) -> None:
         raise asyncio.CancelledError
@@ -314,53 +336,65 @@ async def test_an_interruption_between_storing_and_removing_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(SqliteSpool, "remove", interrupted)
         with pytest.raises(asyncio.CancelledError):
-            await do.upkeep()
-    assert await bodies(crm) == ["adiós", "hola"]
+            await use_cases.run_maintenance()
+    assert await bodies(stored_rows) == ["adiós", "hola"]
     assert await waiting(spool) == ["hola", "adiós"]
 
-    await do.upkeep()
+    await use_cases.run_maintenance()
 
     assert await waiting(spool) == []
-    assert await bodies(crm) == ["adiós", "hola"]
-    assert len(await crm.events()) == 2
+    assert await bodies(stored_rows) == ["adiós", "hola"]
+    assert len(await stored_rows.events()) == 2
 
 
 async def test_a_storage_that_goes_away_while_it_drains_loses_and_doubles_nothing(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     count = AT_ONCE + 10
     for n in range(count):
-        await deliver(text(f"{n:03}"))
-    storage.trouble = None
-    await do.upkeep.breaker.try_again()
+        await deliver(text_item(f"{n:03}"))
+    storage.fault = None
+    await use_cases.run_maintenance.breaker.probe_if_open()
 
     for allowed in range(1, 5):
-        last = storage.asked + allowed
+        last = storage.calls + allowed
 
         async def away_after(last: int = last) -> None:
-            if storage.asked > last:
+            if storage.calls > last:
                 raise StorageUnavailable
 
-        storage.trouble = away_after
-        await do.upkeep()
-        assert {*await waiting(spool), *await bodies(crm)} == {f"{n:03}" for n in range(count)}
+        storage.fault = away_after
+        await use_cases.run_maintenance()
+        assert {*await waiting(spool), *await bodies(stored_rows)} == {
+            f"{n:03}" for n in range(count)
+        }
 
-    storage.trouble = None
-    await do.upkeep()
-    await do.upkeep()
+    storage.fault = None
+    await use_cases.run_maintenance()
+    await use_cases.run_maintenance()
     assert await waiting(spool) == []
-    assert await bodies(crm) == [f"{n:03}" for n in range(count)]
-    assert len(await crm.events()) == count
+    assert await bodies(stored_rows) == [f"{n:03}" for n in range(count)]
+    assert len(await stored_rows.events()) == count
 
 
 async def test_new_deliveries_are_stored_while_the_spool_drains(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
-    await deliver(text("spooled"))
+    storage.fault = raise_unavailable
+    await deliver(text_item("spooled"))
     draining, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> None:
@@ -368,94 +402,101 @@ async def test_new_deliveries_are_stored_while_the_spool_drains(
             draining.set()
             await may_go_on.wait()
 
-    storage.trouble = slowly
-    drain = asyncio.create_task(do.upkeep())
+    storage.fault = slowly
+    drain = asyncio.create_task(use_cases.run_maintenance())
     await draining.wait()
 
-    assert await deliver(text("new")) == STORED
-    assert await bodies(crm) == ["new"]
+    assert await deliver(text_item("new")) == STORED
+    assert await bodies(stored_rows) == ["new"]
     assert await waiting(spool) == ["spooled"]
 
     may_go_on.set()
     await drain
-    assert await bodies(crm) == ["new", "spooled"]
+    assert await bodies(stored_rows) == ["new", "spooled"]
     assert await waiting(spool) == []
 
 
 async def test_what_is_spooled_while_another_drains_is_not_forgotten(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
-    await deliver(text("first"))
-    storage.trouble = None
+    storage.fault = raise_unavailable
+    await deliver(text_item("first"))
+    storage.fault = None
 
-    with spool.draining() as is_mine:
+    with spool.try_lock() as is_mine:
         assert is_mine
-        await do.upkeep()
+        await use_cases.run_maintenance()
         assert await waiting(spool) == ["first"]
-        await spool.put(encoded(whatsapp(change(text("second"), to=SHOP_NUMBER))), NOON)
+        await spool.add(encoded(whatsapp(change(text_item("second"), to=SHOP_NUMBER))), NOON)
 
-    await do.upkeep()
-    assert await bodies(crm) == ["first", "second"]
+    await use_cases.run_maintenance()
+    assert await bodies(stored_rows) == ["first", "second"]
 
 
 async def test_the_time_of_arrival_is_that_of_the_delivery_and_not_of_the_drain(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     clock: StoppedClock,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     """Where Meta names no time it is taken, so an outage must not move it."""
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     await deliver(without(HOLA, "timestamp"))
     clock.time = NOON.replace(hour=23)
-    storage.trouble = None
+    storage.fault = None
 
-    await do.upkeep()
+    await use_cases.run_maintenance()
 
-    (message,) = await crm.messages()
+    (message,) = await stored_rows.messages()
     assert message.sent_at == NOON
 
 
 async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     container: Container,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
     monkeypatch.setattr(delivery_queue, "PATIENCE", 0.1)
     monkeypatch.setattr(delivery_queue, "LONGEST", 0.5)
-    monkeypatch.setattr(type(container.breaker()), "silence", 0)  # busy, but not silent
+    monkeypatch.setattr(
+        type(container.breaker()), "seconds_since_success", 0
+    )  # busy, but not silent
     is_under_way, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def busy() -> None:
         is_under_way.set()
         await may_go_on.wait()
 
-    storage.trouble = busy
-    first = asyncio.create_task(deliver(text("first")))
+    storage.fault = busy
+    first = asyncio.create_task(deliver(text_item("first")))
     await is_under_way.wait()
 
-    beyond = await asyncio.gather(*(deliver(text(f"beyond {n}")) for n in range(5)))
+    beyond = await asyncio.gather(*(deliver(text_item(f"beyond {n}")) for n in range(5)))
 
     assert beyond == [SPOOLED] * 5
     assert await first == SPOOLED
     assert len(await waiting(spool)) == 6
     assert not container.breaker().is_open
 
-    storage.trouble = None
+    storage.fault = None
     may_go_on.set()
-    await do.upkeep()
-    assert len(await bodies(crm)) == 6
+    await use_cases.run_maintenance()
+    assert len(await bodies(stored_rows)) == 6
 
 
 @pytest.fixture
@@ -466,39 +507,47 @@ def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("one_lane")
 async def test_those_that_come_meanwhile_share_the_next_transaction(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.trouble = may_go_on.wait  # type: ignore[assignment]
-    storage.refused = {"bad"}
+    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    storage.rejected_words = {"bad"}
     words = ["first", "same", "same", "bad", "last"]
-    tasks = [asyncio.create_task(deliver(text(body))) for body in words]
+    tasks = [asyncio.create_task(deliver(text_item(body))) for body in words]
     for _ in range(100):
         await asyncio.sleep(0)
-    assert storage.asked == 1
+    assert storage.calls == 1
 
     may_go_on.set()
     stored = await asyncio.gather(*tasks)
 
     assert stored == [STORED, STORED, DUPLICATE, SPOOLED, STORED]
-    assert await bodies(crm) == ["first", "last", "same"]
+    assert await bodies(stored_rows) == ["first", "last", "same"]
     assert await waiting(spool) == []  # the bad one is kept as failed
 
 
 @pytest.mark.usefixtures("one_lane")
 async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, container: Container
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    container: Container,
 ) -> None:
     assert shop
-    storage.trouble = away
-    count = FAILURES + 1
+    storage.fault = raise_unavailable
+    count = FAILURES_TO_OPEN + 1
 
-    together = await asyncio.gather(*(deliver(text(f"{n}")) for n in range(count)))
+    together = await asyncio.gather(*(deliver(text_item(f"{n}")) for n in range(count)))
 
     assert together == [SPOOLED] * count
     assert len(await waiting(spool)) == count
-    assert storage.asked == 1
+    assert storage.calls == 1
     assert not container.breaker().is_open
 
 
@@ -511,36 +560,38 @@ async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
     async def store(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
         counters = await real(self, deliveries)
         if not came:
-            came.append(asyncio.create_task(deliver(text("next"))))
+            came.append(asyncio.create_task(deliver(text_item("next"))))
         return counters
 
     monkeypatch.setattr(StoreDeliveries, "__call__", store)
     async with asyncio.timeout(30):
-        assert await deliver(text("last")) == STORED
+        assert await deliver(text_item("last")) == STORED
         assert await came[0] == STORED
 
 
 async def test_a_few_transactions_are_enough_for_a_crowd(
-    deliver: Deliver, storage: Troubled, shop: OrgId
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.trouble = may_go_on.wait  # type: ignore[assignment]
-    tasks = [asyncio.create_task(deliver(text(f"{n}", by=f"54911{n:08}"))) for n in range(MOST)]
-    many = (text(f"many {n}", by="5491155550002") for n in range(MOST + 1))
+    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    tasks = [
+        asyncio.create_task(deliver(text_item(f"{n}", by=f"54911{n:08}"))) for n in range(MOST)
+    ]
+    many = (text_item(f"many {n}", by="5491155550002") for n in range(MOST + 1))
     tasks.append(asyncio.create_task(deliver(*many)))
-    tasks.append(asyncio.create_task(deliver(text("last", by="5491155550003"))))
-    while storage.asked < LANES:
+    tasks.append(asyncio.create_task(deliver(text_item("last", by="5491155550003"))))
+    while storage.calls < LANES:
         await asyncio.sleep(0)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert storage.asked == LANES
+    assert storage.calls == LANES
 
     may_go_on.set()
     await asyncio.gather(*tasks)
 
     # Two halves, then those that do not fit; one delivery is never divided.
-    assert storage.asked == 4
+    assert storage.calls == 4
 
 
 async def test_a_crowd_is_divided_evenly_and_stays_so(
@@ -556,7 +607,7 @@ async def test_a_crowd_is_divided_evenly_and_stays_so(
 
     async def writes(name: int) -> None:
         for n in range(10):
-            assert await deliver(text(f"{name} {n}", by=f"54911555500{name:02}")) == STORED
+            assert await deliver(text_item(f"{name} {n}", by=f"54911555500{name:02}")) == STORED
 
     monkeypatch.setattr(StoreDeliveries, "__call__", store)
     alone = asyncio.create_task(writes(0))
@@ -569,37 +620,37 @@ async def test_a_crowd_is_divided_evenly_and_stays_so(
 
 
 async def test_few_beside_many_wait_for_them(
-    deliver: Deliver, storage: Troubled, shop: OrgId
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.trouble = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait  # type: ignore[assignment]
 
     async def come(count: int) -> list[asyncio.Task[Counters]]:
-        each = (text(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
+        each = (text_item(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
         tasks = [asyncio.create_task(deliver(message)) for message in each]
         for _ in range(20):
             await asyncio.sleep(0)
         return tasks
 
     tasks = await come(FEW)
-    assert storage.asked == 1
+    assert storage.calls == 1
     tasks += await come(FEW - 1)
-    assert storage.asked == 1
+    assert storage.calls == 1
     tasks += await come(1)
-    assert storage.asked == 2
+    assert storage.calls == 2
 
     may_go_on.set()
     assert await asyncio.gather(*tasks) == [STORED] * 2 * FEW
-    assert storage.asked == 2
+    assert storage.calls == 2
 
 
 async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
-    deliver: Deliver, storage: Troubled, shop: OrgId, monkeypatch: pytest.MonkeyPatch
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.trouble = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait  # type: ignore[assignment]
     real = StoreDeliveries.__call__
 
     async def stumbling(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
@@ -609,7 +660,7 @@ async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
 
     monkeypatch.setattr(StoreDeliveries, "__call__", stumbling)
     words = ["first", "one", "stumble", "two"]
-    tasks = [asyncio.create_task(deliver(text(body))) for body in words]
+    tasks = [asyncio.create_task(deliver(text_item(body))) for body in words]
     await asyncio.sleep(0)
     may_go_on.set()
 
@@ -619,132 +670,152 @@ async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
     assert isinstance(error, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("trouble", [away, hanging])
+@pytest.mark.parametrize("fault", [raise_unavailable, block_forever])
 async def test_the_next_ones_turn_comes_whatever_happens(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     container: Container,
     monkeypatch: pytest.MonkeyPatch,
-    trouble: Callable[[], Awaitable[None]],
+    fault: Callable[[], Awaitable[None]],
 ) -> None:
     assert shop
-    storage.trouble = trouble
+    storage.fault = fault
     with monkeypatch.context() as patch:
         patch.setattr(delivery_queue, "PATIENCE", 0.01)
         for n in range(3):
-            container.breaker().succeeded()
-            assert await deliver(text(f"{n}")) == SPOOLED
-    storage.trouble = None
-    container.breaker().succeeded()
+            container.breaker().record_success()
+            assert await deliver(text_item(f"{n}")) == SPOOLED
+    storage.fault = None
+    container.breaker().record_success()
 
-    assert await deliver(text("hola")) == STORED
+    assert await deliver(text_item("hola")) == STORED
 
 
 async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, container: Container
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    container: Container,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     breaker = container.breaker()
-    for n in range(FAILURES):
+    for n in range(FAILURES_TO_OPEN):
         assert not breaker.is_open
-        await deliver(text(str(n)))
+        await deliver(text_item(str(n)))
         # It says nothing of the storage, neither good nor bad.
         assert await deliver(statuses=[STATUS]) == Counters.of([])
     assert breaker.is_open
 
-    assert storage.asked == FAILURES
+    assert storage.calls == FAILURES_TO_OPEN
     assert await waiting(spool) == ["0", "1", "2"]
 
 
 async def test_a_delivery_of_changes_alone_waits_in_the_spool_too(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
     await deliver(HOLA)
-    storage.trouble = away
+    storage.fault = raise_unavailable
 
     assert await deliver(REVOKE) == Counters.of([])
     assert await waiting(spool) == ["revoke"]
 
-    storage.trouble = None
-    await do.upkeep()
-    assert await bodies(crm) == ["[deleted]"]
+    storage.fault = None
+    await use_cases.run_maintenance()
+    assert await bodies(stored_rows) == ["[deleted]"]
 
 
 async def test_what_was_spooled_and_came_again_is_stored_once(
-    deliver: Deliver, storage: Troubled, shop: OrgId, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     assert await deliver(HOLA) == await deliver(HOLA) == SPOOLED
-    storage.trouble = None
+    storage.fault = None
     assert await deliver(HOLA) == STORED
 
-    await do.upkeep()
+    await use_cases.run_maintenance()
 
     assert await deliver(HOLA) == DUPLICATE
-    assert await bodies(crm) == ["hola"]
-    assert len(await crm.events()) == 1
+    assert await bodies(stored_rows) == ["hola"]
+    assert len(await stored_rows.events()) == 1
 
 
 async def test_where_the_spool_is_full_the_delivery_must_come_again(
-    deliver: Deliver, storage: Troubled, shop: OrgId, spool: SqliteSpool, do: UseCases, crm: Crm
+    deliver: Deliver,
+    storage: FailingTransactions,
+    shop: OrgId,
+    spool: SqliteSpool,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
 ) -> None:
     assert shop
-    storage.trouble = away
+    storage.fault = raise_unavailable
     spool.path.mkdir()
 
-    with pytest.raises(SpoolFull):
+    with pytest.raises(SpoolUnavailable):
         await deliver(HOLA)
-    await do.upkeep()  # it says so in the log, and goes on
+    await use_cases.run_maintenance()  # it says so in the log, and goes on
 
     spool.path.rmdir()
     assert await deliver(HOLA) == SPOOLED
-    storage.trouble = None
-    await do.upkeep()
-    assert await bodies(crm) == ["hola"]
+    storage.fault = None
+    await use_cases.run_maintenance()
+    assert await bodies(stored_rows) == ["hola"]
 
 
 async def test_a_spool_that_cannot_be_read_keeps_nothing_from_being_stored_or_retried(
     deliver: Deliver,
-    storage: Troubled,
+    storage: FailingTransactions,
     shop: OrgId,
     spool: SqliteSpool,
     clock: StoppedClock,
-    do: UseCases,
-    crm: Crm,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert shop
-    storage.refused = {"poison"}
+    storage.rejected_words = {"poison"}
     spool.path.write_bytes(os.urandom(10_000))
 
-    counters = await deliver(HOLA, text("poison"))
+    counters = await deliver(HOLA, text_item("poison"))
     assert (counters.ingested, counters.failed) == (1, 1)
 
-    storage.refused = set()
+    storage.rejected_words = set()
     clock.time = NOON.replace(hour=23)
-    await do.upkeep()
+    await use_cases.run_maintenance()
 
     assert "spool_unreadable" in caplog.text
-    assert await bodies(crm) == ["hola", "poison"]
+    assert await bodies(stored_rows) == ["hola", "poison"]
 
 
 @pytest.fixture
-def door(
-    storage: Troubled, client: TestClient[Litestar], operators: Container
+def webhook(
+    storage: FailingTransactions, client: TestClient[Litestar], operator_container: Container
 ) -> TestClient[Litestar]:
     """The door, with the number connected behind it; the storage's troubles are those given."""
-    assert storage.trouble is None
+    assert storage.fault is None
 
     async def connect() -> None:
-        operate: UseCases = operators.use_cases()
-        shop = await operate.create_organization("Shop", "ana@shop.example")
-        await operate.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None)
+        operator_use_cases: UseCases = operator_container.use_cases()
+        shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+        await operator_use_cases.upsert_connection(
+            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+        )
 
-    run(client, connect)
+    run_in_app(client, connect)
     return client
 
 
@@ -754,35 +825,35 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery_queue, "PATIENCE", 60)
 
 
-def post(door: TestClient[Litestar], *items: Object, **value: Any) -> Any:
+def post(webhook: TestClient[Litestar], *items: Object, **value: Any) -> Any:
     body = encoded(whatsapp(change(*items, to=SHOP_NUMBER, **value)))
-    return door.post(WEBHOOK, content=body, headers=sign(body))
+    return webhook.post(WEBHOOK, content=body, headers=sign(body))
 
 
 def test_the_door_answers_200_and_failed_while_the_storage_is_away(
-    door: TestClient[Litestar], storage: Troubled
+    webhook: TestClient[Litestar], storage: FailingTransactions
 ) -> None:
-    storage.trouble = away
+    storage.fault = raise_unavailable
 
-    answer = post(door, HOLA)
+    answer = post(webhook, HOLA)
 
     assert answer.status_code == 200
     assert answer.json() == {"received": 1, "ingested": 0, "skipped": 0, "failed": 1}
-    ready, alive = door.get("/readyz"), door.get("/healthz")
+    ready, alive = webhook.get("/readyz"), webhook.get("/healthz")
     assert (ready.status_code, alive.status_code) == (503, 200)
     assert ready.json()["detail"] == "away"
 
 
 def test_the_door_answers_503_where_the_spool_cannot_keep_it_either(
-    door: TestClient[Litestar],
-    storage: Troubled,
+    webhook: TestClient[Litestar],
+    storage: FailingTransactions,
     container: Container,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    storage.trouble = away
+    storage.fault = raise_unavailable
     Path(container.spool().path).mkdir()
 
-    answer = post(door, HOLA)
+    answer = post(webhook, HOLA)
 
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
@@ -797,32 +868,34 @@ def test_the_door_answers_503_where_the_spool_cannot_keep_it_either(
 
 
 def test_the_door_answers_503_at_the_limit_and_200_again_when_there_is_room(
-    door: TestClient[Litestar], storage: Troubled, container: Container
+    webhook: TestClient[Litestar], storage: FailingTransactions, container: Container
 ) -> None:
-    storage.trouble = away
+    storage.fault = raise_unavailable
     spool = container.spool()
     object.__setattr__(spool, "largest", 100 * 4096)
 
-    answers = [post(door, text("x" * 20_000, id_=f"wamid.{n}")).status_code for n in range(30)]
+    answers = [
+        post(webhook, text_item("x" * 20_000, id_=f"wamid.{n}")).status_code for n in range(30)
+    ]
 
     kept = answers.count(200)
     assert answers == [200] * kept + [503] * (30 - kept)
     assert 10 < kept < 25
 
-    storage.trouble = None
-    run(door, container.use_cases().upkeep)
-    run(door, container.use_cases().upkeep)
-    storage.trouble = away
-    assert post(door, text("x" * 20_000, id_="wamid.again")).status_code == 200
+    storage.fault = None
+    run_in_app(webhook, container.use_cases().run_maintenance)
+    run_in_app(webhook, container.use_cases().run_maintenance)
+    storage.fault = raise_unavailable
+    assert post(webhook, text_item("x" * 20_000, id_="wamid.again")).status_code == 200
 
 
 def test_statuses_are_answered_whatever_is_away(
-    door: TestClient[Litestar], storage: Troubled, container: Container
+    webhook: TestClient[Litestar], storage: FailingTransactions, container: Container
 ) -> None:
-    storage.trouble = away
+    storage.fault = raise_unavailable
     Path(container.spool().path).mkdir()
 
-    answer = post(door, statuses=[STATUS])
+    answer = post(webhook, statuses=[STATUS])
 
     assert answer.status_code == 200
     assert answer.json() == {"received": 0, "ingested": 0, "skipped": 0, "failed": 0}
@@ -830,12 +903,12 @@ def test_statuses_are_answered_whatever_is_away(
 
 
 def test_an_unsigned_delivery_is_never_spooled(
-    door: TestClient[Litestar], storage: Troubled, container: Container
+    webhook: TestClient[Litestar], storage: FailingTransactions, container: Container
 ) -> None:
-    storage.trouble = away
+    storage.fault = raise_unavailable
     body = encoded(whatsapp(change(HOLA, to=SHOP_NUMBER)))
 
-    answer = door.post(WEBHOOK, content=body, headers={"X-Hub-Signature-256": "sha256=00"})
+    answer = webhook.post(WEBHOOK, content=body, headers={"X-Hub-Signature-256": "sha256=00"})
 
     assert answer.status_code == 403
     assert not Path(container.spool().path).exists()
@@ -843,7 +916,7 @@ def test_an_unsigned_delivery_is_never_spooled(
 
 @pytest.mark.parametrize("half", [b"", b'{"object":'])
 def test_of_a_body_that_breaks_off_nothing_is_kept(
-    door: TestClient[Litestar], storage: Troubled, container: Container, half: bytes
+    webhook: TestClient[Litestar], storage: FailingTransactions, container: Container, half: bytes
 ) -> None:
     """So the server ends one that comes too slowly."""
     scope = {
@@ -873,14 +946,14 @@ def test_of_a_body_that_breaks_off_nothing_is_kept(
             sent.append(message)
 
         async with asyncio.timeout(60):
-            await door.app(scope, receive, send)
+            await webhook.app(scope, receive, send)
 
-    run(door, deliver_half)
+    run_in_app(webhook, deliver_half)
 
     start, *rest = sent
     assert start["status"] == 400
     assert (b"content-type", b"application/problem+json") in start["headers"]
     answer = json.loads(b"".join(part["body"] for part in rest))
     assert answer["detail"] == "the body ended early"
-    assert storage.asked == 0
+    assert storage.calls == 0
     assert not Path(container.spool().path).exists()

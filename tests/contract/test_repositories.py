@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from application.errors import Contended
+from application.errors import ConcurrentUpdate
 from application.ports.storage import Transactions
-from domain.change import ChangeId, ChangeKind, StateChange, Subject
-from domain.connection import Activity, Address, Channel, Connection, ConnectionId
+from domain.change import ChangeId, ChangeKind, ChangeRecord, ChangeTarget
+from domain.connection import Address, Channel, Connection, ConnectionActivity, ConnectionId
 from domain.contact import (
     Contact,
     ContactId,
@@ -18,17 +18,17 @@ from domain.contact import (
     ContactKey,
     IdentityKey,
     IdentityKind,
-    Owner,
+    IdentityMatch,
 )
 from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.failed_message import FailedMessage, FailedMessageId
-from domain.insight import Insight, InsightId, nothing_known
-from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadName
+from domain.insight import Insight, InsightId, description_of_deleted
+from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadKey
 from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
-from domain.planning.message_plan import Found
-from tests.support.builders import NOON, SHOP_NUMBER, new_id, open_shop, said
-from tests.support.stored_rows import crm_of
+from domain.planning.message_plan import IngestSnapshot
+from tests.support.builders import NOON, SHOP_NUMBER, create_shop, make_message, new_id
+from tests.support.stored_rows import open_stored_rows
 
 NOWHERE = Address(Channel.INSTAGRAM, SHOP_NUMBER)
 
@@ -115,7 +115,7 @@ async def test_nothing_is_kept_when_the_block_raises(transactions: Transactions)
 
 
 async def test_the_storage_is_ready(transactions: Transactions) -> None:
-    await transactions.ready()
+    await transactions.check_ready()
 
 
 async def test_organizations_are_found_by_id_and_listed_in_order(
@@ -129,23 +129,25 @@ async def test_organizations_are_found_by_id_and_listed_in_order(
 
     async with transactions.begin() as repos:
         assert await repos.organizations.get(second.id) == second
-        assert await repos.organizations.all() == [first, second]
+        assert await repos.organizations.list_all() == [first, second]
 
 
 async def test_a_member_keeps_the_last_role(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
     member = Member(id=MemberId(new_id()), org_id=shop.org_id, user_id=person.id, role=Role.MEMBER)
 
     async with transactions.begin() as repos:
         await repos.users.add(person)
-        await repos.organizations.put_member(member)
-        await repos.organizations.put_member(
+        await repos.organizations.upsert_member(member)
+        await repos.organizations.upsert_member(
             replace(member, id=MemberId(new_id()), role=Role.ADMIN)
         )
 
     async with transactions.begin() as repos:
-        assert await repos.organizations.members(shop.org_id) == [replace(member, role=Role.ADMIN)]
+        assert await repos.organizations.list_members(shop.org_id) == [
+            replace(member, role=Role.ADMIN)
+        ]
 
 
 async def test_people_are_found_however_their_address_is_capitalised(
@@ -157,15 +159,15 @@ async def test_people_are_found_however_their_address_is_capitalised(
         await repos.users.add(person)
 
     async with transactions.begin() as repos:
-        assert await repos.users.by_email("Ana@Shop.Example") == person
-        assert await repos.users.by_email("eva@shop.example") is None
+        assert await repos.users.find_by_email("Ana@Shop.Example") == person
+        assert await repos.users.find_by_email("eva@shop.example") is None
 
 
 async def test_an_address_has_one_person(transactions: Transactions) -> None:
     def person() -> User:
         return User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
             await repos.users.add(person())
             await repos.users.add(person())
@@ -174,69 +176,69 @@ async def test_an_address_has_one_person(transactions: Transactions) -> None:
 async def test_a_connection_is_found_by_its_address_while_enabled(
     transactions: Transactions,
 ) -> None:
-    shop = await open_shop(transactions)
-    closed = await open_shop(transactions, "222", is_enabled=False)
+    shop = await create_shop(transactions)
+    closed = await create_shop(transactions, "222", is_enabled=False)
 
     async with transactions.begin() as repos:
-        found = await repos.connections.enabled({shop.address, closed.address, NOWHERE})
+        found = await repos.connections.find_enabled({shop.address, closed.address, NOWHERE})
         assert found == {shop.address: shop}
-        assert await repos.connections.get(closed.org_id, closed.address) == closed
-        assert await repos.connections.get(shop.org_id, closed.address) is None
+        assert await repos.connections.get_for_update(closed.org_id, closed.address) == closed
+        assert await repos.connections.get_for_update(shop.org_id, closed.address) is None
 
 
 async def test_a_connection_is_changed(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     changed = replace(shop, display_name="Ventas", is_enabled=False, access_token="v1.k.c.1234")
 
     async with transactions.begin() as repos:
-        stored = await repos.connections.change(changed)
+        stored = await repos.connections.update(changed)
 
     assert stored == changed
     assert stored.created_at
     assert stored.updated_at
     assert stored.access_token_hint == "1234"
     async with transactions.begin() as repos:
-        assert await repos.connections.of(shop.org_id) == [stored]
-        assert await repos.connections.by_id(shop.id) == stored
+        assert await repos.connections.list_for_organization(shop.org_id) == [stored]
+        assert await repos.connections.find_by_id(shop.id) == stored
 
 
 async def test_a_number_is_connected_once_in_an_organisation(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
             await repos.connections.add(replace(shop, id=ConnectionId(new_id()), is_enabled=False))
 
 
 async def test_a_connection_that_was_removed_cannot_be_changed(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
             await repos.connections.remove(shop.id)
-            await repos.connections.change(shop)
+            await repos.connections.update(shop)
 
 
 async def test_tokens_under_other_keys_are_found(transactions: Transactions) -> None:
-    one, two = await open_shop(transactions), await open_shop(transactions, "222")
-    await open_shop(transactions, "333")
+    one, two = await create_shop(transactions), await create_shop(transactions, "222")
+    await create_shop(transactions, "333")
     old = replace(one, access_token="v1.old%.c.1234")
     new = replace(two, access_token="v1.new_.c.1234")
 
     async with transactions.begin() as repos:
         for connection in (old, new):
-            await repos.connections.change(connection)
+            await repos.connections.update(connection)
 
     async with transactions.begin() as repos:
-        assert await repos.connections.sealed_otherwise("v1.new_.", 10) == [old]
-        assert await repos.connections.sealed_otherwise("v1.", 10) == []
-        assert await repos.connections.sealed_otherwise("v2.", 1) == [old]
+        assert await repos.connections.list_not_encrypted_with("v1.new_.", 10) == [old]
+        assert await repos.connections.list_not_encrypted_with("v1.", 10) == []
+        assert await repos.connections.list_not_encrypted_with("v2.", 1) == [old]
 
 
 async def test_activity_counts_what_people_sent_over_each_connection(
     transactions: Transactions,
 ) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
     hers, evas = a_thread(shop, ana, "a"), a_thread(shop, eva, "b")
     later = replace(evas, last_message_at=NOON + timedelta(hours=3))
@@ -255,10 +257,12 @@ async def test_activity_counts_what_people_sent_over_each_connection(
 
     async with transactions.begin() as repos:
         since = NOON + timedelta(hours=1)
-        assert await repos.connections.activity(shop.org_id, since) == {
-            shop.id: Activity(last_message_at=NOON + timedelta(hours=3), messages_last_day=2)
+        assert await repos.connections.read_activity(shop.org_id, since) == {
+            shop.id: ConnectionActivity(
+                last_message_at=NOON + timedelta(hours=3), messages_last_day=2
+            )
         }
-        assert await repos.connections.activity(OrgId(new_id()), since) == {}
+        assert await repos.connections.read_activity(OrgId(new_id()), since) == {}
 
 
 async def test_a_session_ends_once(transactions: Transactions) -> None:
@@ -276,48 +280,48 @@ async def test_a_session_ends_once(transactions: Transactions) -> None:
 async def test_a_person_sees_their_organisations_and_a_new_password_counts(
     transactions: Transactions,
 ) -> None:
-    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
     async with transactions.begin() as repos:
         await repos.users.add(person)
         for org_id, role in ((shop.org_id, Role.MEMBER), (other.org_id, Role.OWNER)):
             member = Member(id=MemberId(new_id()), org_id=org_id, user_id=person.id, role=role)
-            await repos.organizations.put_member(member)
+            await repos.organizations.upsert_member(member)
         await repos.users.change_password(person.id, "$argon2id$new")
 
     async with transactions.begin() as repos:
-        mine = await repos.organizations.of(person.id)
+        mine = await repos.organizations.list_for_user(person.id)
         assert [(m.organization.id, m.role) for m in mine] == [
             (shop.org_id, Role.MEMBER),
             (other.org_id, Role.OWNER),
         ]
-        assert await repos.organizations.of(UserId(new_id())) == []
-        changed = await repos.users.by_email("ana@shop.example")
+        assert await repos.organizations.list_for_user(UserId(new_id())) == []
+        changed = await repos.users.find_by_email("ana@shop.example")
     assert changed == replace(person, password_hash="$argon2id$new")
 
 
 async def test_an_enabled_number_belongs_to_one_organisation(transactions: Transactions) -> None:
-    await open_shop(transactions)
+    await create_shop(transactions)
 
     with pytest.raises(NumberConnectedElsewhere):
-        await open_shop(transactions)
+        await create_shop(transactions)
 
-    await open_shop(transactions, is_enabled=False)
+    await create_shop(transactions, is_enabled=False)
 
 
 async def test_a_disabled_number_cannot_be_enabled_while_another_has_it(
     transactions: Transactions,
 ) -> None:
-    await open_shop(transactions)
-    second = await open_shop(transactions, is_enabled=False)
+    await create_shop(transactions)
+    second = await create_shop(transactions, is_enabled=False)
 
     with pytest.raises(NumberConnectedElsewhere):
         async with transactions.begin() as repos:
-            await repos.connections.change(replace(second, is_enabled=True))
+            await repos.connections.update(replace(second, is_enabled=True))
 
 
 async def test_a_removed_connection_leaves_its_conversations(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
@@ -332,7 +336,7 @@ async def test_a_removed_connection_leaves_its_conversations(transactions: Trans
 
 
 async def test_a_contact_is_found_by_identity(transactions: Transactions) -> None:
-    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     ana = a_contact(shop)
     key, identity = known_as(ana, "5491155550001")
 
@@ -341,24 +345,28 @@ async def test_a_contact_is_found_by_identity(transactions: Transactions) -> Non
 
     async with transactions.begin() as repos:
         elsewhere = key._replace(org_id=other.org_id)
-        assert await repos.contacts.owners({key, elsewhere}) == {key: Owner(ana, has_identity=True)}
+        assert await repos.contacts.match_identities({key, elsewhere}) == {
+            key: IdentityMatch(ana, is_linked=True)
+        }
 
 
 @pytest.mark.parametrize("stored", ["5491155550001", "+5491155550001"])
 async def test_a_contact_from_elsewhere_is_found_by_its_phone(
     transactions: Transactions, stored: str
 ) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop, phone=stored)
     await keep(transactions, ana)
 
     async with transactions.begin() as repos:
         key, _ = known_as(ana, "5491155550001")
-        assert await repos.contacts.owners({key}) == {key: Owner(ana, has_identity=False)}
+        assert await repos.contacts.match_identities({key}) == {
+            key: IdentityMatch(ana, is_linked=False)
+        }
 
 
 async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop), a_contact(shop, phone=None)
     key, identity = known_as(eva, "5491155550001")
 
@@ -366,33 +374,35 @@ async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) 
         await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
 
     async with transactions.begin() as repos:
-        assert await repos.contacts.owners({key}) == {key: Owner(eva, has_identity=True)}
+        assert await repos.contacts.match_identities({key}) == {
+            key: IdentityMatch(eva, is_linked=True)
+        }
 
 
 async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
     key, identity = known_as(ana, "5491155550001")
     _, same = known_as(eva, "5491155550001")
 
     async with transactions.begin() as repos:
         await repos.contacts.add({ana.id: ana}, {key: identity})
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
             await repos.contacts.add({eva.id: eva}, {key: same})
 
 
 async def test_a_phone_has_one_contact(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop), a_contact(shop)
     await keep(transactions, ana)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         await keep(transactions, eva)
 
 
 async def test_threads_are_found_by_name_and_by_contact(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva, leo = (a_contact(shop, phone=None) for _ in range(3))
     hers, evas, leos = (
         a_thread(shop, ana, "wa:1:2"),
@@ -402,25 +412,25 @@ async def test_threads_are_found_by_name_and_by_contact(transactions: Transactio
     await keep(transactions, ana, eva, leo, hers, evas, leos)
 
     async with transactions.begin() as repos:
-        named = {ThreadName(shop.org_id, "wa:1:2")}
+        named = {ThreadKey(shop.org_id, "wa:1:2")}
         found = await repos.threads.find(named, {key_of(ana), key_of(eva)})
         assert sorted(found, key=lambda thread: thread.id) == [hers, evas]
 
 
 @pytest.mark.parametrize("same", ["name", "contact and connection"])
 async def test_a_thread_is_started_once(transactions: Transactions, same: str) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop, phone=None), a_contact(shop, phone=None)
     first = a_thread(shop, ana)
     second = a_thread(shop, eva) if same == "name" else a_thread(shop, ana, "another name")
     await keep(transactions, ana, eva, first)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         await keep(transactions, second)
 
 
 async def test_the_end_of_a_thread_only_moves_forward(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
@@ -428,7 +438,7 @@ async def test_the_end_of_a_thread_only_moves_forward(transactions: Transactions
     for hours in (2, 1):
         moved = replace(thread, last_message_at=NOON + timedelta(hours=hours))
         async with transactions.begin() as repos:
-            await repos.threads.move({moved.id: moved})
+            await repos.threads.advance({moved.id: moved})
 
     async with transactions.begin() as repos:
         (found,) = await repos.threads.find(set(), {key_of(ana)})
@@ -436,7 +446,7 @@ async def test_the_end_of_a_thread_only_moves_forward(transactions: Transactions
 
 
 async def test_a_message_is_added_once(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
@@ -444,15 +454,15 @@ async def test_a_message_is_added_once(transactions: Transactions) -> None:
 
     async with transactions.begin() as repos:
         await repos.messages.add({first.key: first})
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
             await repos.messages.add({again.key: again, other.key: other})
 
-    assert await crm_of(transactions).messages() == [first]
+    assert await open_stored_rows(transactions).messages() == [first]
 
 
 async def test_a_message_id_is_another_one_on_another_channel(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
@@ -463,11 +473,11 @@ async def test_a_message_id_is_another_one_on_another_channel(transactions: Tran
         both = {here.key: here, there.key: there}
         await repos.messages.add(both)
 
-    assert len(await crm_of(transactions).messages()) == 2
+    assert len(await open_stored_rows(transactions).messages()) == 2
 
 
 async def test_messages_are_locked_and_changed(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
@@ -478,16 +488,16 @@ async def test_messages_are_locked_and_changed(transactions: Transactions) -> No
     changed = replace(one, body="chau", content={"edits": [{"body": one.body}]})
 
     async with transactions.begin() as repos:
-        assert await repos.messages.locked({one.key, unknown.key}) == {one.key: one}
-        await repos.messages.change({one.key: changed})
+        assert await repos.messages.get_for_update({one.key, unknown.key}) == {one.key: one}
+        await repos.messages.update({one.key: changed})
 
     async with transactions.begin() as repos:
-        found = await repos.messages.locked({one.key, two.key})
+        found = await repos.messages.get_for_update({one.key, two.key})
     assert found == {one.key: changed, two.key: two}
 
 
 async def test_a_contact_is_changed_from_what_it_was(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop), a_contact(shop, phone=None)
     await keep(transactions, ana, eva)
     known = replace(
@@ -501,30 +511,34 @@ async def test_a_contact_is_changed_from_what_it_was(transactions: Transactions)
     )
 
     async with transactions.begin() as repos:
-        await repos.contacts.change({ana.id: (ana, known)})
+        await repos.contacts.compare_and_swap({ana.id: (ana, known)})
 
     async with transactions.begin() as repos:
         key, _ = known_as(known, "5491155550009")
-        assert await repos.contacts.owners({key}) == {key: Owner(known, has_identity=False)}
+        assert await repos.contacts.match_identities({key}) == {
+            key: IdentityMatch(known, is_linked=False)
+        }
     for old in (ana, replace(eva, name="somebody else")):
-        with pytest.raises(Contended):
+        with pytest.raises(ConcurrentUpdate):
             async with transactions.begin() as repos:
-                await repos.contacts.change({old.id: (old, replace(old, name="overwritten"))})
-    assert {c.name for c in await crm_of(transactions).contacts()} == {"Ana G.", "Ana"}
+                await repos.contacts.compare_and_swap(
+                    {old.id: (old, replace(old, name="overwritten"))}
+                )
+    assert {c.name for c in await open_stored_rows(transactions).contacts()} == {"Ana G.", "Ana"}
 
 
 async def test_a_contact_cannot_take_anothers_phone(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop), a_contact(shop, phone=None)
     await keep(transactions, ana, eva)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
-            await repos.contacts.change({eva.id: (eva, replace(eva, phone=ana.phone))})
+            await repos.contacts.compare_and_swap({eva.id: (eva, replace(eva, phone=ana.phone))})
 
 
-def a_change(shop: Connection, id: str = "wamid.9", about: str = "wamid.1") -> StateChange:
-    return StateChange(
+def a_change(shop: Connection, id: str = "wamid.9", about: str = "wamid.1") -> ChangeRecord:
+    return ChangeRecord(
         id=ChangeId(new_id()),
         org_id=shop.org_id,
         channel=shop.channel,
@@ -538,31 +552,31 @@ def a_change(shop: Connection, id: str = "wamid.9", about: str = "wamid.1") -> S
 
 
 def in_order(
-    found: Mapping[Subject, Sequence[StateChange]],
-) -> Mapping[Subject, Sequence[StateChange]]:
+    found: Mapping[ChangeTarget, Sequence[ChangeRecord]],
+) -> Mapping[ChangeTarget, Sequence[ChangeRecord]]:
     return {
         about: sorted(changes, key=lambda change: change.id) for about, changes in found.items()
     }
 
 
 async def test_a_change_is_added_once(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     first, again, other = a_change(shop), a_change(shop), a_change(shop, "wamid.10")
     elsewhere = replace(a_change(shop), channel=Channel.INSTAGRAM)
 
     async with transactions.begin() as repos:
         assert await repos.changes.add({first.key: first}) == {first.key}
     async with transactions.begin() as repos:
-        assert await repos.changes.known({first.key, other.key}) == {first.key}
+        assert await repos.changes.find_stored_keys({first.key, other.key}) == {first.key}
         added = await repos.changes.add({c.key: c for c in (again, other, elsewhere)})
         assert added == {other.key, elsewhere.key}
     async with transactions.begin() as repos:
-        found = await repos.changes.about({first.about})
-    assert in_order(found) == {first.about: [first, other]}
+        found = await repos.changes.list_for_targets({first.target})
+    assert in_order(found) == {first.target: [first, other]}
 
 
 async def test_changes_are_found_by_what_they_are_about(transactions: Transactions) -> None:
-    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     waits, done = a_change(shop), replace(a_change(shop, "wamid.10"), is_waiting=False)
     changes = [
         waits,
@@ -571,63 +585,63 @@ async def test_changes_are_found_by_what_they_are_about(transactions: Transactio
         replace(a_change(shop), channel=Channel.INSTAGRAM),
         a_change(shop, "wamid.11", about="wamid.2"),
     ]
-    unknown = waits.about._replace(name="wamid.3")
+    unknown = waits.target._replace(name="wamid.3")
 
     async with transactions.begin() as repos:
         await repos.changes.add({change.key: change for change in changes})
 
     async with transactions.begin() as repos:
-        found = await repos.changes.about({waits.about, unknown})
-        waiting = await repos.changes.waiting({waits.about, unknown})
-    assert in_order(found) == {waits.about: [waits, done]}
-    assert waiting == {waits.about: [waits]}
+        found = await repos.changes.list_for_targets({waits.target, unknown})
+        waiting = await repos.changes.find_pending({waits.target, unknown})
+    assert in_order(found) == {waits.target: [waits, done]}
+    assert waiting == {waits.target: [waits]}
 
 
 async def test_a_change_that_was_updated_waits_no_more(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     waits, other = a_change(shop), a_change(shop, "wamid.10")
     settled = replace(waits, is_waiting=False, content={})
 
     async with transactions.begin() as repos:
-        await repos.changes.alone()
+        await repos.changes.lock_ingest_exclusively()
         await repos.changes.add({waits.key: waits, other.key: other})
     async with transactions.begin() as repos:
         await repos.changes.update([settled])
 
     async with transactions.begin() as repos:
-        assert await repos.changes.waiting({waits.about}) == {waits.about: [other]}
-        found = await repos.changes.about({waits.about})
-    assert in_order(found) == {waits.about: [settled, other]}
+        assert await repos.changes.find_pending({waits.target}) == {waits.target: [other]}
+        found = await repos.changes.list_for_targets({waits.target})
+    assert in_order(found) == {waits.target: [settled, other]}
 
 
 async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     deal = a_deal(ana)
     await keep(transactions, ana, deal)
 
-    with pytest.raises(Contended):
+    with pytest.raises(ConcurrentUpdate):
         await keep(transactions, a_deal(ana))
 
     async with transactions.begin() as repos:
-        found = await repos.intake.find([said()])
+        found = await repos.snapshots.read([make_message()])
     assert found.deals == {key_of(ana): OpenDeal(deal, None)}
 
 
 async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     await keep(transactions, ana, replace(a_deal(ana), status=DealStatus.WON))
 
     async with transactions.begin() as repos:
-        assert (await repos.intake.find([said()])).deals == {}
+        assert (await repos.snapshots.read([make_message()])).deals == {}
     await keep(transactions, a_deal(ana))
 
 
 async def test_an_open_deal_comes_with_the_message_it_is_named_after(
     transactions: Transactions,
 ) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     message, other = a_message(thread), a_message(thread, "wamid.2")
@@ -638,14 +652,14 @@ async def test_an_open_deal_comes_with_the_message_it_is_named_after(
     await keep(transactions, deal)
 
     async with transactions.begin() as repos:
-        found = await repos.intake.find([said()])
+        found = await repos.snapshots.read([make_message()])
         assert found.deals == {key_of(ana): OpenDeal(deal, message)}
-        assert await repos.deals.named_after([message, other]) == [deal]
-        assert await repos.deals.named_after([other]) == []
+        assert await repos.deals.list_with_first_message_in([message, other]) == [deal]
+        assert await repos.deals.list_with_first_message_in([other]) == []
 
 
 async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transactions) -> None:
-    shop, other = await open_shop(transactions), await open_shop(transactions, "222")
+    shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     ana, eva, leo = a_contact(shop), a_contact(shop, phone=None), a_contact(shop, "+5491155550003")
     strangers = a_contact(other)
     key, identity = known_as(eva, "5491155550002")
@@ -665,24 +679,24 @@ async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transact
         await repos.changes.add({c.key: c for c in (waits, persons, settled)})
     await keep(transactions, *deals)
     batch = [
-        said(id="wamid.stored"),
-        said(id="wamid.new", by="5491155550002"),
-        said(by="5491155550003"),
-        said(by="4"),
-        said(to="999"),
+        make_message(id="wamid.stored"),
+        make_message(id="wamid.new", by="5491155550002"),
+        make_message(by="5491155550003"),
+        make_message(by="4"),
+        make_message(to="999"),
     ]
 
     async with transactions.begin() as repos:
-        found = await repos.intake.find(batch)
+        found = await repos.snapshots.read(batch)
 
     assert {a: c.id for a, c in found.connections.items()} == {shop.address: shop.id}
     assert found.known == {stored.key}
-    assert found.waiting == {waits.about: [waits], persons.about: [persons]}
+    assert found.waiting == {waits.target: [waits], persons.target: [persons]}
     anas, leos = (known_as(c, (c.phone or "").removeprefix("+"))[0] for c in (ana, leo))
     assert found.owners == {
-        anas: Owner(ana, has_identity=False),
-        key: Owner(eva, has_identity=True),
-        leos: Owner(leo, has_identity=False),
+        anas: IdentityMatch(ana, is_linked=False),
+        key: IdentityMatch(eva, is_linked=True),
+        leos: IdentityMatch(leo, is_linked=False),
     }
     assert sorted(found.threads, key=lambda thread: thread.id) == [hers, evas, another, named]
     assert found.deals == {
@@ -692,7 +706,7 @@ async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transact
 
 
 async def test_a_deal_is_changed_from_what_it_was(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana = a_contact(shop)
     thread = a_thread(shop, ana)
     message, deal = a_message(thread), a_deal(ana)
@@ -701,18 +715,20 @@ async def test_a_deal_is_changed_from_what_it_was(transactions: Transactions) ->
 
     async with transactions.begin() as repos:
         await repos.messages.add({message.key: message})
-        await repos.deals.change({deal.id: (deal, named)})
+        await repos.deals.compare_and_swap({deal.id: (deal, named)})
 
-    assert await crm_of(transactions).deals() == [named]
-    with pytest.raises(Contended):
+    assert await open_stored_rows(transactions).deals() == [named]
+    with pytest.raises(ConcurrentUpdate):
         async with transactions.begin() as repos:
-            await repos.deals.change({deal.id: (deal, replace(deal, title="overwritten"))})
-    assert await crm_of(transactions).deals() == [named]
+            await repos.deals.compare_and_swap(
+                {deal.id: (deal, replace(deal, title="overwritten"))}
+            )
+    assert await open_stored_rows(transactions).deals() == [named]
 
 
 async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions) -> None:
     """Only where it is the one that is described."""
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     ana, eva = a_contact(shop), a_contact(shop, phone=None)
     hers, evas = a_thread(shop, ana, "a"), a_thread(shop, eva, "b")
     messages = [a_message(hers, "wamid.1"), a_message(hers, "wamid.2"), a_message(evas, "wamid.3")]
@@ -735,16 +751,16 @@ async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions
     ]
     async with transactions.begin() as repos:
         await repos.messages.add({message.key: message for message in messages})
-        await repos.insights.put({insight.deal_id: insight for insight in insights})
+        await repos.insights.upsert({insight.deal_id: insight for insight in insights})
 
-    gone = nothing_known("[deleted]")
+    gone = description_of_deleted("[deleted]")
     async with transactions.begin() as repos:
-        await repos.insights.redescribe({messages[0].key: gone})
-    assert await crm_of(transactions).insights() == insights
+        await repos.insights.replace_descriptions({messages[0].key: gone})
+    assert await open_stored_rows(transactions).insights() == insights
     async with transactions.begin() as repos:
-        await repos.insights.redescribe({message.key: gone for message in messages[:2]})
+        await repos.insights.replace_descriptions({message.key: gone for message in messages[:2]})
 
-    first, second = await crm_of(transactions).insights()
+    first, second = await open_stored_rows(transactions).insights()
     assert second == insights[1]
     assert first == replace(
         insights[0], summary="[deleted]", intent="unknown", score=0, next_step=""
@@ -752,7 +768,7 @@ async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions
 
 
 async def test_failed_messages_are_kept_by_organisation(transactions: Transactions) -> None:
-    shop = await open_shop(transactions)
+    shop = await create_shop(transactions)
     known, unknown = (
         FailedMessage(
             id=FailedMessageId(new_id()),
@@ -768,35 +784,35 @@ async def test_failed_messages_are_kept_by_organisation(transactions: Transactio
         await repos.failed_messages.add([known, unknown])
 
     async with transactions.begin() as repos:
-        assert await repos.failed_messages.of(shop.org_id) == [known]
-        assert await repos.failed_messages.of(None) == [known, unknown]
+        assert await repos.failed_messages.list_for_organization(shop.org_id) == [known]
+        assert await repos.failed_messages.list_for_organization(None) == [known, unknown]
 
 
 async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
     async with transactions.begin() as repos:
-        assert await repos.connections.enabled(set()) == {}
-        assert await repos.contacts.owners(set()) == {}
+        assert await repos.connections.find_enabled(set()) == {}
+        assert await repos.contacts.match_identities(set()) == {}
         await repos.contacts.add({}, {})
-        await repos.contacts.change({})
+        await repos.contacts.compare_and_swap({})
         assert await repos.threads.find(set(), set()) == []
         await repos.threads.add({})
-        await repos.threads.move({})
+        await repos.threads.advance({})
         await repos.messages.add({})
-        assert await repos.messages.locked(set()) == {}
-        await repos.messages.change({})
-        assert await repos.changes.known(set()) == set()
-        assert await repos.changes.waiting(set()) == {}
-        assert await repos.changes.about(set()) == {}
+        assert await repos.messages.get_for_update(set()) == {}
+        await repos.messages.update({})
+        assert await repos.changes.find_stored_keys(set()) == set()
+        assert await repos.changes.find_pending(set()) == {}
+        assert await repos.changes.list_for_targets(set()) == {}
         assert await repos.changes.add({}) == set()
         await repos.changes.update([])
-        assert await repos.intake.find([]) == Found(
+        assert await repos.snapshots.read([]) == IngestSnapshot(
             connections={}, known=set(), waiting={}, owners={}, threads=[], deals={}
         )
-        assert await repos.deals.named_after([]) == []
+        assert await repos.deals.list_with_first_message_in([]) == []
         await repos.deals.add({})
-        await repos.deals.change({})
-        await repos.insights.put({})
-        await repos.insights.redescribe({})
+        await repos.deals.compare_and_swap({})
+        await repos.insights.upsert({})
+        await repos.insights.replace_descriptions({})
         await repos.events.append([])
         await repos.failed_messages.add([])
-        assert await repos.leads.latest(None, 10) == []
+        assert await repos.leads.list_latest(None, 10) == []

@@ -15,7 +15,7 @@ from domain.connection import Channel
 from interfaces.web.metrics import MOST_NAMES
 from interfaces.web.webhook import LARGEST_BODY
 from leadport.container import Container
-from tests.contract.conftest import SECRET, TOKEN, run
+from tests.contract.conftest import SECRET, TOKEN, run_in_app
 from tests.support.builders import SHOP_NUMBER
 
 WEBHOOK = "/api/webhooks/meta"
@@ -26,7 +26,7 @@ def sign(body: bytes) -> dict[str, str]:
     return {"X-Hub-Signature-256": f"sha256={digest}"}
 
 
-def text(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:
+def text_item(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:
     message = {"from": "15550001111", "id": id_, "type": "text", "text": {"body": body}}
     value = {"metadata": {"phone_number_id": SHOP_NUMBER}, "messages": [message]}
     change = {"field": "messages", "value": value}
@@ -36,20 +36,22 @@ def text(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:
 
 
 @pytest.fixture
-def connected(client: TestClient[Litestar], operators: Container) -> TestClient[Litestar]:
+def connected(client: TestClient[Litestar], operator_container: Container) -> TestClient[Litestar]:
     """The door, with the number connected behind it."""
 
     async def connect() -> None:
-        operate: UseCases = operators.use_cases()
-        shop = await operate.create_organization("Shop", "ana@shop.example")
-        await operate.upsert_connection(shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None)
+        operator_use_cases: UseCases = operator_container.use_cases()
+        shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
+        await operator_use_cases.upsert_connection(
+            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+        )
 
-    run(client, connect)
+    run_in_app(client, connect)
     return client
 
 
 def test_a_signed_delivery_is_counted(connected: TestClient[Litestar]) -> None:
-    body = text()
+    body = text_item()
 
     first, again = (connected.post(WEBHOOK, content=body, headers=sign(body)) for _ in range(2))
 
@@ -62,7 +64,7 @@ def test_a_signed_delivery_is_counted(connected: TestClient[Litestar]) -> None:
 def test_an_unsigned_or_wrongly_signed_delivery_is_refused(
     connected: TestClient[Litestar], headers: dict[str, str]
 ) -> None:
-    answer = connected.post(WEBHOOK, content=text(), headers=headers)
+    answer = connected.post(WEBHOOK, content=text_item(), headers=headers)
 
     assert (answer.status_code, answer.json()) == (403, {"status": 403, "title": "Forbidden"})
     assert answer.headers["content-type"] == "application/problem+json"
@@ -120,7 +122,7 @@ def test_a_delivery_leaves_no_words_or_numbers_in_the_log(
     connected: TestClient[Litestar], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="interfaces"):
-        for body in (text(), text(id_="wamid.2"), b"nonsense secret words 15550001111"):
+        for body in (text_item(), text_item(id_="wamid.2"), b"nonsense secret words 15550001111"):
             connected.post(WEBHOOK, content=body, headers=sign(body))
 
     logged = "\n".join(

@@ -27,13 +27,13 @@ from domain.connection import Address, Channel
 from domain.failed_message import FailedMessage
 from domain.message import Message, MessageKey
 from domain.organization import OrgId
-from infrastructure.memory import Store
+from infrastructure.memory import MemoryTables
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
-from tests.contract.conftest import QUICK, SECRET, TOKEN, at_the_end, run
+from tests.contract.conftest import FAST_PASSWORD_HASHER, SECRET, TOKEN, run_in_app, shutdown_hooks
 from tests.support.builders import StoppedClock
-from tests.support.stored_rows import crm_of
+from tests.support.stored_rows import open_stored_rows
 
 WEBHOOK = "/api/webhooks/meta"
 
@@ -87,11 +87,11 @@ EXAMPLES = {
 
 
 @dataclass
-class Door:
+class WebhookHarness:
     """The service over one storage, on the other side of HTTP."""
 
     container: Container
-    operators: Container
+    operator_container: Container
     client: TestClient[Litestar]
 
     def empty(self) -> None:
@@ -99,19 +99,21 @@ class Door:
         if url := self.container.settings().database_url:
             with psycopg.connect(url, autocommit=True) as db:
                 db.execute("TRUNCATE organizations, auth.users, failed_messages CASCADE")
-        self.container.memory().kept = Store()
+        self.container.memory().committed = MemoryTables()
 
     def connect(self, *addresses: Address) -> OrgId:
         """Give all the addresses to one new organisation."""
-        operate = self.operators.use_cases()
+        operator_use_cases = self.operator_container.use_cases()
 
         async def connect() -> OrgId:
-            shop = await operate.create_organization("Shop", "ana@shop.example")
+            shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
             for channel, external_id in addresses:
-                await operate.upsert_connection(shop.org_id, channel, external_id, person=None)
+                await operator_use_cases.upsert_connection(
+                    shop.org_id, channel, external_id, person=None
+                )
             return shop.org_id
 
-        return run(self.client, connect)
+        return run_in_app(self.client, connect)
 
     def post(self, body: bytes) -> Response:
         """Post it signed."""
@@ -122,16 +124,16 @@ class Door:
 
     def stored(self) -> "Stored":
         """Read what has become of everything so far."""
-        crm = crm_of(self.operators.transactions())
+        stored_rows = open_stored_rows(self.operator_container.transactions())
 
         async def read() -> Stored:
             known: dict[Any, dict[str, list[str]]] = {}
-            for identity in await crm.identities():
+            for identity in await stored_rows.identities():
                 ids = known.setdefault(identity.contact_id, {})
                 ids[identity.kind] = sorted([*ids.get(identity.kind, ()), identity.value])
-            names = {contact.id: contact.name for contact in await crm.contacts()}
-            whose = {thread.id: thread.contact_id for thread in await crm.threads()}
-            messages = await crm.messages()
+            names = {contact.id: contact.name for contact in await stored_rows.contacts()}
+            whose = {thread.id: thread.contact_id for thread in await stored_rows.threads()}
+            messages = await stored_rows.messages()
             return Stored(
                 messages=[
                     {
@@ -145,33 +147,33 @@ class Door:
                     }
                     for message in sorted(messages, key=lambda m: (m.sent_at, m.external_id))
                 ],
-                events=Counter(event.type for event in await crm.events()),
-                deals=len(await crm.deals()),
-                changes=len(await crm.changes()),
+                events=Counter(event.type for event in await stored_rows.events()),
+                deals=len(await stored_rows.deals()),
+                changes=len(await stored_rows.changes()),
             )
 
-        return run(self.client, read)
+        return run_in_app(self.client, read)
 
     def message(self, org_id: OrgId, channel: Channel, external_id: str) -> Message | None:
         """Find one message by Meta's id."""
-        transactions: Transactions = self.operators.transactions()
+        transactions: Transactions = self.operator_container.transactions()
         key = MessageKey(org_id, channel, external_id)
 
         async def read() -> Message | None:
             async with transactions.begin() as repos:
-                return (await repos.messages.locked({key})).get(key)
+                return (await repos.messages.get_for_update({key})).get(key)
 
-        return run(self.client, read)
+        return run_in_app(self.client, read)
 
     def failures(self, org_id: OrgId) -> list[FailedMessage]:
         """Read what is kept for another try."""
-        transactions: Transactions = self.operators.transactions()
+        transactions: Transactions = self.operator_container.transactions()
 
         async def read() -> list[FailedMessage]:
             async with transactions.begin() as repos:
-                return await repos.failed_messages.of(org_id)
+                return await repos.failed_messages.list_for_organization(org_id)
 
-        return run(self.client, read)
+        return run_in_app(self.client, read)
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,9 @@ class Stored:
 
 
 @contextmanager
-def open_door(storage: str, folder: Path, database_url: str | None) -> Iterator[Door]:
+def open_webhook_harness(
+    storage: str, folder: Path, database_url: str | None
+) -> Iterator[WebhookHarness]:
     """Start the service, at noon."""
     environ = {
         "STORAGE": storage,
@@ -195,18 +199,18 @@ def open_door(storage: str, folder: Path, database_url: str | None) -> Iterator[
     }
     if database_url is not None:
         environ["DATABASE_URL"] = database_url
-    container, operators = Container(), Container()
-    for each in (container, operators):
+    container, operator_container = Container(), Container()
+    for each in (container, operator_container):
         each.settings.override(Object(Settings.read(environ)))
         each.memory.override(Object(container.memory()))
         each.clock.override(Object(StoppedClock()))
-        each.passwords.override(QUICK)
-    operators.role.override(Object(None))
+        each.passwords.override(FAST_PASSWORD_HASHER)
+    operator_container.role.override(Object(None))
     app = create_app(
         container.use_cases(),
         public_url="http://testserver.local",
         form_secret="form secret",
-        on_shutdown=at_the_end(container, operators),
+        on_shutdown=shutdown_hooks(container, operator_container),
     )
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -214,4 +218,4 @@ def open_door(storage: str, folder: Path, database_url: str | None) -> Iterator[
     ):
         patch.setattr(delivery_queue, "PATIENCE", 60)  # a busy machine is no failure
         patch.setattr(delivery_queue, "LONGEST", 60)
-        yield Door(container, operators, client)
+        yield WebhookHarness(container, operator_container, client)

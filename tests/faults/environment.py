@@ -31,7 +31,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class House:
+class FaultEnvironment:
     """What can break, and what holds it together. The first server is the primary."""
 
     servers: list[Postgres]
@@ -65,7 +65,7 @@ class House:
 
 
 @contextmanager
-def house(logs: Path, random: Random) -> Iterator[House]:
+def fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
     """All of it, made anew; `logs` is where the logs are kept."""
     # Not under pytest's own folder, which another run closes to PostgreSQL's account.
     made = tempfile.TemporaryDirectory(prefix="leadport-faults-", ignore_cleanup_errors=True)
@@ -93,7 +93,7 @@ def house(logs: Path, random: Random) -> Iterator[House]:
         spool_disk = everything.enter_context(spool)
         everything.callback(service.kill)
         service.start()
-        yield House(servers, disks, proxies, service, spool_disk, clock, random)
+        yield FaultEnvironment(servers, disks, proxies, service, spool_disk, clock, random)
 
 
 def _keep_logs(folder: Path, kept: Path) -> None:

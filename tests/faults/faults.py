@@ -6,107 +6,109 @@ from contextlib import suppress
 
 import psycopg
 
-from tests.faults.environment import House
+from tests.faults.environment import FaultEnvironment
 
-Fault = Callable[[House], None]
+Fault = Callable[[FaultEnvironment], None]
 
 FROZEN_SECONDS = 10
 DAY = 86400
 
 
-def the_service_is_killed(house: House) -> None:
-    house.service.kill()
-    _pause(house, 1)
-    house.service.start()
+def the_service_is_killed(fault_environment: FaultEnvironment) -> None:
+    fault_environment.service.kill()
+    _pause(fault_environment, 1)
+    fault_environment.service.start()
 
 
-def a_worker_is_killed(house: House) -> None:
-    house.service.kill_a_worker()
+def a_worker_is_killed(fault_environment: FaultEnvironment) -> None:
+    fault_environment.service.kill_a_worker()
 
 
-def the_service_is_replaced(house: House) -> None:
-    house.service.restart()
+def the_service_is_replaced(fault_environment: FaultEnvironment) -> None:
+    fault_environment.service.restart()
 
 
-def postgresql_crashes(house: House) -> None:
-    house.primary.stop("immediate")
-    _pause(house, 3)
-    house.primary.start()
+def postgresql_crashes(fault_environment: FaultEnvironment) -> None:
+    fault_environment.primary.stop("immediate")
+    _pause(fault_environment, 3)
+    fault_environment.primary.start()
 
 
-def the_service_is_killed_while_postgresql_is_away(house: House) -> None:
-    house.primary.stop("immediate")
-    _pause(house, 3)
-    the_service_is_killed(house)
-    house.primary.start()
+def the_service_is_killed_while_postgresql_is_away(fault_environment: FaultEnvironment) -> None:
+    fault_environment.primary.stop("immediate")
+    _pause(fault_environment, 3)
+    the_service_is_killed(fault_environment)
+    fault_environment.primary.start()
 
 
-def postgresql_is_frozen(house: House, seconds: float = FROZEN_SECONDS) -> None:
-    with house.primary.frozen():
+def postgresql_is_frozen(
+    fault_environment: FaultEnvironment, seconds: float = FROZEN_SECONDS
+) -> None:
+    with fault_environment.primary.frozen():
         time.sleep(seconds)
 
 
-def the_service_is_replaced_while_postgresql_is_frozen(house: House) -> None:
-    with house.primary.frozen():
-        _pause(house, 3)
-        house.service.restart()
+def the_service_is_replaced_while_postgresql_is_frozen(fault_environment: FaultEnvironment) -> None:
+    with fault_environment.primary.frozen():
+        _pause(fault_environment, 3)
+        fault_environment.service.restart()
 
 
-def commits_are_reset(house: House, seconds: float = 4) -> None:
-    for proxy in house.proxies:
+def commits_are_reset(fault_environment: FaultEnvironment, seconds: float = 4) -> None:
+    for proxy in fault_environment.proxies:
         proxy.share = 0.3
     time.sleep(seconds)
-    for proxy in house.proxies:
+    for proxy in fault_environment.proxies:
         proxy.share = 0.0
 
 
-def connections_are_reset(house: House) -> None:
+def connections_are_reset(fault_environment: FaultEnvironment) -> None:
     for _ in range(5):
-        for proxy in house.proxies:
+        for proxy in fault_environment.proxies:
             proxy.reset_all()
-        _pause(house, 1)
+        _pause(fault_environment, 1)
 
 
-def the_disk_of_the_spool_is_full(house: House) -> None:
-    house.primary.stop("immediate")
-    with house.spool_disk.full():
-        _pause(house, 4)
-    _pause(house, 1)
-    house.primary.start()
+def the_disk_of_the_spool_is_full(fault_environment: FaultEnvironment) -> None:
+    fault_environment.primary.stop("immediate")
+    with fault_environment.spool_disk.full():
+        _pause(fault_environment, 4)
+    _pause(fault_environment, 1)
+    fault_environment.primary.start()
 
 
-def the_disk_of_postgresql_is_full(house: House, seconds: float = 4) -> None:
+def the_disk_of_postgresql_is_full(fault_environment: FaultEnvironment, seconds: float = 4) -> None:
     """Whatever it does then: it refuses to write, or it cannot write its log and crashes."""
-    crashes = house.random.random() < 0.7
+    crashes = fault_environment.random.random() < 0.7
     until = time.monotonic() + seconds
-    with house.disks[house.primary].full():
+    with fault_environment.disks[fault_environment.primary].full():
         while time.monotonic() < until:
             time.sleep(0.3)
             if crashes:
                 with suppress(psycopg.Error):
-                    house.primary.execute("SELECT pg_switch_wal()")
-    house.primary.start_if_down()
+                    fault_environment.primary.execute("SELECT pg_switch_wal()")
+    fault_environment.primary.start_if_down()
 
 
-def the_primary_is_lost(house: House) -> None:
-    house.have_a_standby()
-    house.fail_over()
-    house.have_a_standby()
+def the_primary_is_lost(fault_environment: FaultEnvironment) -> None:
+    fault_environment.have_a_standby()
+    fault_environment.fail_over()
+    fault_environment.have_a_standby()
 
 
-def the_primary_is_lost_after_its_standby_was_cut_off(house: House) -> None:
+def the_primary_is_lost_after_its_standby_was_cut_off(fault_environment: FaultEnvironment) -> None:
     """Nothing that the primary committed alone was ever confirmed, so the standby lacks nothing."""
-    house.have_a_standby()
-    house.standby.cut_off()
+    fault_environment.have_a_standby()
+    fault_environment.standby.cut_off()
     time.sleep(6)
-    house.fail_over()
-    house.have_a_standby()
+    fault_environment.fail_over()
+    fault_environment.have_a_standby()
 
 
-def the_clock_steps_back(house: House) -> None:
-    house.clock.step(-house.random.choice([1, 60, 3600, 3 * DAY]))
-    _pause(house, 4)
-    house.clock.step(0)
+def the_clock_steps_back(fault_environment: FaultEnvironment) -> None:
+    fault_environment.clock.step(-fault_environment.random.choice([1, 60, 3600, 3 * DAY]))
+    _pause(fault_environment, 4)
+    fault_environment.clock.step(0)
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -127,5 +129,5 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def _pause(house: House, longest: float) -> None:
-    time.sleep(house.random.uniform(longest / 4, longest))
+def _pause(fault_environment: FaultEnvironment, longest: float) -> None:
+    time.sleep(fault_environment.random.uniform(longest / 4, longest))

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.faults.servers import Leadport, Postgres, wait_until
-from tests.faults.workload import Load, Number, Sent, Town
+from tests.faults.workload import Load, Number, Sent, Workload
 
 DRAINED_SECONDS = 30
 PRINTED: list[str] = []
@@ -66,9 +66,9 @@ class Ledger:
     @classmethod
     def of(cls, load: Load, server: Postgres) -> "Ledger":
         every = {message.id: message for message in load.messages}
-        rows = _rows(server.execute(STORED, load.town.org_ids))
+        rows = _rows(server.execute(STORED, load.workload.org_ids))
         answered = {id_ for id_, message in every.items() if message.is_answered}
-        told = server.execute(EVENTS, load.town.org_ids)
+        told = server.execute(EVENTS, load.workload.org_ids)
         events = {UUID(id_): number for id_, number in told}
         doubled = [id_ for id_, found in rows.items() if len(found) > 1]
         flaws = [f"{id_} is stored and was never sent" for id_ in rows.keys() - every.keys()]
@@ -80,7 +80,7 @@ class Ledger:
             ]
             flaws += _changed_wrongly(every[id_], rows[id_][0])
         belongings = [(every[id_], row) for id_ in rows.keys() & every.keys() for row in rows[id_]]
-        flaws += _not_unique(load.town, belongings, server)
+        flaws += _not_unique(load.workload, belongings, server)
         ledger = cls(
             sent=len(every),
             answered=len(answered),
@@ -157,7 +157,9 @@ def _changed_wrongly(message: Sent, row: Row) -> list[str]:
     return [] if row.body in expected else [f"{message.id} says {row.body!r}, not {expected}"]
 
 
-def _not_unique(town: Town, belongings: list[tuple[Sent, Row]], server: Postgres) -> list[str]:
+def _not_unique(
+    workload: Workload, belongings: list[tuple[Sent, Row]], server: Postgres
+) -> list[str]:
     """One contact for each person and organisation, one thread for each of them and number."""
     contacts, threads = defaultdict(set), defaultdict(set)
     for message, row in belongings:
@@ -165,8 +167,8 @@ def _not_unique(town: Town, belongings: list[tuple[Sent, Row]], server: Postgres
         person = (message.number.org_id, message.number.channel, message.person)
         contacts[person].add(row.contact)
         threads[(person, message.number)].add(row.thread)
-    every_contact = server.execute(OPEN_DEALS, town.org_ids)
-    (all_threads,) = server.execute(THREADS, town.org_ids)[0]
+    every_contact = server.execute(OPEN_DEALS, workload.org_ids)
+    (all_threads,) = server.execute(THREADS, workload.org_ids)[0]
     return [
         *_several("contacts", contacts),
         *_several("threads", threads),

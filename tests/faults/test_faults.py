@@ -16,10 +16,10 @@ import pytest
 
 from tests.faults import faults
 from tests.faults.disks import Mounted
-from tests.faults.environment import House, house
+from tests.faults.environment import FaultEnvironment, fault_environment
 from tests.faults.reconciliation import Ledger, settle, spooled
 from tests.faults.servers import Postgres, wait_until
-from tests.faults.workload import Load, Town
+from tests.faults.workload import Load, Workload
 
 log = logging.getLogger(__name__)
 
@@ -30,38 +30,40 @@ LONG_SECONDS = float(os.environ.get("FAULTS_SECONDS", "600"))
 FAULTS_IN_TEN_MINUTES = 40
 
 
-def dice(seed: int) -> Random:
+def seeded_random(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - no secret
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house"), dice(5)) as built:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultEnvironment]:
+    with fault_environment(tmp_path_factory.mktemp("house"), seeded_random(5)) as built:
         yield built
 
 
 @pytest.fixture
-def load(home: House) -> Load:
-    return load_on(home)
+def load(env: FaultEnvironment) -> Load:
+    return load_on(env)
 
 
-def load_on(home: House) -> Load:
-    wait_until(lambda: home.service.answers("/readyz"), "the service is ready")
-    return Load(home.service.url, Town.build(home.primary, home.random))
+def load_on(env: FaultEnvironment) -> Load:
+    wait_until(lambda: env.service.answers("/readyz"), "the service is ready")
+    return Load(env.service.url, Workload.build(env.primary, env.random))
 
 
-async def ledger_after(home: House, load: Load, *faults: Callable[[House], None]) -> Ledger:
+async def ledger_after(
+    env: FaultEnvironment, load: Load, *faults: Callable[[FaultEnvironment], None]
+) -> Ledger:
     async with asyncio.timeout(LONGEST), load.running():
         for fault in faults:
             await asyncio.sleep(0.5)
-            await asyncio.to_thread(fault, home)
+            await asyncio.to_thread(fault, env)
         await asyncio.sleep(0.5)
     title = ", ".join(fault.__name__.replace("_", " ") for fault in faults)
-    return await settled(home, load, title)
+    return await settled(env, load, title)
 
 
-async def settled(home: House, load: Load, title: str) -> Ledger:
-    return await asyncio.to_thread(settle, load, home.service, home.primary, title)
+async def settled(env: FaultEnvironment, load: Load, title: str) -> Ledger:
+    return await asyncio.to_thread(settle, load, env.service, env.primary, title)
 
 
 @contextmanager
@@ -73,145 +75,151 @@ def stopped(server: Postgres) -> Iterator[None]:
         server.start()
 
 
-async def test_the_service_is_killed(home: House, load: Load) -> None:
-    await ledger_after(home, load, faults.the_service_is_killed)
+async def test_the_service_is_killed(env: FaultEnvironment, load: Load) -> None:
+    await ledger_after(env, load, faults.the_service_is_killed)
 
 
-async def test_postgresql_crashes(home: House, load: Load) -> None:
-    ledger = await ledger_after(home, load, faults.postgresql_crashes)
-
-    assert ledger.kept
-    assert set(load.answers) == {"200"}
-
-
-async def test_postgresql_is_frozen(home: House, load: Load) -> None:
-    def postgresql_is_frozen(home: House) -> None:
-        faults.postgresql_is_frozen(home, seconds=4)
-
-    ledger = await ledger_after(home, load, postgresql_is_frozen)
+async def test_postgresql_crashes(env: FaultEnvironment, load: Load) -> None:
+    ledger = await ledger_after(env, load, faults.postgresql_crashes)
 
     assert ledger.kept
     assert set(load.answers) == {"200"}
 
 
-async def test_connections_are_reset_in_the_middle_of_a_commit(home: House, load: Load) -> None:
-    def commits_are_reset(home: House) -> None:
-        faults.commits_are_reset(home, seconds=2)
+async def test_postgresql_is_frozen(env: FaultEnvironment, load: Load) -> None:
+    def postgresql_is_frozen(env: FaultEnvironment) -> None:
+        faults.postgresql_is_frozen(env, seconds=4)
 
-    await ledger_after(home, load, commits_are_reset)
+    ledger = await ledger_after(env, load, postgresql_is_frozen)
 
-    assert sum(proxy.broken for proxy in home.proxies)
+    assert ledger.kept
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_postgresql_is_full(home: House, load: Load) -> None:
-    def the_disk_of_postgresql_is_full(home: House) -> None:
-        faults.the_disk_of_postgresql_is_full(home, seconds=3)
+async def test_connections_are_reset_in_the_middle_of_a_commit(
+    env: FaultEnvironment, load: Load
+) -> None:
+    def commits_are_reset(env: FaultEnvironment) -> None:
+        faults.commits_are_reset(env, seconds=2)
 
-    await ledger_after(home, load, the_disk_of_postgresql_is_full)
+    await ledger_after(env, load, commits_are_reset)
+
+    assert sum(proxy.broken for proxy in env.proxies)
+    assert set(load.answers) == {"200"}
+
+
+async def test_the_disk_of_postgresql_is_full(env: FaultEnvironment, load: Load) -> None:
+    def the_disk_of_postgresql_is_full(env: FaultEnvironment) -> None:
+        faults.the_disk_of_postgresql_is_full(env, seconds=3)
+
+    await ledger_after(env, load, the_disk_of_postgresql_is_full)
 
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_the_spool_is_full(home: House, load: Load) -> None:
-    await ledger_after(home, load, faults.the_disk_of_the_spool_is_full)
+async def test_the_disk_of_the_spool_is_full(env: FaultEnvironment, load: Load) -> None:
+    await ledger_after(env, load, faults.the_disk_of_the_spool_is_full)
 
     assert set(load.answers) == {"200", "503"}
 
 
-async def test_the_primary_is_lost_and_a_standby_takes_its_place(home: House, load: Load) -> None:
-    home.have_a_standby()
+async def test_the_primary_is_lost_and_a_standby_takes_its_place(
+    env: FaultEnvironment, load: Load
+) -> None:
+    env.have_a_standby()
 
-    ledger = await ledger_after(home, load, faults.the_primary_is_lost)
+    ledger = await ledger_after(env, load, faults.the_primary_is_lost)
 
     assert ledger.kept
     assert set(load.answers) == {"200"}
 
 
 async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
-    home: House, load: Load
+    env: FaultEnvironment, load: Load
 ) -> None:
-    home.have_a_standby()
-    home.standby.cut_off()
-    for posted in (load.town.single(), load.town.several()):
+    env.have_a_standby()
+    env.standby.cut_off()
+    for posted in (load.workload.single(), load.workload.several()):
         answer, _ = await load.post(posted)
         assert answer.status_code == 200
     await asyncio.sleep(6)
-    home.fail_over()
+    env.fail_over()
 
-    await settled(home, load, "what the lost primary committed alone")
+    await settled(env, load, "what the lost primary committed alone")
 
 
-async def test_the_clock_steps_back(home: House, load: Load) -> None:
-    await ledger_after(home, load, faults.the_clock_steps_back)
+async def test_the_clock_steps_back(env: FaultEnvironment, load: Load) -> None:
+    await ledger_after(env, load, faults.the_clock_steps_back)
 
     assert set(load.answers) == {"200"}
 
 
 async def test_without_postgresql_each_of_200_posts_is_answered_in_time(
-    home: House, load: Load
+    env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(home.primary):
-        every = [load.town.single() for _ in range(200)]
+    with stopped(env.primary):
+        every = [load.workload.single() for _ in range(200)]
         answers = await load.post_all(every)
 
     assert {answer.status_code for answer, _ in answers} == {200}
     assert max(seconds for _, seconds in answers) < 2
-    ledger = await settled(home, load, "200 POSTs without PostgreSQL")
+    ledger = await settled(env, load, "200 POSTs without PostgreSQL")
     assert (ledger.answered, ledger.kept, ledger.stored) == (200, 200, 200)
 
 
 async def test_a_full_disk_of_the_spool_is_a_503_until_there_is_room(
-    home: House, load: Load
+    env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(home.primary):
-        refused = load.town.single()
-        with home.spool_disk.full():
+    with stopped(env.primary):
+        refused = load.workload.single()
+        with env.spool_disk.full():
             answer, _ = await load.post(refused)
             assert_problem(answer)
         answer, _ = await load.post(refused)
         assert answer.json() == {"received": 1, "ingested": 0, "skipped": 0, "failed": 1}
 
-    await settled(home, load, "no room, then room")
+    await settled(env, load, "no room, then room")
 
 
 async def test_a_spool_of_its_largest_size_is_a_503_until_it_is_emptied(
-    home: House, load: Load
+    env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(home.primary):
+    with stopped(env.primary):
         for _ in range(20):
-            refused = load.town.these(*["long " * 800] * 200)
+            refused = load.workload.these(*["long " * 800] * 200)
             answer, _ = await load.post(refused)
             if answer.status_code != 200:
                 break
         assert_problem(answer)
 
-    wait_until(lambda: spooled(home.service) == 0, "the spool is emptied")
+    wait_until(lambda: spooled(env.service) == 0, "the spool is emptied")
     answer, _ = await load.post(refused)
     assert answer.status_code == 200
-    await settled(home, load, "the spool reached its size")
+    await settled(env, load, "the spool reached its size")
 
 
-async def test_a_spool_on_a_full_disk_is_emptied_all_the_same(home: House, load: Load) -> None:
+async def test_a_spool_on_a_full_disk_is_emptied_all_the_same(
+    env: FaultEnvironment, load: Load
+) -> None:
     with ExitStack() as stack:
-        with stopped(home.primary):
-            answers = await load.post_all([load.town.single() for _ in range(100)])
+        with stopped(env.primary):
+            answers = await load.post_all([load.workload.single() for _ in range(100)])
             assert {answer.status_code for answer, _ in answers} == {200}
             # Before it is back: what is still being filled would take the room kept for emptying.
-            stack.enter_context(home.spool_disk.full())
+            stack.enter_context(env.spool_disk.full())
 
-        if isinstance(home.spool_disk, Mounted):
-            wait_until(lambda: spooled(home.service) == 0, "the spool is emptied", 10)
-    await settled(home, load, "the spool's disk is full when PostgreSQL is back")
+        if isinstance(env.spool_disk, Mounted):
+            wait_until(lambda: spooled(env.service) == 0, "the spool is emptied", 10)
+    await settled(env, load, "the spool's disk is full when PostgreSQL is back")
 
 
-async def test_a_spool_of_large_deliveries_is_emptied(home: House, load: Load) -> None:
-    with stopped(home.primary):
-        every = [load.town.these(*["short"] * 1000) for _ in range(6)]
+async def test_a_spool_of_large_deliveries_is_emptied(env: FaultEnvironment, load: Load) -> None:
+    with stopped(env.primary):
+        every = [load.workload.these(*["short"] * 1000) for _ in range(6)]
         answers = await load.post_all(every, at_once=2)
         assert {answer.status_code for answer, _ in answers} == {200}
 
-    await settled(home, load, "large deliveries in the spool")
+    await settled(env, load, "large deliveries in the spool")
 
 
 def assert_problem(answer: httpx.Response) -> None:
@@ -234,46 +242,46 @@ FOR EACH ROW EXECUTE FUNCTION refuse()
 
 
 async def test_what_cannot_be_stored_is_kept_and_its_neighbours_are_stored(
-    home: House, load: Load
+    env: FaultEnvironment, load: Load
 ) -> None:
-    home.primary.execute(REFUSE)
-    posted = load.town.these("one", "two", "poison", "four")
+    env.primary.execute(REFUSE)
+    posted = load.workload.these("one", "two", "poison", "four")
     try:
         answer, _ = await load.post(posted)
         assert answer.json() == {"received": 4, "ingested": 3, "skipped": 0, "failed": 1}
-        (listed,) = json.loads(home.service.command("failed", "list", "--json"))
-        again = json.loads(home.service.command("failed", "retry", "--all", "--json"))
+        (listed,) = json.loads(env.service.command("failed", "list", "--json"))
+        again = json.loads(env.service.command("failed", "retry", "--all", "--json"))
     finally:
-        home.primary.execute("DROP FUNCTION refuse CASCADE")
+        env.primary.execute("DROP FUNCTION refuse CASCADE")
 
     assert listed["org_id"] == str(posted.messages[2].number.org_id)
     assert "poison" not in json.dumps(listed)
     assert again == {"tried": 1, "resolved": 0, "failed": 1}
-    resolved = json.loads(home.service.command("failed", "retry", "--all", "--json"))
+    resolved = json.loads(env.service.command("failed", "retry", "--all", "--json"))
     assert resolved == {"tried": 1, "resolved": 1, "failed": 0}
-    ledger = await settled(home, load, "one of four is refused, and retried")
+    ledger = await settled(env, load, "one of four is refused, and retried")
     assert ledger.stored == 4
 
 
 @pytest.mark.long
 async def test_ten_minutes_of_faults(tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", time.time_ns() % 1_000_000))
-    random, happened = dice(seed), Counter[str]()
-    with house(tmp_path, dice(seed)) as home:
-        load = load_on(home)
-        home.have_a_standby()
+    random, happened = seeded_random(seed), Counter[str]()
+    with fault_environment(tmp_path, seeded_random(seed)) as env:
+        load = load_on(env)
+        env.have_a_standby()
         end = time.monotonic() + LONG_SECONDS
         async with asyncio.timeout(LONG_SECONDS + LONGEST), load.running(patience=60):
             while time.monotonic() < end:
                 for fault in random.sample(faults.FAULTS, k=len(faults.FAULTS)):
                     log.info("%s, %.0f s to go", fault.__name__, end - time.monotonic())
                     if time.monotonic() < end:
-                        await asyncio.to_thread(fault, home)
+                        await asyncio.to_thread(fault, env)
                         happened[fault.__name__.replace("_", " ")] += 1
                         await asyncio.sleep(random.uniform(0.5, 2))
         counts = ", ".join(f"{name} {count}" for name, count in sorted(happened.items()))
         title = f"{LONG_SECONDS:.0f} s, {happened.total()} faults (seed {seed}: {counts})"
-        await settled(home, load, title)
+        await settled(env, load, title)
     if LONG_SECONDS >= 600:
         assert happened.total() >= FAULTS_IN_TEN_MINUTES
         assert len(happened) == len(faults.FAULTS)

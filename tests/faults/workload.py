@@ -68,7 +68,7 @@ class Posted:
 
 
 @dataclass(slots=True)
-class Town:
+class Workload:
     """Organisations, their numbers, and people who write to all of them."""
 
     numbers: list[Number]
@@ -77,7 +77,7 @@ class Town:
     _newest: int = 10
 
     @classmethod
-    def build(cls, server: Postgres, random: Random, organizations: int = 3) -> "Town":
+    def build(cls, server: Postgres, random: Random, organizations: int = 3) -> "Workload":
         """With two numbers and an account for each organisation, which no other town has."""
         (others,) = server.execute("SELECT count(*) FROM organizations")[0]
         numbers = []
@@ -178,7 +178,7 @@ class Load:
     """Sends what the town writes, again and again until it is answered with 200."""
 
     url: str
-    town: Town
+    workload: Workload
     rate: float = 30.0
     messages: list[Sent] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -237,15 +237,15 @@ class Load:
                 sender.add_done_callback(senders.discard)
 
     def _next(self) -> Posted:
-        chance = self.town.random.random()
+        chance = self.workload.random.random()
         if chance < 0.1 and self.posted:
-            return self.town.random.choice(self.posted[-200:])
-        unchanged = self.town.random.choice(self.messages[-50:]) if self.messages else None
+            return self.workload.random.choice(self.posted[-200:])
+        unchanged = self.workload.random.choice(self.messages[-50:]) if self.messages else None
         if chance < 0.15 and unchanged and _can_change(unchanged):
-            return self.town.change(unchanged)
+            return self.workload.change(unchanged)
         if chance < 0.3:
-            return self.town.several()
-        return self.town.across() if chance < 0.45 else self.town.single()
+            return self.workload.several()
+        return self.workload.across() if chance < 0.45 else self.workload.single()
 
     async def _until_answered(self, client: httpx.AsyncClient, posted: Posted) -> None:
         pause = FIRST_PAUSE

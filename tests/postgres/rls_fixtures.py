@@ -64,7 +64,7 @@ class Organization:
 
 
 @dataclass
-class World:
+class RlsFixture:
     """What was written to `db`, as its owner, in the transaction that is open there."""
 
     db: Db
@@ -159,7 +159,7 @@ class World:
             act_as(self.db, ROLES[who], self.people.get(who))
             yield self.db
 
-    def cells(self, who: str, tables: Mapping[str, str] = TABLES) -> dict[str, str]:
+    def permissions(self, who: str, tables: Mapping[str, str] = TABLES) -> dict[str, str]:
         """What they manage to do in each table: `riud` to A's rows, a slash, `riud` to B's.
 
         The command's letter stands for all of that organisation's rows, `c` for a select that gets certain columns only, `s` for some of the rows, `.` for none of

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import NOBODYS_PID, EmbeddedPostgres, EmbeddedPostgresError
+from infrastructure.embedded_postgres import IMPOSSIBLE_PID, EmbeddedPostgres, EmbeddedPostgresError
 from tests.faults.servers import family, signal_to, wait_until
 
 
@@ -86,10 +86,10 @@ def test_a_pid_file_that_names_another_process_is_not_believed(folder: Path) -> 
 
 def test_a_server_that_starts_is_waited_for_and_not_taken_for_dead(folder: Path) -> None:
     with running(folder) as url:
-        EmbeddedPostgres(folder)._disbelieve_pid_file()
+        EmbeddedPostgres(folder)._invalidate_stale_pid_file()
 
         assert answers(url) == 1
-        assert postmaster(folder) != NOBODYS_PID
+        assert postmaster(folder) != IMPOSSIBLE_PID
 
 
 def test_a_half_made_folder_is_made_anew(folder: Path) -> None:

@@ -126,8 +126,8 @@ async def test_a_database_is_ready_once_it_is_migrated(another_url: str) -> None
     transactions = PostgresTransactions(engine)
 
     with pytest.raises(StorageUnavailable):
-        await transactions.ready()
+        await transactions.check_ready()
     migrate(another_url)
-    await transactions.ready()
+    await transactions.check_ready()
 
     await engine.dispose()

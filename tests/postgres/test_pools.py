@@ -12,7 +12,7 @@ from domain.organization import UserId
 from infrastructure.postgres.transactions import PostgresTransactions
 from leadport.container import Container
 from leadport.settings import Settings
-from tests.support.builders import ingestion, new_id, open_shop, said
+from tests.support.builders import create_shop, make_ingestion, make_message, new_id
 
 WHO = sa.text("""
     SELECT current_user, rolsuper, rolbypassrls,
@@ -79,13 +79,13 @@ TERMINATE = """
 async def test_a_connection_that_was_lost_is_not_used_again(
     container: Container, database_url: str, postgres_transactions: Transactions
 ) -> None:
-    await open_shop(postgres_transactions)
-    ingest = ingestion(container.transactions())
-    await ingest([said()])
+    await create_shop(postgres_transactions)
+    ingest = make_ingestion(container.transactions())
+    await ingest([make_message()])
     with psycopg.connect(database_url) as operator:
         operator.execute(TERMINATE)
 
     with pytest.raises(StorageUnavailable):
-        await ingest([said()])
+        await ingest([make_message()])
 
-    assert (await ingest([said()])).ingested == 1
+    assert (await ingest([make_message()])).ingested == 1

@@ -16,83 +16,98 @@ from sqlalchemy.engine import ExceptionContext
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
-from domain.change import Change
+from domain.change import IncomingChange
 from domain.contact import Contact, ContactId, Identity
 from domain.inbound import InboundMessage
 from infrastructure.postgres import tables
 from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.transactions import PostgresTransactions
 from tests.support.builders import (
-    application,
-    consented,
-    echoed,
-    edited,
-    ingestion,
+    create_shop,
+    make_apply_changes,
+    make_consent,
+    make_echo,
+    make_edit,
+    make_ingestion,
+    make_message,
+    make_reaction,
+    make_unsend,
     new_id,
-    open_shop,
-    phone,
-    reacted,
-    said,
-    unsent,
-    user,
+    phone_identity,
+    user_identity,
 )
-from tests.support.stored_rows import crm_of
+from tests.support.stored_rows import open_stored_rows
 
 
 async def test_fifty_identical_deliveries_at_once_store_one_message(
     postgres_transactions: Transactions,
 ) -> None:
-    await open_shop(postgres_transactions)
-    ingest = ingestion(postgres_transactions)
-    message = said()
+    await create_shop(postgres_transactions)
+    ingest = make_ingestion(postgres_transactions)
+    message = make_message()
 
     results = await gather(*(ingest([message]) for _ in range(50)))
 
     assert Counter(result.ingested for result in results) == {0: 49, 1: 1}
     assert {result.failed for result in results} == {0}
-    assert len(await crm_of(postgres_transactions).messages()) == 1
+    assert len(await open_stored_rows(postgres_transactions).messages()) == 1
 
 
 async def test_a_hundred_first_messages_at_once_make_one_contact_thread_and_deal(
     postgres_transactions: Transactions,
 ) -> None:
-    await open_shop(postgres_transactions)
-    ingest = ingestion(postgres_transactions)
+    await create_shop(postgres_transactions)
+    ingest = make_ingestion(postgres_transactions)
 
-    results = await gather(*(ingest([said(minute=n)]) for n in range(100)))
+    results = await gather(*(ingest([make_message(minute=n)]) for n in range(100)))
 
     assert sum(result.ingested for result in results) == 100
-    crm = crm_of(postgres_transactions)
-    assert len(await crm.contacts()) == len(await crm.threads()) == len(await crm.deals()) == 1
-    assert len(await crm.messages()) == len(await crm.events()) == 100
-    assert len(await crm.insights()) == 1
+    stored_rows = open_stored_rows(postgres_transactions)
+    assert (
+        len(await stored_rows.contacts())
+        == len(await stored_rows.threads())
+        == len(await stored_rows.deals())
+        == 1
+    )
+    assert len(await stored_rows.messages()) == len(await stored_rows.events()) == 100
+    assert len(await stored_rows.insights()) == 1
 
 
 async def test_both_ids_of_one_person_at_once_make_one_contact(
     postgres_transactions: Transactions,
 ) -> None:
     """Once the ids were seen together, either alone is the same person."""
-    await open_shop(postgres_transactions)
-    ingest = ingestion(postgres_transactions)
-    forms = [[phone("5491155550001"), user("AR.1")], [phone("5491155550001")]]
+    await create_shop(postgres_transactions)
+    ingest = make_ingestion(postgres_transactions)
+    forms = [
+        [phone_identity("5491155550001"), user_identity("AR.1")],
+        [phone_identity("5491155550001")],
+    ]
 
-    results = await gather(*(ingest([said(by=forms[n % 2])]) for n in range(40)))
-    results += await gather(*(ingest([said(by=[user("AR.1")])]) for _ in range(10)))
+    results = await gather(*(ingest([make_message(by=forms[n % 2])]) for n in range(40)))
+    results += await gather(
+        *(ingest([make_message(by=[user_identity("AR.1")])]) for _ in range(10))
+    )
 
     assert sum(result.ingested for result in results) == 50
-    crm = crm_of(postgres_transactions)
-    assert len(await crm.contacts()) == len(await crm.threads()) == len(await crm.deals()) == 1
+    stored_rows = open_stored_rows(postgres_transactions)
+    assert (
+        len(await stored_rows.contacts())
+        == len(await stored_rows.threads())
+        == len(await stored_rows.deals())
+        == 1
+    )
 
 
 async def test_opposite_deliveries_do_not_deadlock(database_url: str) -> None:
     engine = open_pool(database_url, size=2)
     transactions = PostgresTransactions(engine)
-    await open_shop(transactions)
-    ingest = ingestion(transactions)
+    await create_shop(transactions)
+    ingest = make_ingestion(transactions)
 
     for day in range(10):
-        forth = [said(by=str(n), minute=1440 * day + n) for n in range(200)]
-        back = [said(by=str(n), minute=1440 * day + 999 - n) for n in reversed(range(200))]
+        forth = [make_message(by=str(n), minute=1440 * day + n) for n in range(200)]
+        back = [make_message(by=str(n), minute=1440 * day + 999 - n) for n in reversed(range(200))]
         results = await gather(ingest(forth), ingest(back))
         assert [result.ingested for result in results] == [200, 200]
 
@@ -110,94 +125,100 @@ async def test_opposite_deliveries_of_changes_and_messages_do_not_deadlock(
     """Of the same people: what each writes, and what happens to it, forth and back."""
     engine = open_pool(database_url, size=4)
     transactions = PostgresTransactions(engine, patience=60)
-    await open_shop(transactions)
-    ingest, apply = ingestion(transactions), application(transactions)
+    await create_shop(transactions)
+    ingest, apply = make_ingestion(transactions), make_apply_changes(transactions)
     errors: Counter[str] = Counter()
 
     def note(context: ExceptionContext) -> None:
         errors[type(context.original_exception).__name__] += 1
 
     event.listen(engine.sync_engine, "handle_error", note)
-    messages = [said(f"{n}", by=str(n), minute=100 + n, name=f"name {n}") for n in range(100)]
+    messages = [
+        make_message(f"{n}", by=str(n), minute=100 + n, name=f"name {n}") for n in range(100)
+    ]
     await ingest(messages)
 
     for day in range(1, 6):
         later = 1440 * day
-        fresh = [said(by=str(n), minute=day, name=f"day {day}") for n in range(100)]
-        forth: list[Change] = []
-        back: list[Change] = []
+        fresh = [make_message(by=str(n), minute=day, name=f"day {day}") for n in range(100)]
+        forth: list[IncomingChange] = []
+        back: list[IncomingChange] = []
         for n, message in enumerate(messages):
             forth += [
-                edited(message, f"edit {day}", minute=later + n),
-                consented(False, by=str(n), minute=later),
-                echoed(to=str(n), minute=later),
+                make_edit(message, f"edit {day}", minute=later + n),
+                make_consent(False, by=str(n), minute=later),
+                make_echo(to=str(n), minute=later),
             ]
             back += [
-                echoed(to=str(n), minute=later + 1),
-                consented(True, by=str(n), minute=later + 1),
-                reacted(message, "👍", minute=later - n),
+                make_echo(to=str(n), minute=later + 1),
+                make_consent(True, by=str(n), minute=later + 1),
+                make_reaction(message, "👍", minute=later - n),
             ]
         await gather(apply(forth), ingest(fresh[::-1]), apply(back[::-1]), apply(forth[::-1]))
 
     assert errors == {}
-    crm = crm_of(transactions)
-    stored = {message.external_id: message for message in await crm.messages()}
+    stored_rows = open_stored_rows(transactions)
+    stored = {message.external_id: message for message in await stored_rows.messages()}
     assert {stored[message.external_id].body for message in messages} == {"edit 5"}
     assert Counter(message.direction for message in stored.values()) == {
         "inbound": 600,
         "outbound": 1000,
     }
-    assert {contact.marketing_consent for contact in await crm.contacts()} == {True}
-    assert {contact.name for contact in await crm.contacts()} == {"day 1"}
-    assert len(await crm.deals()) == 100
+    assert {contact.marketing_consent for contact in await stored_rows.contacts()} == {True}
+    assert {contact.name for contact in await stored_rows.contacts()} == {"day 1"}
+    assert len(await stored_rows.deals()) == 100
     await engine.dispose()
 
 
 async def test_messages_and_their_deletions_at_once_end_deleted(
     postgres_transactions: Transactions,
 ) -> None:
-    await open_shop(postgres_transactions)
-    ingest, apply = ingestion(postgres_transactions), application(postgres_transactions)
-    messages = [said("secret", by=str(n % 10), minute=n) for n in range(60)]
-    both = [(ingest([message]), apply([unsent(message, minute=99)])) for message in messages]
+    await create_shop(postgres_transactions)
+    ingest, apply = make_ingestion(postgres_transactions), make_apply_changes(postgres_transactions)
+    messages = [make_message("secret", by=str(n % 10), minute=n) for n in range(60)]
+    both = [(ingest([message]), apply([make_unsend(message, minute=99)])) for message in messages]
 
     await gather(*chain.from_iterable(two[:: (-1) ** n] for n, two in enumerate(both)))
 
-    crm = crm_of(postgres_transactions)
-    assert [(m.body, m.is_deleted) for m in await crm.messages()] == [("[deleted]", True)] * 60
-    assert Counter(told.type for told in await crm.events()) == {
+    stored_rows = open_stored_rows(postgres_transactions)
+    assert [(m.body, m.is_deleted) for m in await stored_rows.messages()] == [
+        ("[deleted]", True)
+    ] * 60
+    assert Counter(told.type for told in await stored_rows.events()) == {
         "lead_captured": 60,
         "message_deleted": 60,
     }
-    assert {insight.intent for insight in await crm.insights()} == {"unknown"}
-    assert {deal.title for deal in await crm.deals()} == {"[deleted]"}
-    assert not any(change.is_waiting for change in await crm.changes())
+    assert {insight.intent for insight in await stored_rows.insights()} == {"unknown"}
+    assert {deal.title for deal in await stored_rows.deals()} == {"[deleted]"}
+    assert not any(change.is_waiting for change in await stored_rows.changes())
 
 
 async def test_many_changes_of_one_message_at_once_all_count(
     postgres_transactions: Transactions,
 ) -> None:
-    await open_shop(postgres_transactions)
-    message = said("edit 0")
-    await ingestion(postgres_transactions)([message])
-    changes = [edited(message, f"edit {n}", minute=n) for n in range(1, 31)]
+    await create_shop(postgres_transactions)
+    message = make_message("edit 0")
+    await make_ingestion(postgres_transactions)([message])
+    changes = [make_edit(message, f"edit {n}", minute=n) for n in range(1, 31)]
 
-    await gather(*(application(postgres_transactions)([change]) for change in reversed(changes)))
+    await gather(
+        *(make_apply_changes(postgres_transactions)([change]) for change in reversed(changes))
+    )
 
-    (stored,) = await crm_of(postgres_transactions).messages()
+    (stored,) = await open_stored_rows(postgres_transactions).messages()
     assert stored.body == "edit 30"
     assert [edit["body"] for edit in stored.content["edits"]] == [f"edit {n}" for n in range(30)]
-    (deal,) = await crm_of(postgres_transactions).deals()
+    (deal,) = await open_stored_rows(postgres_transactions).deals()
     assert deal.title == "edit 30"
-    assert len(await crm_of(postgres_transactions).events()) == 31
+    assert len(await open_stored_rows(postgres_transactions).events()) == 31
 
 
-EARLY: Mapping[str, Callable[[InboundMessage], Change]] = {
-    "an edit": lambda message: edited(message, "edited"),
-    "a deletion": unsent,
-    "a reaction": lambda message: reacted(message, "👍"),
-    "consent": lambda message: consented(False, by=message.sender.identities),
-    "an echo": lambda message: echoed(to=message.sender.identities),
+EARLY: Mapping[str, Callable[[InboundMessage], IncomingChange]] = {
+    "an edit": lambda message: make_edit(message, "edited"),
+    "a deletion": make_unsend,
+    "a reaction": lambda message: make_reaction(message, "👍"),
+    "consent": lambda message: make_consent(False, by=message.sender.identities),
+    "an echo": lambda message: make_echo(to=message.sender.identities),
 }
 
 
@@ -208,11 +229,11 @@ async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
 ) -> None:
     """Each has read what is there, and cannot see yet what the other writes."""
     assert isinstance(postgres_transactions, PostgresTransactions)
-    await open_shop(postgres_transactions)
-    message = said()
+    await create_shop(postgres_transactions)
+    message = make_message()
     work: Mapping[str, Callable[[], Coroutine[Any, Any, object]]] = {
-        "message": lambda: ingestion(postgres_transactions)([message]),
-        "change": lambda: application(postgres_transactions)([EARLY[kind](message)]),
+        "message": lambda: make_ingestion(postgres_transactions)([message]),
+        "change": lambda: make_apply_changes(postgres_transactions)([EARLY[kind](message)]),
     }
     (second,) = work.keys() - {first}
     written = {"message": "conversation_messages", "change": "state_changes"}
@@ -225,10 +246,10 @@ async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
         await somebody_waits(postgres_transactions, others=2)
     await gather(one, other)
 
-    crm = crm_of(postgres_transactions)
-    assert not any(change.is_waiting for change in await crm.changes())
-    stored = {str(m.direction): m for m in await crm.messages()}
-    (contact,) = await crm.contacts()
+    stored_rows = open_stored_rows(postgres_transactions)
+    assert not any(change.is_waiting for change in await stored_rows.changes())
+    stored = {str(m.direction): m for m in await stored_rows.messages()}
+    (contact,) = await stored_rows.contacts()
     assert {
         "an edit": stored["inbound"].body == "edited",
         "a deletion": stored["inbound"].is_deleted,
@@ -243,10 +264,10 @@ async def test_an_organisation_takes_everything_of_its_along(
 ) -> None:
     """Not every row points at it: some point at others that do."""
     assert isinstance(postgres_transactions, PostgresTransactions)
-    await open_shop(postgres_transactions)
-    message = said()
-    await ingestion(postgres_transactions)([message])
-    await application(postgres_transactions)([edited(message, "edited")])
+    await create_shop(postgres_transactions)
+    message = make_message()
+    await make_ingestion(postgres_transactions)([message])
+    await make_apply_changes(postgres_transactions)([make_edit(message, "edited")])
 
     async with postgres_transactions.engine.begin() as db:
         await db.execute(sa.delete(tables.organizations))
@@ -259,14 +280,18 @@ async def test_an_organisation_takes_everything_of_its_along(
     assert not any(left.values())
 
 
-FORMS = [phone("5491155550001"), phone("541155550001")]
+FORMS = [phone_identity("5491155550001"), phone_identity("541155550001")]
 
 
 @pytest.mark.parametrize(
     "shown",
     [
-        [[*FORMS, user("AR.1")], [user("AR.1")], [*FORMS[::-1], user("AR.1")]],
-        [[*FORMS, user("AR.1")], FORMS, FORMS[::-1], FORMS[:1]],
+        [
+            [*FORMS, user_identity("AR.1")],
+            [user_identity("AR.1")],
+            [*FORMS[::-1], user_identity("AR.1")],
+        ],
+        [[*FORMS, user_identity("AR.1")], FORMS, FORMS[::-1], FORMS[:1]],
     ],
     ids=["by the id", "by the number"],
 )
@@ -276,27 +301,32 @@ async def test_thirty_first_messages_at_once_over_four_pools_are_one_person(
     """As from four processes, each with pools of its own."""
     engines = [open_pool(database_url) for _ in range(4)]
     processes = [PostgresTransactions(engine, patience=60) for engine in engines]
-    await open_shop(processes[0])
+    await create_shop(processes[0])
     messages = [
-        said(f"word {n}", by=shown[n % len(shown)], minute=n, name=f"name {n}") for n in range(30)
+        make_message(f"word {n}", by=shown[n % len(shown)], minute=n, name=f"name {n}")
+        for n in range(30)
     ]
 
     results = await gather(
-        *(ingestion(processes[n % 4])([messages[n]]) for n in reversed(range(30)))
+        *(make_ingestion(processes[n % 4])([messages[n]]) for n in reversed(range(30)))
     )
 
     assert Counter((result.ingested, result.failed) for result in results) == {(1, 0): 30}
-    crm = crm_of(processes[0])
-    (contact,), (thread,), (deal,) = await crm.contacts(), await crm.threads(), await crm.deals()
+    stored_rows = open_stored_rows(processes[0])
+    (contact,), (thread,), (deal,) = (
+        await stored_rows.contacts(),
+        await stored_rows.threads(),
+        await stored_rows.deals(),
+    )
     assert (contact.name, deal.title, deal.status) == ("name 0", "word 0", "open")
     assert contact.phone in {form.value for form in FORMS}
-    first = {message.id: message.external_id for message in await crm.messages()}
+    first = {message.id: message.external_id for message in await stored_rows.messages()}
     assert deal.message_id
     assert first[deal.message_id] == messages[0].external_id
     assert thread.last_message_at == messages[-1].sent_at
     ids = {identity for identities in shown for identity in identities}
-    assert {(i.kind, i.value) for i in await crm.identities()} == ids
-    assert len(await crm.messages()) == len(await crm.events()) == 30
+    assert {(i.kind, i.value) for i in await stored_rows.identities()} == ids
+    assert len(await stored_rows.messages()) == len(await stored_rows.events()) == 30
     for engine in engines:
         await engine.dispose()
 
@@ -317,9 +347,9 @@ async def refuse(transactions: Transactions, rule: str) -> None:
 async def test_a_message_that_cannot_be_stored_fails_alone(
     postgres_transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop = await open_shop(postgres_transactions)
-    ingest = ingestion(postgres_transactions)
-    delivery = [said(f"message {n}", by=str(n), minute=n) for n in range(100)]
+    shop = await create_shop(postgres_transactions)
+    ingest = make_ingestion(postgres_transactions)
+    delivery = [make_message(f"message {n}", by=str(n), minute=n) for n in range(100)]
     delivery[41] = replace(delivery[41], body="poison")
 
     await refuse(postgres_transactions, "body <> 'poison'")
@@ -330,19 +360,19 @@ async def test_a_message_that_cannot_be_stored_fails_alone(
 
     assert counters == Counters(received=100, ingested=99, skipped=0, failed=1)
     async with postgres_transactions.begin() as repos:
-        (failure,) = await repos.failed_messages.of(shop.org_id)
+        (failure,) = await repos.failed_messages.list_for_organization(shop.org_id)
     assert failure.payload == delivery[41].payload
     assert failure.error == "CheckViolation (23514) conversation_messages test_rule"
     assert "poison" not in caplog.text + failure.error
     # Nothing is half-written: no contact, thread or deal of the one that failed.
-    assert len(await crm_of(postgres_transactions).contacts()) == 99
+    assert len(await open_stored_rows(postgres_transactions).contacts()) == 99
 
 
 async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
     postgres_transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await open_shop(postgres_transactions)
-    ingest = ingestion(postgres_transactions)
+    await create_shop(postgres_transactions)
+    ingest = make_ingestion(postgres_transactions)
     seen: Counter[str] = Counter()
     execute = AsyncCursor.execute
 
@@ -354,7 +384,7 @@ async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
     monkeypatch.setattr(AsyncCursor, "execute", counted)
     for day, messages in enumerate((1, 1000)):
         seen.clear()
-        delivery = [said(by=f"{day}{n}", minute=n) for n in range(messages)]
+        delivery = [make_message(by=f"{day}{n}", minute=n) for n in range(messages)]
         assert (await ingest(delivery)).ingested == messages
 
         assert seen == {"SELECT": 1, "WITH": 2, "COMMIT": 1}  # a lock, a read, a write
@@ -362,17 +392,17 @@ async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
 
 async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transactions) -> None:
     """The CRM adds the contact between our look and our write: the second start finds it."""
-    shop = await open_shop(postgres_transactions)
+    shop = await create_shop(postgres_transactions)
     eva = Contact(id=ContactId(new_id()), org_id=shop.org_id, name="Eva", phone="5491155550001")
 
     async with postgres_transactions.begin() as repos:
         await repos.contacts.add({eva.id: eva}, {})
-        await repos.contacts.owners(set())  # writes what was noted
-        overtaken = create_task(ingestion(postgres_transactions)([said(name="other")]))
+        await repos.contacts.match_identities(set())  # writes what was noted
+        overtaken = create_task(make_ingestion(postgres_transactions)([make_message(name="other")]))
         await somebody_waits(postgres_transactions)
 
     assert (await overtaken).ingested == 1
-    (contact,) = await crm_of(postgres_transactions).contacts()
+    (contact,) = await open_stored_rows(postgres_transactions).contacts()
     assert (contact.id, contact.name) == (eva.id, "Eva")
 
 
@@ -390,6 +420,6 @@ async def test_an_unreachable_database_is_unavailable() -> None:
     engine = open_pool("postgresql://nobody@127.0.0.1:1/nothing")
 
     with pytest.raises(StorageUnavailable):
-        await ingestion(PostgresTransactions(engine))([said()])
+        await make_ingestion(PostgresTransactions(engine))([make_message()])
 
     await engine.dispose()

@@ -13,7 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from application.errors import StorageRefused
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres.migrations import migrate, unmigrate
-from tests.postgres.rls_fixtures import TABLES, Db, World, act_as, add
+from tests.postgres.rls_fixtures import TABLES, Db, RlsFixture, act_as, add
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
 OUR_ROLES = ("authenticated", "leadport_ingest", "leadport_auth")
@@ -87,8 +87,8 @@ def db(unused_url: str) -> Iterator[Db]:
 
 
 @pytest.fixture
-def world(db: Db) -> World:
-    return World(db)
+def world(db: Db) -> RlsFixture:
+    return RlsFixture(db)
 
 
 def test_the_matrix_speaks_of_every_table(db: Db) -> None:
@@ -101,7 +101,7 @@ def test_the_matrix_speaks_of_every_table(db: Db) -> None:
     assert all({*cells} == {*TABLES} for cells in EXPECTED.values())
 
 
-def test_the_rows_that_are_tried_would_fit(world: World) -> None:
+def test_the_rows_that_are_tried_would_fit(world: RlsFixture) -> None:
     """Whoever is refused is refused for who they are."""
     for org in (world.a, world.b):
         for table, row in org.offered.items():
@@ -109,19 +109,19 @@ def test_the_rows_that_are_tried_would_fit(world: World) -> None:
 
 
 @pytest.mark.parametrize("who", EXPECTED)
-def test_each_may_do_what_the_matrix_says_and_nothing_else(world: World, who: str) -> None:
-    assert world.cells(who) == EXPECTED[who]
+def test_each_may_do_what_the_matrix_says_and_nothing_else(world: RlsFixture, who: str) -> None:
+    assert world.permissions(who) == EXPECTED[who]
 
 
 @pytest.mark.parametrize("who", EXPECTED)
-def test_nobody_moves_a_connection_to_another_organisation(world: World, who: str) -> None:
+def test_nobody_moves_a_connection_to_another_organisation(world: RlsFixture, who: str) -> None:
     assert world.moves(who) == EXPECTED_MOVES[who]
 
 
 @pytest.mark.parametrize(
     "claims", ["", "{}", '{"sub": ""}', '{"sub": "00000000-0000-7000-8000-000000000000"}']
 )
-def test_claims_of_nobody_show_nothing(world: World, claims: str) -> None:
+def test_claims_of_nobody_show_nothing(world: RlsFixture, claims: str) -> None:
     with world.acting("nobody") as db:
         db.execute("SELECT set_config('request.jwt.claims', %s, true)", [claims])
         seen = {
@@ -134,7 +134,7 @@ def test_claims_of_nobody_show_nothing(world: World, claims: str) -> None:
 
 
 @pytest.mark.parametrize("who", SIGNED_IN)
-def test_each_sees_their_own_memberships_only(world: World, who: str) -> None:
+def test_each_sees_their_own_memberships_only(world: RlsFixture, who: str) -> None:
     with world.acting(who) as db:
         seen = db.execute("SELECT DISTINCT user_id FROM org_members").fetchall()
 
@@ -210,7 +210,7 @@ def test_some_may_use_certain_columns_only(db: Db) -> None:
         "UPDATE state_changes SET subject = 'x'",
     ],
 )
-def test_the_webhook_does_not_get_at(world: World, query: str) -> None:
+def test_the_webhook_does_not_get_at(world: RlsFixture, query: str) -> None:
     with pytest.raises(InsufficientPrivilege), world.acting("webhook") as db:
         db.execute(query)
 
@@ -225,7 +225,7 @@ def test_the_list_of_migrations_can_only_be_read(db: Db) -> None:
 
 
 def test_a_deleted_connection_leaves_the_conversation_that_its_owner_may_not_write(
-    world: World,
+    world: RlsFixture,
 ) -> None:
     world.db.execute(
         "UPDATE conversation_threads AS t SET connection_id = c.id"
@@ -346,7 +346,9 @@ INSERT INTO deals (org_id, id, contact_id, title)
         CONNECT_500,
     ],
 )
-def test_memberships_and_person_are_asked_once_a_statement(world: World, statement: str) -> None:
+def test_memberships_and_person_are_asked_once_a_statement(
+    world: RlsFixture, statement: str
+) -> None:
     world.db.execute(CROWD)
 
     assert asked(world, statement) == "once"
@@ -359,14 +361,14 @@ def test_memberships_and_person_are_asked_once_a_statement(world: World, stateme
         "org_id IN (SELECT org_id FROM org_members WHERE user_id = auth.uid())",
     ],
 )
-def test_asking_once_a_row_would_be_noticed(world: World, rule: str) -> None:
+def test_asking_once_a_row_would_be_noticed(world: RlsFixture, rule: str) -> None:
     world.db.execute(CROWD)
     world.db.execute(f"ALTER POLICY members_read ON contacts USING ({rule})")
 
     assert asked(world, "SELECT * FROM contacts") == "again and again"
 
 
-def asked(world: World, statement: str) -> str:
+def asked(world: RlsFixture, statement: str) -> str:
     """How often the owner's memberships and id were asked for, over the crowd's rows."""
     with world.acting("owner") as db:
         answer = db.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}").fetchone()
@@ -397,7 +399,7 @@ def test_nothing_stays_on_it(database_url: str, end: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as db:
         before = whose(db)
         db.execute("BEGIN")
-        world = World(db)
+        world = RlsFixture(db)
         act_as(db, "authenticated", world.people["owner"])
         assert db.execute("SELECT name FROM organizations").fetchall() == [("A",)]
         assert whose(db) == ("authenticated", str(world.people["owner"]))
@@ -432,7 +434,7 @@ def whose(db: Db) -> tuple[str, str | None]:
 # Each policy broken once: the matrix notices.
 
 
-def test_without_any_policy_a_cell_changes(world: World) -> None:
+def test_without_any_policy_a_cell_changes(world: RlsFixture) -> None:
     unnoticed = []
     for name, table, *_ in policies(world.db):
         with world.db.transaction(force_rollback=True):
@@ -448,7 +450,7 @@ def test_without_any_policy_a_cell_changes(world: World) -> None:
     ["true", "org_id IN (SELECT org_id FROM org_members)"],
     ids=["everybody", "every member"],
 )
-def test_with_a_wider_condition_a_cell_changes(world: World, wider: str) -> None:
+def test_with_a_wider_condition_a_cell_changes(world: RlsFixture, wider: str) -> None:
     unnoticed, tried = [], 0
     for name, table, *conditions in policies(world.db):
         if wider != "true" and table != "channel_connections":
@@ -474,10 +476,10 @@ def policies(db: Db) -> list[tuple[str, str, str | None, str | None]]:
     return [(name, table, qual, check) for name, table, qual, check in found]
 
 
-def noticed(world: World, table: str) -> bool:
+def noticed(world: RlsFixture, table: str) -> bool:
     """Whether anything is now done otherwise than the matrix says."""
     return any(
-        world.cells(who, {table: TABLES[table]}) != {table: cells[table]}
+        world.permissions(who, {table: TABLES[table]}) != {table: cells[table]}
         for who, cells in EXPECTED.items()
     ) or (
         table == "channel_connections"
@@ -681,11 +683,11 @@ def deviations(
 ) -> dict[tuple[str, str], str]:
     """Where the matrix says something else, tried by the role in the URL."""
     with psycopg.connect(url) as db:
-        world = World(db)
+        world = RlsFixture(db)
         found = {
             (who, table): cell
             for who, cells in expected.items()
-            for table, cell in world.cells(who).items()
+            for table, cell in world.permissions(who).items()
             if cell != cells[table]
         }
         moves = {(who, "move"): world.moves(who) for who in EXPECTED_MOVES}

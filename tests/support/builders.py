@@ -9,12 +9,12 @@ from typing import Any
 import uuid_utils.compat
 
 from application.ingestion.apply_changes import ApplyChanges
-from application.ingestion.describe_messages import Describe
+from application.ingestion.describe_messages import DescribeMessages
 from application.ingestion.ingest_messages import Counters, IngestMessages
 from application.ports.insights import InsightProvider
 from application.ports.storage import Transactions
-from application.recovery.store_failed_messages import KeepFailed
-from domain.change import Change, ChangeKind
+from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import Inbound, InboundMessage
@@ -37,19 +37,19 @@ class StoppedClock:
         return self.time
 
 
-def phone(value: str) -> Identity:
+def phone_identity(value: str) -> Identity:
     return Identity(IdentityKind.WHATSAPP_PHONE, value)
 
 
-def user(value: str) -> Identity:
+def user_identity(value: str) -> Identity:
     return Identity(IdentityKind.WHATSAPP_USER, value)
 
 
-def parent(value: str) -> Identity:
+def parent_identity(value: str) -> Identity:
     return Identity(IdentityKind.WHATSAPP_PARENT_USER, value)
 
 
-def said(
+def make_message(
     body: str = "hola",
     *,
     to: str = SHOP_NUMBER,
@@ -75,76 +75,78 @@ def said(
     )
 
 
-def edited(
-    what: InboundMessage | Change, body: str, *, minute: float = 1, id: str | None = None
-) -> Change:
+def make_edit(
+    what: InboundMessage | IncomingChange, body: str, *, minute: float = 1, id: str | None = None
+) -> IncomingChange:
     return _about(what, ChangeKind.EDIT, {"body": body}, minute, id)
 
 
-def unsent(what: InboundMessage | Change, *, minute: float = 2, id: str | None = None) -> Change:
+def make_unsend(
+    what: InboundMessage | IncomingChange, *, minute: float = 2, id: str | None = None
+) -> IncomingChange:
     return _about(what, ChangeKind.UNSEND, {"body": "[deleted]"}, minute, id)
 
 
-def reacted(
-    what: InboundMessage | Change,
+def make_reaction(
+    what: InboundMessage | IncomingChange,
     emoji: str | None,
     *,
     by: Direction = Direction.INBOUND,
     minute: float = 1,
     id: str | None = None,
-) -> Change:
+) -> IncomingChange:
     return _about(what, ChangeKind.REACTION, {"emoji": emoji, "by": by}, minute, id)
 
 
-def consented(
+def make_consent(
     marketing: bool,  # noqa: FBT001 - yes or no is all there is to say
     *,
     by: str | Sequence[Identity] = "5491155550001",
     to: str = SHOP_NUMBER,
     minute: float = 0,
     id: str | None = None,
-) -> Change:
+) -> IncomingChange:
     content = {"marketing": marketing}
     return _of(by, ChangeKind.CONSENT, content, over=to, minute=minute, id=id)
 
 
-def renumbered(
+def make_identity_change(
     *new: Identity,
     by: str | Sequence[Identity] = "5491155550001",
     to: str = SHOP_NUMBER,
     minute: float = 1,
     id: str | None = None,
-) -> Change:
+) -> IncomingChange:
     """Somebody has another number, or another user id."""
     content = {"identities": [[*pair] for pair in new]}
     return _of(by, ChangeKind.IDENTITY, content, over=to, minute=minute, id=id)
 
 
-def echoed(
+def make_echo(
     body: str = "¿en qué te ayudo?",
     *,
     to: str | Sequence[Identity] = "5491155550001",
     over: str = SHOP_NUMBER,
     minute: float = 1,
     id: str | None = None,
-) -> Change:
+) -> IncomingChange:
     """What the shop wrote to somebody from another device."""
     content = {"kind": "text", "body": body, "content": {}}
     return _of(to, ChangeKind.ECHO, content, over=over, minute=minute, id=id)
 
 
 def _known_by(person: str | Sequence[Identity]) -> tuple[Identity, ...]:
-    return (phone(person),) if isinstance(person, str) else tuple(person)
+    return (phone_identity(person),) if isinstance(person, str) else tuple(person)
 
 
 def _about(
-    what: InboundMessage | Change,
+    what: InboundMessage | IncomingChange,
     kind: ChangeKind,
     content: Mapping[str, Any],
     minute: float,
     id: str | None,
-) -> Change:
-    return Change(
+) -> IncomingChange:
+    return IncomingChange(
         address=what.address,
         external_id=id or f"wamid.{next(_serial)}",
         kind=kind,
@@ -163,8 +165,8 @@ def _of(
     over: str,
     minute: float,
     id: str | None,
-) -> Change:
-    return Change(
+) -> IncomingChange:
+    return IncomingChange(
         address=Address(Channel.WHATSAPP, over),
         external_id=id or f"wamid.{next(_serial)}",
         kind=kind,
@@ -175,7 +177,7 @@ def _of(
     )
 
 
-async def open_shop(
+async def create_shop(
     transactions: Transactions, number: str = SHOP_NUMBER, *, is_enabled: bool = True
 ) -> Connection:
     """An organisation with one WhatsApp number."""
@@ -194,7 +196,7 @@ async def open_shop(
 
 
 @dataclass
-class Ingestion:
+class CountingIngestion:
     """Stores messages and counts what became of them."""
 
     ingest: IngestMessages
@@ -203,16 +205,20 @@ class Ingestion:
         return Counters.of(await self.ingest(messages))
 
 
-def ingestion(transactions: Transactions, insights: InsightProvider | None = None) -> Ingestion:
-    keep_failed = KeepFailed(transactions, StoppedClock(), new_id)
-    describe = Describe(insights or DummyInsights(), StoppedClock())
-    return Ingestion(IngestMessages(transactions, describe, keep_failed, new_id))
+def make_ingestion(
+    transactions: Transactions, insights: InsightProvider | None = None
+) -> CountingIngestion:
+    store_failed_messages = StoreFailedMessages(transactions, StoppedClock(), new_id)
+    describe = DescribeMessages(insights or DummyInsights(), StoppedClock())
+    return CountingIngestion(IngestMessages(transactions, describe, store_failed_messages, new_id))
 
 
-def application(transactions: Transactions) -> ApplyChanges:
-    return ApplyChanges(transactions, KeepFailed(transactions, StoppedClock(), new_id), new_id)
+def make_apply_changes(transactions: Transactions) -> ApplyChanges:
+    return ApplyChanges(
+        transactions, StoreFailedMessages(transactions, StoppedClock(), new_id), new_id
+    )
 
 
-async def leads(transactions: Transactions, org_id: OrgId | None = None) -> list[Lead]:
+async def list_leads(transactions: Transactions, org_id: OrgId | None = None) -> list[Lead]:
     async with transactions.begin() as repos:
-        return await repos.leads.latest(org_id, 10_000)
+        return await repos.leads.list_latest(org_id, 10_000)

@@ -8,63 +8,63 @@ from typing import Any
 
 from application.errors import StorageRefused, StorageUnavailable
 from application.ports.storage import Repositories, Transactions
-from domain.change import StateChange
+from domain.change import ChangeRecord
 from domain.message import Message, MessageKey
 from domain.organization import UserId
 
 
-async def away() -> None:
+async def raise_unavailable() -> None:
     raise StorageUnavailable("away")
 
 
-async def hanging() -> None:
+async def block_forever() -> None:
     await asyncio.Event().wait()
 
 
 @dataclass
-class Troubled(Transactions):
+class FailingTransactions(Transactions):
     """`trouble` comes before each transaction and each look whether it is ready.
 
     Messages and changes whose words contain one of `refused` are refused.
     """
 
     real: Transactions
-    trouble: Callable[[], Awaitable[None]] | None = None
-    refused: set[str] = field(default_factory=set)
-    asked: int = 0
+    fault: Callable[[], Awaitable[None]] | None = None
+    rejected_words: set[str] = field(default_factory=set)
+    calls: int = 0
 
     @asynccontextmanager
     async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
-        await self._troubles()
+        await self._raise_fault()
         async with self.real.begin(person) as repos:
             yield replace(
                 repos,
-                messages=Refusing(repos.messages, self.refused),
-                changes=Refusing(repos.changes, self.refused),
+                messages=RejectingRepository(repos.messages, self.rejected_words),
+                changes=RejectingRepository(repos.changes, self.rejected_words),
             )
 
-    async def ready(self) -> None:
-        await self._troubles()
-        await self.real.ready()
+    async def check_ready(self) -> None:
+        await self._raise_fault()
+        await self.real.check_ready()
 
-    async def _troubles(self) -> None:
-        self.asked += 1
-        if self.trouble:
-            await self.trouble()
+    async def _raise_fault(self) -> None:
+        self.calls += 1
+        if self.fault:
+            await self.fault()
 
 
 @dataclass
-class Refusing:
+class RejectingRepository:
     """A repository that refuses to add some words, and else is the real one."""
 
     real: Any
-    refused: set[str]
+    rejected_words: set[str]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    async def add(self, things: Mapping[MessageKey, Message | StateChange]) -> Any:
+    async def add(self, things: Mapping[MessageKey, Message | ChangeRecord]) -> Any:
         for thing in things.values():
-            if any(word in str(thing) for word in self.refused):
+            if any(word in str(thing) for word in self.rejected_words):
                 raise StorageRefused("CheckViolation (23514) test_rule")
         return await self.real.add(things)

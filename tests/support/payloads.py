@@ -5,10 +5,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from domain.change import Change
+from domain.change import IncomingChange
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.delivery import decode
-from interfaces.meta.parsed import Note
+from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.parsed import IgnoredItem
 from tests.support.builders import NOON
 
 Json: TypeAlias = Any
@@ -99,21 +99,21 @@ def encoded(delivery: Json) -> bytes:
 
 def decoded(delivery: Json) -> list[Inbound]:
     """The messages."""
-    return decode(encoded(delivery), NOON).messages
+    return parse_delivery(encoded(delivery), NOON).messages
 
 
-def changes_in(delivery: Json) -> list[Change]:
-    return decode(encoded(delivery), NOON).changes
+def changes_in(delivery: Json) -> list[IncomingChange]:
+    return parse_delivery(encoded(delivery), NOON).changes
 
 
-def change_in(delivery: Json) -> Change:
+def change_in(delivery: Json) -> IncomingChange:
     """The only one."""
     (change,) = changes_in(delivery)
     return change
 
 
-def notes_in(delivery: Json) -> Counter[Note]:
-    return decode(encoded(delivery), NOON).notes
+def notes_in(delivery: Json) -> Counter[IgnoredItem]:
+    return parse_delivery(encoded(delivery), NOON).notes
 
 
 def messages_in(delivery: Json) -> list[InboundMessage]:

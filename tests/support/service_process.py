@@ -16,7 +16,7 @@ SECRET = "old secret,new secret"
 
 
 @dataclass
-class Running:
+class RunningService:
     """A service that answers, and what it printed."""
 
     url: str
@@ -49,7 +49,7 @@ class Running:
         return self.process.wait(timeout=20)
 
 
-def environ(folder: Path, **settings: str) -> dict[str, str]:
+def service_environment(folder: Path, **settings: str) -> dict[str, str]:
     ours = {"LEADPORT_DATA_DIR": str(folder / "data dir"), "META_APP_SECRET": SECRET}
     return {**os.environ, **ours, **settings}
 
@@ -62,8 +62,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
-    port, environment = free_port(), environ(folder, **settings)
+def run_service(folder: Path, *arguments: str, **settings: str) -> Iterator[RunningService]:
+    port, environment = free_port(), service_environment(folder, **settings)
     with subprocess.Popen(
         [str(ROOT / "bin/serve"), "--port", str(port), *arguments],
         env=environment,
@@ -74,14 +74,14 @@ def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]
         start_new_session=True,
     ) as process:
         try:
-            printed = read_greeting(process)
-            yield Running(f"http://127.0.0.1:{port}", environment, printed, process)
+            printed = read_banner(process)
+            yield RunningService(f"http://127.0.0.1:{port}", environment, printed, process)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
 
 
-def read_greeting(process: "subprocess.Popen[str]") -> str:
+def read_banner(process: "subprocess.Popen[str]") -> str:
     printed = ""
     assert process.stdout
     for line in process.stdout:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from application.ports.storage import Transactions
-from domain.change import StateChange
+from domain.change import ChangeRecord
 from domain.contact import Contact, ContactIdentity, ContactKey
 from domain.deal import Deal, DealStatus
 from domain.event import Event
@@ -21,7 +21,7 @@ from infrastructure.postgres.transactions import PostgresTransactions
 T = TypeVar("T")
 
 
-class Crm(ABC):
+class StoredRows(ABC):
     """Entities as they are stored, by id; the enumerations in them may be plain strings."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Crm(ABC):
     @abstractmethod
     async def messages(self) -> Sequence[Message]: ...
     @abstractmethod
-    async def changes(self) -> Sequence[StateChange]: ...
+    async def changes(self) -> Sequence[ChangeRecord]: ...
     @abstractmethod
     async def deals(self) -> Sequence[Deal]: ...
     @abstractmethod
@@ -51,45 +51,45 @@ class Crm(ABC):
 
 
 @dataclass
-class MemoryCrm(Crm):
+class MemoryStoredRows(StoredRows):
     transactions: MemoryTransactions
 
     async def contacts(self) -> Sequence[Contact]:
-        return sorted(self.transactions.kept.contacts.values(), key=_id)
+        return sorted(self.transactions.committed.contacts.values(), key=_id)
 
     async def identities(self) -> Sequence[ContactIdentity]:
-        return sorted(self.transactions.kept.identities.values(), key=_id)
+        return sorted(self.transactions.committed.identities.values(), key=_id)
 
     async def threads(self) -> Sequence[Thread]:
-        return sorted(self.transactions.kept.threads.values(), key=_id)
+        return sorted(self.transactions.committed.threads.values(), key=_id)
 
     async def messages(self) -> Sequence[Message]:
-        return sorted(self.transactions.kept.messages.values(), key=_id)
+        return sorted(self.transactions.committed.messages.values(), key=_id)
 
-    async def changes(self) -> Sequence[StateChange]:
-        return sorted(self.transactions.kept.changes.values(), key=_id)
+    async def changes(self) -> Sequence[ChangeRecord]:
+        return sorted(self.transactions.committed.changes.values(), key=_id)
 
     async def deals(self) -> Sequence[Deal]:
-        return sorted(self.transactions.kept.deals.values(), key=_id)
+        return sorted(self.transactions.committed.deals.values(), key=_id)
 
     async def insights(self) -> Sequence[Insight]:
-        return sorted(self.transactions.kept.insights.values(), key=_id)
+        return sorted(self.transactions.committed.insights.values(), key=_id)
 
     async def events(self) -> Sequence[Event]:
-        return [event for _, event in self.transactions.kept.events]
+        return [event for _, event in self.transactions.committed.events]
 
     async def win_all_deals(self) -> None:
-        deals = self.transactions.kept.deals
+        deals = self.transactions.committed.deals
         deals |= {deal.id: replace(deal, status=DealStatus.WON) for deal in deals.values()}
 
     async def rename(self, contact: str, deal: str) -> None:
-        kept = self.transactions.kept
+        kept = self.transactions.committed
         kept.contacts |= {id_: replace(c, name=contact) for id_, c in kept.contacts.items()}
         kept.deals |= {id_: replace(d, title=deal) for id_, d in kept.deals.items()}
 
 
 @dataclass
-class PostgresCrm(Crm):
+class PostgresStoredRows(StoredRows):
     transactions: PostgresTransactions
 
     async def contacts(self) -> Sequence[Contact]:
@@ -104,8 +104,8 @@ class PostgresCrm(Crm):
     async def messages(self) -> Sequence[Message]:
         return await self._all(t.conversation_messages, Message)
 
-    async def changes(self) -> Sequence[StateChange]:
-        return await self._all(t.state_changes, StateChange)
+    async def changes(self) -> Sequence[ChangeRecord]:
+        return await self._all(t.state_changes, ChangeRecord)
 
     async def deals(self) -> Sequence[Deal]:
         return await self._all(t.deals, Deal)
@@ -132,11 +132,11 @@ class PostgresCrm(Crm):
             return [entity(**row) for row in (await db.execute(query)).mappings()]
 
 
-def crm_of(transactions: Transactions) -> Crm:
+def open_stored_rows(transactions: Transactions) -> StoredRows:
     if isinstance(transactions, MemoryTransactions):
-        return MemoryCrm(transactions)
+        return MemoryStoredRows(transactions)
     assert isinstance(transactions, PostgresTransactions)
-    return PostgresCrm(transactions)
+    return PostgresStoredRows(transactions)
 
 
 def _id(entity: Any) -> Any:

@@ -20,14 +20,20 @@ import pytest
 from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
-from tests.support.service_process import LEADPORT, ROOT, Running, environ, serving
+from tests.support.service_process import (
+    LEADPORT,
+    ROOT,
+    RunningService,
+    run_service,
+    service_environment,
+)
 
 NUMBER = "100000000000001"
 
 
 @pytest.fixture(scope="module")
-def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with serving(tmp_path_factory.mktemp("four"), "--workers", "4") as running:
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with run_service(tmp_path_factory.mktemp("four"), "--workers", "4") as running:
         yield running
 
 
@@ -45,7 +51,7 @@ async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -
 
 
 def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Path) -> None:
-    with serving(tmp_path) as running:
+    with run_service(tmp_path) as running:
         (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.printed)
         first = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
         again = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
@@ -54,7 +60,7 @@ def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Pat
         assert "Hola, ¿cuánto cuesta?" in running.leadport("leads")
         assert running.stop() == 0
 
-    with serving(tmp_path) as running:
+    with run_service(tmp_path) as running:
         (lead,) = json.loads(running.leadport("leads", "--json"))
         assert (lead["organization"], lead["contact"], lead["deal_status"]) == (
             "Demo",
@@ -64,7 +70,7 @@ def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Pat
 
 
 def test_the_embedded_database_ends_with_the_service(tmp_path: Path) -> None:
-    with serving(tmp_path) as running:
+    with run_service(tmp_path) as running:
         url = running.database
         psycopg.connect(url).close()
         running.stop()
@@ -73,7 +79,9 @@ def test_the_embedded_database_ends_with_the_service(tmp_path: Path) -> None:
         psycopg.connect(url)
 
 
-async def test_fifty_identical_posts_at_once_store_one_message(four_workers: Running) -> None:
+async def test_fifty_identical_posts_at_once_store_one_message(
+    four_workers: RunningService,
+) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
         url, sample = four_workers.url, text("wamid.identical")
         results = await gather(*(post(client, url, [sample]) for _ in range(50)))
@@ -85,7 +93,7 @@ async def test_fifty_identical_posts_at_once_store_one_message(four_workers: Run
 
 
 async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
-    four_workers: Running,
+    four_workers: RunningService,
 ) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
         samples = [text(f"wamid.hot.{n}", sender="15550009999") for n in range(100)]
@@ -102,7 +110,9 @@ async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
         assert db.execute(query).fetchone() == (1, 1, 100, 1)
 
 
-def test_simulated_messages_come_in_batches_and_over_both_channels(four_workers: Running) -> None:
+def test_simulated_messages_come_in_batches_and_over_both_channels(
+    four_workers: RunningService,
+) -> None:
     counters = four_workers.simulate("whatsapp", "--to", NUMBER, "--count", "1500")
     assert counters == {"received": 1500, "ingested": 1500, "skipped": 0, "failed": 0}
 
@@ -110,7 +120,7 @@ def test_simulated_messages_come_in_batches_and_over_both_channels(four_workers:
     assert counters == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
 
 
-def test_operators_make_an_organisation_and_connect_a_number(four_workers: Running) -> None:
+def test_operators_make_an_organisation_and_connect_a_number(four_workers: RunningService) -> None:
     run = four_workers.leadport
     org = json.loads(run("org", "create", "Zapatería", "--owner", "Eva@Z.example", "--json"))
     assert org["password"]
@@ -138,7 +148,7 @@ def test_operators_make_an_organisation_and_connect_a_number(four_workers: Runni
     assert len(json.loads(run("leads", "--org", org["org_id"], "--json"))) == 1
 
 
-def test_followed_leads_are_shown_as_they_come(four_workers: Running) -> None:
+def test_followed_leads_are_shown_as_they_come(four_workers: RunningService) -> None:
     with subprocess.Popen(
         [str(LEADPORT), "leads", "--follow", "--json", "--limit", "1"],
         env=four_workers.environ,
@@ -153,7 +163,7 @@ def test_followed_leads_are_shown_as_they_come(four_workers: Running) -> None:
 
 
 def test_requests_in_flight_are_answered_after_ctrl_c(tmp_path: Path) -> None:
-    with serving(tmp_path) as running, psycopg.connect(running.database) as blocker:
+    with run_service(tmp_path) as running, psycopg.connect(running.database) as blocker:
         blocker.execute("LOCK TABLE conversation_messages IN ACCESS EXCLUSIVE MODE")
         arguments = ["simulate", "whatsapp", "--to", NUMBER, "--url", running.url]
         with subprocess.Popen(
@@ -177,7 +187,7 @@ def wait_for_a_lock(url: str) -> None:
 
 
 def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: Path) -> None:
-    with serving(tmp_path) as running:
+    with run_service(tmp_path) as running:
         data = Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
         postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
         os.kill(postmaster, signal.SIGINT)  # PostgreSQL's fast shutdown
@@ -223,7 +233,7 @@ def test_what_cannot_work_is_one_clear_line(
         given = [a.replace("PORT_IN_USE", str(taken.getsockname()[1])) for a in arguments]
         done = subprocess.run(
             [str(ROOT / "bin/serve"), *given],
-            env=environ(tmp_path, **settings),
+            env=service_environment(tmp_path, **settings),
             check=False,
             capture_output=True,
             text=True,
@@ -234,6 +244,6 @@ def test_what_cannot_work_is_one_clear_line(
 
 
 def test_memory_needs_no_database(tmp_path: Path) -> None:
-    with serving(tmp_path, STORAGE="memory") as running:
+    with run_service(tmp_path, STORAGE="memory") as running:
         assert running.simulate("whatsapp", "--to", NUMBER)["ingested"] == 1
         assert not (Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres").exists()

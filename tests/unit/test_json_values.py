@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interfaces.meta.delivery import decode
+from interfaces.meta.delivery import parse_delivery
 from interfaces.meta.json_values import (
     NotJson,
-    flag,
-    listed,
-    mapping,
+    as_bool,
+    as_datetime,
+    as_dict,
+    as_id_text,
+    as_list,
     message_id,
-    moment,
-    parse,
-    text,
+    parse_json,
 )
 from tests.support.builders import NOON
 from tests.support.payloads import (
@@ -53,7 +53,7 @@ HALF_PAST_ELEVEN = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
     ],
 )
 def test_json_is_read(body: bytes, value: Json) -> None:
-    assert parse(body) == value
+    assert parse_json(body) == value
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_json_is_read(body: bytes, value: Json) -> None:
 )
 def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(NotJson):
-        parse(body)
+        parse_json(body)
     with pytest.raises(NotJson):
-        decode(body, NOON)
+        parse_delivery(body, NOON)
 
 
 @pytest.mark.parametrize("depth", [400, 500, 900, 989, 990, 1100])
@@ -82,7 +82,7 @@ def test_nesting_without_end_is_no_error(depth: int) -> None:
     body = encoded(whatsapp(change(message | {"tomorrow": "HERE"}))).decode()
 
     with contextlib.suppress(NotJson):
-        decode(body.replace('"HERE"', deep).encode(), NOON)
+        parse_delivery(body.replace('"HERE"', deep).encode(), NOON)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_nesting_without_end_is_no_error(depth: int) -> None:
     ],
 )
 def test_what_postgresql_cannot_store_is_replaced(body: bytes, value: Json) -> None:
-    assert parse(body) == value
+    assert parse_json(body) == value
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000])
 def test_numbers_that_are_none_become_null(number: str) -> None:
-    assert parse(f'{{"a": {number}, "b": [{number}, "ñ", 1.5, 2]}}'.encode()) == {
+    assert parse_json(f'{{"a": {number}, "b": [{number}, "ñ", 1.5, 2]}}'.encode()) == {
         "a": None,
         "b": [None, "ñ", 1.5, 2],
     }
@@ -114,8 +114,8 @@ def test_numbers_that_are_none_become_null(number: str) -> None:
 
 @pytest.mark.parametrize("digits", [19, 20, 399])
 def test_long_numbers_keep_their_digits(digits: int) -> None:
-    assert parse(b'[%s, "\\ud83d"]' % (b"9" * digits)) == [10**digits - 1, "�"]
-    assert parse(b"[%s]" % (b"9" * digits)) == [10**digits - 1]
+    assert parse_json(b'[%s, "\\ud83d"]' % (b"9" * digits)) == [10**digits - 1, "�"]
+    assert parse_json(b"[%s]" % (b"9" * digits)) == [10**digits - 1]
 
 
 STRANGE = [
@@ -131,7 +131,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 
     for delivery in (beside_whatsapp, beside_instagram):
         body = encoded(delivery).replace(b'"HERE"', strange)
-        assert decode(body, NOON).messages == [message_in(delivery)]
+        assert parse_delivery(body, NOON).messages == [message_in(delivery)]
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
@@ -139,7 +139,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
     delivery = whatsapp(change(HOLA | {name: "HERE"}))
 
-    (message,) = decode(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
+    (message,) = parse_delivery(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
 
     assert message_in(message.payload) == message
     assert message_in(message.payload).external_id == "wamid.hola"
@@ -153,12 +153,12 @@ def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> Non
     ],
 )
 def test_a_moment_is_in_seconds_or_milliseconds(given: Json) -> None:
-    assert moment(given, NOON) == HALF_PAST_ELEVEN
+    assert as_datetime(given, NOON) == HALF_PAST_ELEVEN
 
 
 @pytest.mark.parametrize("given", [1795347000.25, "1795347000.25", 1795347000250, "1795347000250"])
 def test_a_moment_has_its_fractions(given: Json) -> None:
-    assert moment(given, NOON) == HALF_PAST_ELEVEN + timedelta(milliseconds=250)
+    assert as_datetime(given, NOON) == HALF_PAST_ELEVEN + timedelta(milliseconds=250)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_moment_has_its_fractions(given: Json) -> None:
     ids=lambda given: repr(given)[:24],
 )
 def test_an_absurd_moment_is_that_of_arrival(given: Json) -> None:
-    assert moment(given, NOON) == NOON
+    assert as_datetime(given, NOON) == NOON
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_an_absurd_moment_is_that_of_arrival(given: Json) -> None:
 def test_a_moment_is_of_this_age_and_at_most_a_clocks_error_ahead(
     given: str, time: datetime
 ) -> None:
-    assert moment(given, NOON) == time
+    assert as_datetime(given, NOON) == time
 
 
 @pytest.mark.parametrize(
@@ -201,19 +201,19 @@ def test_a_moment_is_of_this_age_and_at_most_a_clocks_error_ahead(
     ],
 )
 def test_text_is_words_or_digits(value: Json, words: str) -> None:
-    assert text(value) == words
+    assert as_id_text(value) == words
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", " TRUE ", "1", 1])
 def test_a_flag_says_yes_in_many_ways(value: Json) -> None:
-    assert flag(value) is True
+    assert as_bool(value) is True
 
 
 @pytest.mark.parametrize(
     "value", [False, None, "false", "", "0", "no", 0, 2, 1.0, [], [True], {}, {"a": True}]
 )
 def test_a_flag_says_no_otherwise(value: Json) -> None:
-    assert flag(value) is False
+    assert as_bool(value) is False
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_flag_says_no_otherwise(value: Json) -> None:
     ],
 )
 def test_a_list_may_be_its_only_object(value: Json, items: list[Json]) -> None:
-    assert listed(value) == items
+    assert as_list(value) == items
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_list_may_be_its_only_object(value: Json, items: list[Json]) -> None:
     [*(({"a": 1}, {"a": 1}), ({}, {}), (None, {}), ([], {}), ([{}], {}), ("a", {}), (7, {}))],
 )
 def test_a_mapping_is_an_object_or_empty(value: Json, members: dict[str, Json]) -> None:
-    assert mapping(value) == members
+    assert as_dict(value) == members
 
 
 @pytest.mark.parametrize(

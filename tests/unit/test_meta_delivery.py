@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from domain.change import ChangeKind
-from interfaces.meta.delivery import Delivery, decode
-from interfaces.meta.parsed import Note
-from interfaces.meta.placeholders import Wording
+from interfaces.meta.delivery import Delivery, parse_delivery
+from interfaces.meta.parsed import IgnoredItem
+from interfaces.meta.placeholders import PlaceholderText
 from tests.support.builders import NOON
 from tests.support.payloads import (
     ANA,
@@ -43,7 +43,7 @@ def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
     beside = change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
     delivery = whatsapp(beside, WORDLESS["edit"], change(HOLA), change(field="calls"))
 
-    found = decode(encoded(delivery), NOON)
+    found = parse_delivery(encoded(delivery), NOON)
 
     assert [m.payload for m in found.messages] == [
         whatsapp(change(IMAGE)),
@@ -51,8 +51,8 @@ def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
     ]
     assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
     assert found.notes == {
-        Note("ignored", "whatsapp", "event", "statuses"): 2,
-        Note("ignored", "whatsapp", "field", "calls"): 1,
+        IgnoredItem("ignored", "whatsapp", "event", "statuses"): 2,
+        IgnoredItem("ignored", "whatsapp", "field", "calls"): 1,
     }
 
 
@@ -61,19 +61,19 @@ def test_instagram_is_told_apart_likewise() -> None:
         dm(text="hola"), item(message_edit={"mid": "m", "text": "a", "num_edit": 1}), item(read={})
     )
 
-    found = decode(encoded(delivery), NOON)
+    found = parse_delivery(encoded(delivery), NOON)
 
     assert [m.payload for m in found.messages] == [message_in(instagram(dm(text="hola"))).payload]
     assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
-    assert found.notes == {Note("ignored", "instagram", "event", "read"): 1}
+    assert found.notes == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
 def test_of_nothing_there_is_nothing(body: bytes) -> None:
-    assert decode(body, NOON) == Delivery()
+    assert parse_delivery(body, NOON) == Delivery()
 
 
-class Shouted(Wording):
+class Shouted(PlaceholderText):
     """Says what it was asked."""
 
     def __call__(self, kind: str, content: Any) -> str:
@@ -81,7 +81,7 @@ class Shouted(Wording):
 
 
 def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
-    (message,) = decode(encoded(whatsapp(change(IMAGE))), NOON, Shouted()).messages
+    (message,) = parse_delivery(encoded(whatsapp(change(IMAGE))), NOON, Shouted()).messages
 
     assert getattr(message, "body", None) == "IMAGE {'media': {'id': '1'}}"
 
@@ -102,7 +102,7 @@ def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
     ],
 )
 def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
-    (found,) = decode(encoded(whatsapp(WORDLESS[name])), NOON, Shouted()).changes
+    (found,) = parse_delivery(encoded(whatsapp(WORDLESS[name])), NOON, Shouted()).changes
 
     assert found.content == content
 
@@ -114,14 +114,14 @@ def test_words_are_left_as_they_are() -> None:
         change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
     )
 
-    found = decode(encoded(delivery), NOON, Shouted())
+    found = parse_delivery(encoded(delivery), NOON, Shouted())
 
     assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
     assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
 
 
 def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
-    (broken,) = decode(encoded(whatsapp(change(None))), NOON, Shouted()).messages
+    (broken,) = parse_delivery(encoded(whatsapp(change(None))), NOON, Shouted()).messages
 
     assert decoded(broken.payload) == [broken]
 
@@ -140,7 +140,7 @@ def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
 def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: str) -> None:
     delivery = whatsapp(change(HOLA)) | {"object": object}
 
-    assert notes_in(delivery) == {Note("unknown", channel, "field", "object"): 1}
+    assert notes_in(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
     assert decoded(delivery) == []
     assert notes_in([delivery, delivery]).total() == 2
 
@@ -156,7 +156,7 @@ def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: s
     ],
 )
 def test_what_is_no_delivery_is_counted(body: Json) -> None:
-    assert notes_in(body) == {Note("unknown", "none", "field", "object"): 1}
+    assert notes_in(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
 
 
 @pytest.mark.parametrize("name", ["object", "field"])
@@ -171,11 +171,11 @@ def test_names_are_short_and_fit_to_be_shown() -> None:
     strange = change(field="a\nb\x7f\u200b\u2028ñ ")
 
     assert notes_in(whatsapp(*long, strange)) == {
-        Note("unknown", "whatsapp", "field", "x" * 64): 3,
-        Note("unknown", "whatsapp", "field", "a?b???ñ"): 1,
+        IgnoredItem("unknown", "whatsapp", "field", "x" * 64): 3,
+        IgnoredItem("unknown", "whatsapp", "field", "a?b???ñ"): 1,
     }
 
 
 def test_notes_are_counted_and_never_missing() -> None:
-    assert isinstance(decode(b"{}", NOON).notes, Counter)
+    assert isinstance(parse_delivery(b"{}", NOON).notes, Counter)
     assert changes_in({}) == []

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.change import Change, ChangeKind
+from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import InboundMessage
 from domain.message import Direction
-from interfaces.meta.instagram.parser import leaves
-from interfaces.meta.parsed import Leaf, Note
+from interfaces.meta.instagram.parser import parse_items
+from interfaces.meta.parsed import IgnoredItem, ParsedItem
 from tests.support.builders import NOON
 from tests.support.payloads import (
     ACCOUNT,
@@ -42,20 +42,20 @@ def ours(**event: Json) -> Object:
     return item(**event) | {"sender": {"id": ACCOUNT}, "recipient": {"id": IVO}}
 
 
-def leaves_of(delivery: Json) -> list[Leaf]:
+def leaves_of(delivery: Json) -> list[ParsedItem]:
     entries = delivery.get("entry", [delivery])
-    return [leaf for entry in entries for leaf in leaves(entry, NOON)]
+    return [leaf for entry in entries for leaf in parse_items(entry, NOON)]
 
 
-def change_of(event: Json) -> Change:
+def change_of(event: Json) -> IncomingChange:
     (change,) = leaves_of(instagram(event))
-    assert isinstance(change, Change)
+    assert isinstance(change, IncomingChange)
     return change
 
 
-def note_of(event: Json) -> Note:
+def note_of(event: Json) -> IgnoredItem:
     (note,) = leaves_of(instagram(event))
-    assert isinstance(note, Note)
+    assert isinstance(note, IgnoredItem)
     return note
 
 
@@ -82,7 +82,7 @@ PHOTO: Object = {"attachments": [{"type": "image", "payload": {"url": "https://c
 def test_an_edit_has_the_new_text(num_edit: Json, external_id: str) -> None:
     event = edit(" adiós\n", num_edit)
 
-    assert change_of(event) == Change(
+    assert change_of(event) == IncomingChange(
         address=ADDRESS,
         external_id=external_id,
         kind=ChangeKind.EDIT,
@@ -106,7 +106,7 @@ def test_an_edit_without_a_number_is_known_by_its_text(num_edit: Json) -> None:
 def test_what_is_unsent_leaves_no_words(event: Object, yes: Json) -> None:
     unsent = replaced(event, ("message",), event["message"] | {"is_deleted": yes, **PHOTO})
 
-    assert change_of(unsent) == Change(
+    assert change_of(unsent) == IncomingChange(
         address=ADDRESS,
         external_id=f"unsend:{MID}",
         kind=ChangeKind.UNSEND,
@@ -136,7 +136,7 @@ def test_a_reaction_is_an_emoji_or_a_word_until_it_is_taken_back(
     event = reaction(**parts)
     change = change_of(event)
 
-    assert change == Change(
+    assert change == IncomingChange(
         address=ADDRESS,
         external_id=change.external_id,
         kind=ChangeKind.REACTION,
@@ -157,7 +157,7 @@ def test_a_reaction_has_an_id_that_only_a_repeat_derives() -> None:
     given = change_of(reaction()).external_id
 
     (repeat,) = leaves_of(instagram(reaction(), under="standby", time=1))
-    assert isinstance(repeat, Change)
+    assert isinstance(repeat, IncomingChange)
     assert repeat.external_id == given
     assert given.startswith("derived:")
     assert given not in {
@@ -170,7 +170,7 @@ def test_a_reaction_has_an_id_that_only_a_repeat_derives() -> None:
 
 
 def test_an_echo_is_what_the_account_told_somebody() -> None:
-    assert change_of(ECHO) == Change(
+    assert change_of(ECHO) == IncomingChange(
         address=ADDRESS,
         external_id=MID,
         kind=ChangeKind.ECHO,
@@ -231,7 +231,7 @@ CHANGES = {
 def test_a_changes_payload_holds_it_alone_and_is_read_the_same(event: Object) -> None:
     (_, _, change) = leaves_of(instagram(dm(text="hola"), item(read={}), standby=[event]))
 
-    assert isinstance(change, Change)
+    assert isinstance(change, IncomingChange)
     assert change.payload == instagram(event)
     assert leaves_of(change.payload) == [change]
 
@@ -250,7 +250,7 @@ def test_a_change_may_come_in_many_envelopes(
 ) -> None:
     (change,) = leaves_of(envelope(field, event))
 
-    assert isinstance(change, Change)
+    assert isinstance(change, IncomingChange)
     if envelope is not bare:
         assert replace(change, payload={}) == replace(change_of(event), payload={})
     assert change.payload["entry"][0]["messaging"] == [event]
@@ -261,7 +261,7 @@ def test_an_echo_belongs_to_its_sender_where_the_entry_has_no_name() -> None:
     for event in (ECHO, CHANGES["unsent echo"]):
         (change,) = leaves_of(bare("messages", event))
 
-        assert isinstance(change, Change)
+        assert isinstance(change, IncomingChange)
         assert change.address == ADDRESS
         assert change.payload["entry"][0]["id"] == ACCOUNT
 
@@ -273,15 +273,15 @@ def test_nobody_sends_messages_under_the_fields_of_changes(
     event: Object, field: str, envelope: Callable[[str, Json], Json]
 ) -> None:
     assert leaves_of(envelope(field, event)) == [
-        Note("unknown", "instagram", "event", f"message under {field}")
+        IgnoredItem("unknown", "instagram", "event", f"message under {field}")
     ]
     to_itself = dm(text="hola", is_self=True)
     assert leaves_of(envelope(field, to_itself)) == leaves_of(instagram(to_itself))
 
 
 EVENTS: dict[str, tuple[Json, tuple[str, ...]]] = {
-    name: (event, (verdict, "instagram", "event", called))
-    for name, event, verdict, called in [
+    name: (event, (reason, "instagram", "event", called))
+    for name, event, reason, called in [
         ("new, announced", edit(num_edit=0), "ignored", "message_edit 0"),
         (
             "new, announced without names",
@@ -368,7 +368,7 @@ def test_the_rest_is_only_noted_and_hides_no_message(
 
 @pytest.mark.parametrize("value", [dm(text="hola"), {"id": "1", "text": "¡lindo!"}, None, "x", 7])
 @pytest.mark.parametrize(
-    ("field", "verdict", "name"),
+    ("field", "reason", "name"),
     [
         *(
             (field, "ignored", field)
@@ -385,13 +385,13 @@ def test_the_rest_is_only_noted_and_hides_no_message(
 )
 @pytest.mark.parametrize("envelope", [changed, flat, bare])
 def test_other_fields_are_noted_by_name(
-    field: Json, verdict: str, name: str, value: Json, envelope: Callable[[str, Json], Json]
+    field: Json, reason: str, name: str, value: Json, envelope: Callable[[str, Json], Json]
 ) -> None:
-    assert leaves_of(envelope(field, value)) == [(verdict, "instagram", "field", name)]
+    assert leaves_of(envelope(field, value)) == [(reason, "instagram", "field", name)]
 
 
 def test_a_message_with_something_new_in_it_counts_and_is_noted() -> None:
-    def noted(event: Object) -> tuple[Leaf, Leaf]:
+    def noted(event: Object) -> tuple[ParsedItem, ParsedItem]:
         leaf, note = leaves_of(instagram(event))
         return leaf, note
 
@@ -400,16 +400,16 @@ def test_a_message_with_something_new_in_it_counts_and_is_noted() -> None:
     message, note = noted(dm(**hologram))
     assert isinstance(message, InboundMessage)
     assert message.kind == "hologram"
-    assert note == Note("unknown", "instagram", "attachment", "hologram")
+    assert note == IgnoredItem("unknown", "instagram", "attachment", "hologram")
 
     message, note = noted(dm(poll={"question": "¿Rojo?"}))
     assert isinstance(message, InboundMessage)
     assert message.content == {"raw": {"poll": {"question": "¿Rojo?"}}}
-    assert note == Note("unknown", "instagram", "type", "poll")
+    assert note == IgnoredItem("unknown", "instagram", "type", "poll")
 
     echo, note = noted(ours(message={"mid": MID, "is_echo": True, **hologram}))
-    assert isinstance(echo, Change)
-    assert note == Note("unknown", "instagram", "attachment", "hologram")
+    assert isinstance(echo, IncomingChange)
+    assert note == IgnoredItem("unknown", "instagram", "attachment", "hologram")
 
 
 @given(st.data())
@@ -424,7 +424,7 @@ def test_anything_may_stand_anywhere_in_a_change(data: st.DataObject) -> None:
     assert last == change_of(event)
     assert found
     for leaf in found:
-        if isinstance(leaf, Note):
+        if isinstance(leaf, IgnoredItem):
             assert leaf.name
         else:
             assert leaf in leaves_of(leaf.payload)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.meta.instagram.content import said, unknown_parts
-from interfaces.meta.parsed import Note, Said
+from interfaces.meta.instagram.content import parse_content, unknown_parts
+from interfaces.meta.parsed import IgnoredItem, MessageContent
 from tests.support.payloads import MID, Json, Object, dm, item, without
 from tests.unit.test_json_values import ANYTHING, THOROUGH, paths, replaced
 
@@ -51,19 +51,19 @@ def listed(**attachment: Json) -> Object:
     return {"attachments": [attachment]}
 
 
-MESSAGES: dict[str, tuple[Object, Said]] = {
-    "text": ({"text": " ¿Precio?\n"}, Said("text", " ¿Precio?\n")),
-    "text is a number": ({"text": 42}, Said("text", "42")),
+MESSAGES: dict[str, tuple[Object, MessageContent]] = {
+    "text": ({"text": " ¿Precio?\n"}, MessageContent("text", " ¿Precio?\n")),
+    "text is a number": ({"text": 42}, MessageContent("text", "42")),
     **{
         kind: (
             attached(kind, url=PHOTO),
-            Said(kind, "", listed(type=kind, url=PHOTO)),
+            MessageContent(kind, "", listed(type=kind, url=PHOTO)),
         )
         for kind in ("image", "video", "audio", "file", "share", "unsupported_type")
     },
     "image and text": (
         {"text": "este", **attached("image", url=PHOTO)},
-        Said("text", "este", listed(type="image", url=PHOTO)),
+        MessageContent("text", "este", listed(type="image", url=PHOTO)),
     ),
     "several": (
         {
@@ -72,7 +72,7 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
                 {"type": "video", "payload": {"url": "https://lookaside.example/2"}},
             ]
         },
-        Said(
+        MessageContent(
             "image",
             "",
             {
@@ -85,42 +85,44 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
     ),
     "sticker": (
         attached("image", url=PHOTO, sticker_id=369239263222822),
-        Said("image", "", listed(type="image", url=PHOTO, id="369239263222822")),
+        MessageContent("image", "", listed(type="image", url=PHOTO, id="369239263222822")),
     ),
     "shared post": (
         attached("ig_post", url=PHOTO, title="Oferta de otros", ig_post_media_id="179"),
-        Said("ig_post", "", listed(type="ig_post", url=PHOTO, title="Oferta de otros", id="179")),
+        MessageContent(
+            "ig_post", "", listed(type="ig_post", url=PHOTO, title="Oferta de otros", id="179")
+        ),
     ),
     "shared reel": (
         attached("ig_reel", url=PHOTO, title="Baile", reel_video_id=178),
-        Said("ig_reel", "", listed(type="ig_reel", url=PHOTO, title="Baile", id="178")),
+        MessageContent("ig_reel", "", listed(type="ig_reel", url=PHOTO, title="Baile", id="178")),
     ),
     "shared reel, old": (
         attached("reel", url=PHOTO, title="Baile", reel_video_id="178"),
-        Said("reel", "", listed(type="reel", url=PHOTO, title="Baile", id="178")),
+        MessageContent("reel", "", listed(type="reel", url=PHOTO, title="Baile", id="178")),
     ),
     **{
         f"shared {kind}": (
             attached(kind, story_media_id="177", url=PHOTO),
-            Said(kind, "", listed(type=kind, url=PHOTO, id="177")),
+            MessageContent(kind, "", listed(type=kind, url=PHOTO, id="177")),
         )
         for kind in ("story", "ig_story")
     },
     "story mention": (
         attached("story_mention", url=PHOTO, id="176"),
-        Said("story_mention", "", {"story": {"id": "176", "url": PHOTO}}),
+        MessageContent("story_mention", "", {"story": {"id": "176", "url": PHOTO}}),
     ),
     "story mention, named as shared ones": (
         attached("story_mention", story_media_id=177, id="176"),
-        Said("story_mention", "", {"story": {"id": "177"}}),
+        MessageContent("story_mention", "", {"story": {"id": "177"}}),
     ),
     "story mention with words": (
         {"text": "¡miren!", **attached("story_mention", url=PHOTO)},
-        Said("text", "¡miren!", {"story": {"url": PHOTO}}),
+        MessageContent("text", "¡miren!", {"story": {"url": PHOTO}}),
     ),
     "product": (
         attached("template", product={"elements": [SHOE]}),
-        Said(
+        MessageContent(
             "template",
             "",
             listed(
@@ -139,16 +141,25 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
     ),
     "cards": (
         attached("template", generic={"elements": [{"title": "Uno"}, None, {"title": "Dos"}]}),
-        Said(
+        MessageContent(
             "template", "", listed(type="template", elements=[{"title": "Uno"}, {"title": "Dos"}])
         ),
     ),
-    "heart": (listed(type="like_heart"), Said("like_heart", "", listed(type="like_heart"))),
-    "heart of nothing": (attached("like_heart"), Said("like_heart", "", listed(type="like_heart"))),
-    "ephemeral": (listed(type="ephemeral"), Said("ephemeral", "", listed(type="ephemeral"))),
+    "heart": (
+        listed(type="like_heart"),
+        MessageContent("like_heart", "", listed(type="like_heart")),
+    ),
+    "heart of nothing": (
+        attached("like_heart"),
+        MessageContent("like_heart", "", listed(type="like_heart")),
+    ),
+    "ephemeral": (
+        listed(type="ephemeral"),
+        MessageContent("ephemeral", "", listed(type="ephemeral")),
+    ),
     "attachment of tomorrow": (
         attached("hologram", url=PHOTO, depth=3),
-        Said(
+        MessageContent(
             "hologram",
             "",
             {**listed(type="hologram", url=PHOTO), "raw": {"url": PHOTO, "depth": 3}},
@@ -156,32 +167,35 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
     ),
     "attachment of tomorrow, second": (
         {"attachments": [{"type": "image"}, {"type": "hologram", "payload": {"depth": 3}}]},
-        Said(
+        MessageContent(
             "image",
             "",
             {"attachments": [{"type": "image"}, {"type": "hologram"}], "raw": {"depth": 3}},
         ),
     ),
-    "attachment of no type": ({"attachments": [None]}, Said("attachment", "")),
-    "not listed": ({"attachments": {"type": "image"}}, Said("image", "", listed(type="image"))),
-    "unsupported": ({"is_unsupported": True, "attachments": []}, Said("unsupported", "")),
-    "supported": ({"is_unsupported": "false"}, Said("unknown", "")),
+    "attachment of no type": ({"attachments": [None]}, MessageContent("attachment", "")),
+    "not listed": (
+        {"attachments": {"type": "image"}},
+        MessageContent("image", "", listed(type="image")),
+    ),
+    "unsupported": ({"is_unsupported": True, "attachments": []}, MessageContent("unsupported", "")),
+    "supported": ({"is_unsupported": "false"}, MessageContent("unknown", "")),
     "message of tomorrow": (
         {"poll": {"question": "¿Rojo?"}},
-        Said("unknown", "", {"raw": {"poll": {"question": "¿Rojo?"}}}),
+        MessageContent("unknown", "", {"raw": {"poll": {"question": "¿Rojo?"}}}),
     ),
-    "nothing": ({"text": " ", "attachments": None}, Said("unknown", "")),
+    "nothing": ({"text": " ", "attachments": None}, MessageContent("unknown", "")),
     "inline reply": (
         {"text": "sí", "reply_to": {"mid": "aWdfZAG1b"}},
-        Said("text", "sí", {"reply": {"message_id": "aWdfZAG1b"}}),
+        MessageContent("text", "sí", {"reply": {"message_id": "aWdfZAG1b"}}),
     ),
     "story reply": (
         {"text": "¡qué lindo!", "reply_to": {"story": {"id": 175, "url": PHOTO}}},
-        Said("text", "¡qué lindo!", {"reply": {"story": {"id": "175", "url": PHOTO}}}),
+        MessageContent("text", "¡qué lindo!", {"reply": {"story": {"id": "175", "url": PHOTO}}}),
     ),
     "story reply with an image": (
         {"reply_to": {"story": {"id": "175"}}, **attached("image", url=PHOTO)},
-        Said(
+        MessageContent(
             "image",
             "",
             {**listed(type="image", url=PHOTO), "reply": {"story": {"id": "175"}}},
@@ -189,26 +203,26 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
     ),
     "quick reply": (
         {"text": "Rojo", "quick_reply": {"payload": "RED"}},
-        Said(
+        MessageContent(
             "text", "Rojo", {"choice": {"type": "quick_reply", "title": "Rojo", "payload": "RED"}}
         ),
     ),
     "quick reply without a title": (
         {"quick_reply": {"payload": "RED"}},
-        Said("text", "RED", {"choice": {"type": "quick_reply", "payload": "RED"}}),
+        MessageContent("text", "RED", {"choice": {"type": "quick_reply", "payload": "RED"}}),
     ),
-    "quick reply of nothing": ({"text": "Rojo", "quick_reply": {}}, Said("text", "Rojo")),
+    "quick reply of nothing": ({"text": "Rojo", "quick_reply": {}}, MessageContent("text", "Rojo")),
     "from an ad": (
         {"text": "info", "referral": AD},
-        Said("text", "info", {"referral": FROM_AD}),
+        MessageContent("text", "info", {"referral": FROM_AD}),
     ),
     "from an ad without words": (
         {"referral": AD},
-        Said("unknown", "", {"referral": FROM_AD}),
+        MessageContent("unknown", "", {"referral": FROM_AD}),
     ),
     "from a video ad, incomplete": (
         {"text": "info", "referral": {"ad_id": 12, "ads_context_data": {"video_url": PHOTO}}},
-        Said(
+        MessageContent(
             "text",
             "info",
             {
@@ -223,22 +237,24 @@ MESSAGES: dict[str, tuple[Object, Said]] = {
     ),
     "from a link": (
         {"text": "info", "referral": {"ref": "afiche", "source": "IG_ME", "type": "OPEN_THREAD"}},
-        Said("text", "info", {"referral": {"source_type": "IG_ME", "ref": "afiche"}}),
+        MessageContent("text", "info", {"referral": {"source_type": "IG_ME", "ref": "afiche"}}),
     ),
     "from somewhere": (
         {"text": "info", "referral": {"type": "OPEN_THREAD"}},
-        Said("text", "info", {"referral": {"source_type": "OPEN_THREAD"}}),
+        MessageContent("text", "info", {"referral": {"source_type": "OPEN_THREAD"}}),
     ),
     "about a product": (
         {"text": "¿hay?", "referral": {"product": {"id": "5550001"}}},
-        Said("text", "¿hay?", {"referred_product": {"id": "5550001"}}),
+        MessageContent("text", "¿hay?", {"referred_product": {"id": "5550001"}}),
     ),
 }
 
 
 @pytest.mark.parametrize(("parts", "expected"), MESSAGES.values(), ids=MESSAGES)
-def test_a_message_says_its_words_and_carries_the_rest(parts: Object, expected: Said) -> None:
-    assert said(dm(**parts)) == expected
+def test_a_message_says_its_words_and_carries_the_rest(
+    parts: Object, expected: MessageContent
+) -> None:
+    assert parse_content(dm(**parts)) == expected
 
 
 @pytest.mark.parametrize(
@@ -246,7 +262,7 @@ def test_a_message_says_its_words_and_carries_the_rest(parts: Object, expected: 
     [
         (
             {"mid": MID, "title": "Ver precios", "payload": "PRICES"},
-            Said(
+            MessageContent(
                 "postback",
                 "Ver precios",
                 {"choice": {"type": "postback", "title": "Ver precios", "payload": "PRICES"}},
@@ -254,7 +270,7 @@ def test_a_message_says_its_words_and_carries_the_rest(parts: Object, expected: 
         ),
         (
             {"payload": "PRICES", "referral": AD},
-            Said(
+            MessageContent(
                 "postback",
                 "PRICES",
                 {"choice": {"type": "postback", "payload": "PRICES"}, "referral": FROM_AD},
@@ -262,20 +278,20 @@ def test_a_message_says_its_words_and_carries_the_rest(parts: Object, expected: 
         ),
         (
             {"title": None, "payload": []},
-            Said("postback", "", {"choice": {"type": "postback"}}),
+            MessageContent("postback", "", {"choice": {"type": "postback"}}),
         ),
     ],
 )
-def test_a_tap_says_what_the_button_says(postback: Object, expected: Said) -> None:
-    assert said(item(postback=postback)) == expected
+def test_a_tap_says_what_the_button_says(postback: Object, expected: MessageContent) -> None:
+    assert parse_content(item(postback=postback)) == expected
 
 
 @pytest.mark.parametrize("part", ["message", "postback"])
 def test_where_they_come_from_may_stand_beside_what_they_said(part: str) -> None:
     what = {"text": "info", "title": "info"}
 
-    beside = said(item(**{part: what}, referral=AD))
-    within = said(item(**{part: what | {"referral": AD}}, referral={"ref": "otro"}))
+    beside = parse_content(item(**{part: what}, referral=AD))
+    within = parse_content(item(**{part: what | {"referral": AD}}, referral={"ref": "otro"}))
 
     assert beside == within
     assert beside.content["referral"] == FROM_AD
@@ -294,7 +310,7 @@ def test_what_has_another_type_than_it_should_is_absent(wrong: Json) -> None:
         "referral": referral,
     }
 
-    assert said(dm(**message)).content == {
+    assert parse_content(dm(**message)).content == {
         "attachments": [{"type": "image"}],
         "referral": {"source_type": "ad"},
     }
@@ -304,7 +320,7 @@ def test_strings_without_end_are_cut() -> None:
     endless = "x" * 10_000
     message = attached("ig_post", url=endless, title=endless, ig_post_media_id=endless)
 
-    (attachment,) = said(dm(**message)).content["attachments"]
+    (attachment,) = parse_content(dm(**message)).content["attachments"]
 
     assert {name: len(value) for name, value in attachment.items()} == {
         "type": 7,
@@ -312,33 +328,33 @@ def test_strings_without_end_are_cut() -> None:
         "title": 4096,
         "id": 4096,
     }
-    assert said(dm(text=endless)).words == endless
+    assert parse_content(dm(text=endless)).text == endless
 
 
 def test_a_choice_without_end_is_cut_but_not_its_words() -> None:
     endless = "x" * 10_000
     cut = {"title": "x" * 4096, "payload": "x" * 4096}
 
-    tap = said(item(postback={"title": endless, "payload": endless}))
-    answer = said(dm(text=endless, quick_reply={"payload": endless}))
+    tap = parse_content(item(postback={"title": endless, "payload": endless}))
+    answer = parse_content(dm(text=endless, quick_reply={"payload": endless}))
 
-    assert tap == Said("postback", endless, {"choice": {"type": "postback", **cut}})
-    assert answer == Said("text", endless, {"choice": {"type": "quick_reply", **cut}})
+    assert tap == MessageContent("postback", endless, {"choice": {"type": "postback", **cut}})
+    assert answer == MessageContent("text", endless, {"choice": {"type": "quick_reply", **cut}})
 
 
 def test_a_type_without_end_is_cut_everywhere() -> None:
-    what = said(dm(**attached("x" * 5000)))
+    what = parse_content(dm(**attached("x" * 5000)))
 
-    assert what == Said("x" * 512, "", listed(type="x" * 512))
+    assert what == MessageContent("x" * 512, "", listed(type="x" * 512))
 
 
 def test_what_is_unknown_is_kept_unless_it_is_large() -> None:
     def raw(length: int) -> Json:
-        return said(dm(**attached("hologram", a="x" * length))).content.get("raw")
+        return parse_content(dm(**attached("hologram", a="x" * length))).content.get("raw")
 
     kept = raw(8000 - len('{"a": ""}'))
     assert len(json.dumps(kept)) == 8000
-    assert said(dm(**attached("hologram", a="ñ" * 4001))).content.get("raw") is None
+    assert parse_content(dm(**attached("hologram", a="ñ" * 4001))).content.get("raw") is None
     assert raw(8000 - len('{"a": ""}') + 1) is None
 
 
@@ -346,8 +362,10 @@ def test_what_is_unknown_and_nested_without_end_is_not_kept() -> None:
     def nested(levels: int) -> Json:
         return {"depth": nested(levels - 1)} if levels else {}
 
-    assert said(dm(poll=nested(14))) == Said("unknown", "", {"raw": {"poll": nested(14)}})
-    assert said(dm(poll=nested(15))) == Said("unknown", "")
+    assert parse_content(dm(poll=nested(14))) == MessageContent(
+        "unknown", "", {"raw": {"poll": nested(14)}}
+    )
+    assert parse_content(dm(poll=nested(15))) == MessageContent("unknown", "")
 
 
 @pytest.mark.parametrize(
@@ -373,7 +391,7 @@ def test_what_meta_has_added_is_named(message: Object, names: list[tuple[str, st
 
     assert [(note.part, note.name) for note in found] == names
     assert {note[:2] for note in found} <= {("unknown", "instagram")}
-    assert all(isinstance(note, Note) for note in found)
+    assert all(isinstance(note, IgnoredItem) for note in found)
 
 
 FULL: Object = {
@@ -410,18 +428,18 @@ def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(list(paths(FULL))[1:]))
     event = replaced(FULL, path, data.draw(ANYTHING))
 
-    what = said(event)
+    what = parse_content(event)
     notes = [*unknown_parts(event)]
 
     assert what.kind
-    assert isinstance(what.words, str)
+    assert isinstance(what.text, str)
     ours = without({**what.content}, "raw")
     assert not ours or nothing_empty(ours)
-    assert all(note.verdict == "unknown" and note.name for note in notes)
+    assert all(note.reason == "unknown" and note.name for note in notes)
 
 
 @given(st.dictionaries(st.sampled_from(["message", "postback", "referral"]), ANYTHING))
 @THOROUGH
 def test_any_item_is_read(event: Object) -> None:
-    assert said(event).kind
-    assert all(note.verdict == "unknown" for note in unknown_parts(event))
+    assert parse_content(event).kind
+    assert all(note.reason == "unknown" for note in unknown_parts(event))

@@ -9,8 +9,8 @@ import pytest
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, InboundMessage
-from interfaces.meta.parsed import Note
-from tests.support.builders import NOON, phone, user
+from interfaces.meta.parsed import IgnoredItem
+from tests.support.builders import NOON, phone_identity, user_identity
 from tests.support.payloads import (
     ANA,
     ANA_CARD,
@@ -42,7 +42,7 @@ AD: Object = {
     "ctwa_clid": "Afc-1",
     "welcome_message": {"text": "¿En qué te ayudamos?"},
 }
-ANA_IDS = (phone(ANA), phone("541155550001"))
+ANA_IDS = (phone_identity(ANA), phone_identity("541155550001"))
 UNREADABLE = ("unsupported", "unknown")
 CANNOT_SHOW: Object = {"errors": [{"code": 131051, "title": "Message type unknown"}]}
 QUESTION = {"from": "5491100000001", "id": "wamid.question"}
@@ -71,7 +71,9 @@ def test_a_text_becomes_a_message() -> None:
     assert message_in(whatsapp(change(HOLA))) == InboundMessage(
         address=Address(Channel.WHATSAPP, "106500000000001"),
         external_id="wamid.hola",
-        sender=Sender(identities=(phone("5491155550001"), phone("541155550001")), name="Ana"),
+        sender=Sender(
+            identities=(phone_identity("5491155550001"), phone_identity("541155550001")), name="Ana"
+        ),
         kind="text",
         body="hola",
         sent_at=SENT_AT,
@@ -211,8 +213,8 @@ def test_content_that_meta_cannot_show_counts(kind: str, type: str) -> None:
     assert (message.kind, message.body) == (type, f"[{type}: {kind}]")
 
 
-def ignored(part: Literal["event", "field"], name: str) -> Note:
-    return Note("ignored", "whatsapp", part, name)
+def ignored(part: Literal["event", "field"], name: str) -> IgnoredItem:
+    return IgnoredItem("ignored", "whatsapp", part, name)
 
 
 GROUP = {"group_id": "Z3J1cG8"}
@@ -292,7 +294,7 @@ def test_a_type_of_tomorrow_is_counted_by_name_besides(parts: Object, names: lis
     found = notes_in(whatsapp(change(from_ana(**parts))))
 
     assert [n.name for n in found if n.part == "type"] == names
-    assert all(found[n] == 1 and n.verdict == "unknown" for n in found if n.part == "type")
+    assert all(found[n] == 1 and n.reason == "unknown" for n in found if n.part == "type")
 
 
 @pytest.mark.parametrize("by", ["from", "from_user_id"])
@@ -359,7 +361,7 @@ def test_what_stands_beside_messages_for_the_first_time_is_counted_as_unknown(
 ) -> None:
     found = notes_in(whatsapp(change(HOLA, **value)))
 
-    assert found == {Note("unknown", "whatsapp", "event", name): 1 for name in names}
+    assert found == {IgnoredItem("unknown", "whatsapp", "event", name): 1 for name in names}
 
 
 OTHER_FIELDS: dict[str, Object] = {
@@ -418,7 +420,7 @@ def test_fields_that_are_passed_over_are_counted_by_name(field: str) -> None:
 def test_unknown_fields_are_counted_as_such(field: Json, name: str) -> None:
     other = change(HOLA, field=field)
 
-    assert notes_in(whatsapp(other)) == {Note("unknown", "whatsapp", "field", name): 1}
+    assert notes_in(whatsapp(other)) == {IgnoredItem("unknown", "whatsapp", "field", name): 1}
 
 
 @pytest.mark.parametrize("part", ["messages", "message_echoes"])
@@ -477,70 +479,74 @@ SENDERS: dict[str, tuple[Object, Object, list[Identity]]] = {
     "phone and user id": (
         {"from": ANA, "from_user_id": BSUID},
         {"wa_id": ANA, "user_id": BSUID},
-        [*ANA_IDS, user(BSUID)],
+        [*ANA_IDS, user_identity(BSUID)],
     ),
     "user id of the contact's": (
         {"from": ANA},
         {"wa_id": ANA, "user_id": "some_form"},
-        [*ANA_IDS, user("some_form")],
+        [*ANA_IDS, user_identity("some_form")],
     ),
     "phone of the contact's": (
         {"from_user_id": BSUID},
         {"wa_id": ANA, "user_id": BSUID},
-        [*ANA_IDS, user(BSUID)],
+        [*ANA_IDS, user_identity(BSUID)],
     ),
-    "user id alone": ({"from_user_id": BSUID}, {"user_id": BSUID}, [user(BSUID)]),
+    "user id alone": ({"from_user_id": BSUID}, {"user_id": BSUID}, [user_identity(BSUID)]),
     "user id that the contact writes otherwise": (
         {"from_user_id": BSUID},
         {"user_id": f"u{BSUID}"},
-        [user(BSUID)],
+        [user_identity(BSUID)],
     ),
-    "user id in the contact alone": ({}, {"user_id": BSUID}, [user(BSUID)]),
-    "user id in `wa_id` alone": ({}, {"wa_id": BSUID}, [user(BSUID)]),
+    "user id in the contact alone": ({}, {"user_id": BSUID}, [user_identity(BSUID)]),
+    "user id in `wa_id` alone": ({}, {"wa_id": BSUID}, [user_identity(BSUID)]),
     "phone in the contact alone": ({}, {"wa_id": ANA}, [*ANA_IDS]),
-    "user id in `from`": ({"from": BSUID}, {"user_id": BSUID}, [user(BSUID)]),
-    "user id in `from` and `wa_id`": ({"from": BSUID}, {"wa_id": BSUID}, [user(BSUID)]),
+    "user id in `from`": ({"from": BSUID}, {"user_id": BSUID}, [user_identity(BSUID)]),
+    "user id in `from` and `wa_id`": ({"from": BSUID}, {"wa_id": BSUID}, [user_identity(BSUID)]),
     "user id in `from`, phone in the contact": (
         {"from": BSUID},
         {"wa_id": ANA, "user_id": BSUID},
-        [*ANA_IDS, user(BSUID)],
+        [*ANA_IDS, user_identity(BSUID)],
     ),
     "parent's user id in `from`": ({"from": "US.ENT.1a"}, {}, [parent("US.ENT.1a")]),
     "parent's user id in `wa_id`": (
         {"from_user_id": BSUID},
         {"wa_id": "US.ENT.1a"},
-        [user(BSUID), parent("US.ENT.1a")],
+        [user_identity(BSUID), parent("US.ENT.1a")],
     ),
-    "another user id in `from`": ({"from": "AR.9", "from_user_id": BSUID}, {}, [user(BSUID)]),
-    "almost a user id in `from`": ({"from": "ARG.1"}, {}, [phone("ARG.1")]),
+    "another user id in `from`": (
+        {"from": "AR.9", "from_user_id": BSUID},
+        {},
+        [user_identity(BSUID)],
+    ),
+    "almost a user id in `from`": ({"from": "ARG.1"}, {}, [phone_identity("ARG.1")]),
     "parent's user id": (
         {"from_user_id": BSUID, "from_parent_user_id": "AR.ENT.1"},
         {"user_id": BSUID, "parent_user_id": "AR.ENT.1"},
-        [user(BSUID), parent("AR.ENT.1")],
+        [user_identity(BSUID), parent("AR.ENT.1")],
     ),
     "parent's user id of the contact's": (
         {"from": ANA, "from_user_id": BSUID},
         {"wa_id": ANA, "parent_user_id": "AR.1"},
-        [*ANA_IDS, user(BSUID), parent("AR.1")],
+        [*ANA_IDS, user_identity(BSUID), parent("AR.1")],
     ),
     "parent's user id alone": ({"from_parent_user_id": "AR.ENT.1"}, {}, [parent("AR.ENT.1")]),
     "`from` and `wa_id` differ": ({"from": ANA}, {"wa_id": "541155550001"}, [*ANA_IDS]),
     "numbers": ({"from": 5491155550001}, {"wa_id": 5491155550001}, [*ANA_IDS]),
     "blanks around": ({"from": f" {ANA} "}, {"wa_id": ANA}, [*ANA_IDS]),
-    "another country's": ({"from": "14155550001"}, {}, [phone("14155550001")]),
+    "another country's": ({"from": "14155550001"}, {}, [phone_identity("14155550001")]),
     "Mexico's": (
         {"from": "5215512345678"},
         {},
-        [phone("5215512345678"), phone("525512345678")],
+        [phone_identity("5215512345678"), phone_identity("525512345678")],
     ),
     "Brazil's": (
         {"from": "551187654321"},
         {},
-        [phone("551187654321"), phone("5511987654321")],
+        [phone_identity("551187654321"), phone_identity("5511987654321")],
     ),
-    "Brazil's landline": ({"from": "551132654321"}, {}, [phone("551132654321")]),
-    "written for people": ({"from": f"+{ANA}"}, {}, [phone(f"+{ANA}"), *ANA_IDS]),
-    "a sample's": ({"from": "PHONE_NUMBER"}, {}, [phone("PHONE_NUMBER")]),
+    "Brazil's landline": ({"from": "551132654321"}, {}, [phone_identity("551132654321")]),
+    "written for people": ({"from": f"+{ANA}"}, {}, [phone_identity(f"+{ANA}"), *ANA_IDS]),
+    "a sample's": ({"from": "PHONE_NUMBER"}, {}, [phone_identity("PHONE_NUMBER")]),
     "no string": ({"from": ["1"], "from_user_id": True}, {"wa_id": ANA}, [*ANA_IDS]),
 }
 
@@ -592,12 +598,14 @@ def test_a_person_is_also_known_by_the_number_they_gave_when_asked(
 
     message = message_in(whatsapp(change(hidden, contacts=[card("Ana", user_id=BSUID)])))
 
-    assert message.sender.identities == (user(BSUID), *ids)
+    assert message.sender.identities == (user_identity(BSUID), *ids)
     assert message.thread_external_id == f"wa:{NUMBER}:{BSUID}"
     assert message_in(message.payload) == message
 
 
-@pytest.mark.parametrize(("given", "more"), [(HERS, ()), (THEIRS, (phone("5491155550009"),))])
+@pytest.mark.parametrize(
+    ("given", "more"), [(HERS, ()), (THEIRS, (phone_identity("5491155550009"),))]
+)
 def test_the_number_that_a_person_shows_stays_the_first(
     given: Object, more: tuple[Identity, ...]
 ) -> None:
@@ -655,10 +663,10 @@ def test_contacts_are_matched_by_id_and_not_by_their_order() -> None:
     found = messages_in(whatsapp(change(*messages, contacts=contacts)))
 
     assert [m.sender for m in found] == [
-        Sender(identities=(phone("1"), user("AR.1")), name="Ana"),
-        Sender(identities=(phone("2"), user("AR.2")), name="Bea"),
-        Sender(identities=(user("AR.3"),), name="Caro"),
-        Sender(identities=(phone("4"),)),
+        Sender(identities=(phone_identity("1"), user_identity("AR.1")), name="Ana"),
+        Sender(identities=(phone_identity("2"), user_identity("AR.2")), name="Bea"),
+        Sender(identities=(user_identity("AR.3"),), name="Caro"),
+        Sender(identities=(phone_identity("4"),)),
     ]
     assert [decoded(m.payload) for m in found] == [[m] for m in found]
     people = [m.payload["entry"][0]["changes"][0]["value"]["contacts"] for m in found]

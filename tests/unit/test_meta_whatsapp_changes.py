@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.change import Change, ChangeKind
+from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.message import Direction
-from interfaces.meta.parsed import Note
-from tests.support.builders import NOON, phone, user
+from interfaces.meta.parsed import IgnoredItem
+from tests.support.builders import NOON, phone_identity, user_identity
 from tests.support.payloads import (
     ANA,
     ANA_CARD,
@@ -32,9 +32,9 @@ from tests.support.payloads import (
     without,
 )
 
-ANA_IDS = (phone(ANA), phone("541155550001"))
+ANA_IDS = (phone_identity(ANA), phone_identity("541155550001"))
 NEW = "5491155550002"
-NEW_IDS = (phone(NEW), phone("541155550002"))
+NEW_IDS = (phone_identity(NEW), phone_identity("541155550002"))
 BSUID = "AR.13490000000000001"
 NEW_BSUID = "AR.13490000000000002"
 SHOP = METADATA["display_phone_number"]
@@ -65,8 +65,8 @@ def system(type: str, **parts: Json) -> Object:
     return from_ana("system", system={"type": type, **parts})
 
 
-def noted(name: str) -> dict[Note, int]:
-    return {Note("unknown", "whatsapp", "event", name): 1}
+def noted(name: str) -> dict[IgnoredItem, int]:
+    return {IgnoredItem("unknown", "whatsapp", "event", name): 1}
 
 
 def identity_content(*ids: Identity) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def identity_content(*ids: Identity) -> dict[str, Any]:
 
 
 def test_an_edit_has_the_new_text() -> None:
-    assert change_in(whatsapp(change(EDIT))) == Change(
+    assert change_in(whatsapp(change(EDIT))) == IncomingChange(
         address=Address(Channel.WHATSAPP, NUMBER),
         external_id="wamid.new",
         kind=ChangeKind.EDIT,
@@ -198,8 +198,8 @@ NEW_NUMBER: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]]
     "number and user id": (
         system("user_changed_number", wa_id=NEW, user_id=NEW_BSUID, parent_user_id="AR.ENT.2")
         | {"from_user_id": BSUID, "from_parent_user_id": "AR.ENT.1"},
-        (*ANA_IDS, user(BSUID), parent("AR.ENT.1")),
-        (*NEW_IDS, user(NEW_BSUID), parent("AR.ENT.2")),
+        (*ANA_IDS, user_identity(BSUID), parent("AR.ENT.1")),
+        (*NEW_IDS, user_identity(NEW_BSUID), parent("AR.ENT.2")),
     ),
     "number in `from` already": (
         system("user_changed_number", wa_id=NEW, customer=ANA) | {"from": NEW},
@@ -209,18 +209,18 @@ NEW_NUMBER: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]]
     "a sample's": (
         system("user_changed_number", wa_id="NEW_NUMBER", customer="OLD")
         | {"from": "PHONE_NUMBER"},
-        (phone("PHONE_NUMBER"), phone("OLD")),
-        (phone("NEW_NUMBER"),),
+        (phone_identity("PHONE_NUMBER"), phone_identity("OLD")),
+        (phone_identity("NEW_NUMBER"),),
     ),
     "user id": (
         system("user_changed_user_id", user_id=NEW_BSUID, previous_user_id=BSUID),
-        (*ANA_IDS, user(BSUID)),
-        (user(NEW_BSUID),),
+        (*ANA_IDS, user_identity(BSUID)),
+        (user_identity(NEW_BSUID),),
     ),
     "user id, the old one in `from_user_id`": (
         system("user_changed_user_id", user_id=NEW_BSUID) | {"from_user_id": BSUID},
-        (*ANA_IDS, user(BSUID)),
-        (user(NEW_BSUID),),
+        (*ANA_IDS, user_identity(BSUID)),
+        (user_identity(NEW_BSUID),),
     ),
     "user id, the old one in the text": (
         without(
@@ -231,8 +231,8 @@ NEW_NUMBER: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]]
             ),
             "from",
         ),
-        (user(BSUID),),
-        (user(NEW_BSUID),),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
     ),
     "user id, and a name that tells lies": (
         without(
@@ -243,39 +243,39 @@ NEW_NUMBER: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]]
             ),
             "from",
         ),
-        (user(BSUID),),
-        (user(NEW_BSUID),),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
     ),
     "user id, and a text without ids": (
         system("user_changed_user_id", user_id=NEW_BSUID, body="Ana moved from here to there"),
         ANA_IDS,
-        (user(NEW_BSUID),),
+        (user_identity(NEW_BSUID),),
     ),
     "user id, the new one in `from_user_id`": (
         system("user_changed_user_id", user_id=NEW_BSUID, previous_user_id=BSUID)
         | {"from": None, "from_user_id": NEW_BSUID},
-        (user(BSUID),),
-        (user(NEW_BSUID),),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
     ),
     "user id and number": (
         system("user_changed_user_id", user_id=NEW_BSUID, wa_id=NEW),
         ANA_IDS,
-        (*NEW_IDS, user(NEW_BSUID)),
+        (*NEW_IDS, user_identity(NEW_BSUID)),
     ),
     "user id and the same number": (
         system("user_changed_user_id", user_id=NEW_BSUID, wa_id=ANA),
         ANA_IDS,
-        (*ANA_IDS, user(NEW_BSUID)),
+        (*ANA_IDS, user_identity(NEW_BSUID)),
     ),
     "user id and parent's": (
         system("user_changed_user_id", user_id=NEW_BSUID, parent_user_id="AR.2"),
         ANA_IDS,
-        (user(NEW_BSUID), parent("AR.2")),
+        (user_identity(NEW_BSUID), parent("AR.2")),
     ),
     "user id where a number should be": (
         system("user_changed_user_id", wa_id=NEW_BSUID),
         ANA_IDS,
-        (user(NEW_BSUID),),
+        (user_identity(NEW_BSUID),),
     ),
 }
 
@@ -308,8 +308,12 @@ UPDATE: Object = {
     "timestamp": str(SECONDS),
 }
 UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]] = {
-    "user id": (UPDATE, (*ANA_IDS, user(BSUID)), (user(NEW_BSUID),)),
-    "user id of a hidden number": (without(UPDATE, "wa_id"), (user(BSUID),), (user(NEW_BSUID),)),
+    "user id": (UPDATE, (*ANA_IDS, user_identity(BSUID)), (user_identity(NEW_BSUID),)),
+    "user id of a hidden number": (
+        without(UPDATE, "wa_id"),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
+    ),
     "parent's": (
         without(UPDATE, "user_id", "wa_id")
         | {"parent_user_id": {"previous": "AR.1", "current": "AR.2"}},
@@ -318,10 +322,14 @@ UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]] = 
     ),
     "both": (
         UPDATE | {"parent_user_id": {"previous": "AR.ENT.1", "current": "AR.ENT.2"}},
-        (*ANA_IDS, user(BSUID), parent("AR.ENT.1")),
-        (user(NEW_BSUID), parent("AR.ENT.2")),
+        (*ANA_IDS, user_identity(BSUID), parent("AR.ENT.1")),
+        (user_identity(NEW_BSUID), parent("AR.ENT.2")),
     ),
-    "the first one": (UPDATE | {"user_id": {"current": NEW_BSUID}}, ANA_IDS, (user(NEW_BSUID),)),
+    "the first one": (
+        UPDATE | {"user_id": {"current": NEW_BSUID}},
+        ANA_IDS,
+        (user_identity(NEW_BSUID),),
+    ),
 }
 
 
@@ -345,7 +353,7 @@ def test_the_previous_user_id_is_rather_theirs_than_the_contacts() -> None:
 
     found = change_in(whatsapp(updated(UPDATE, contacts=cards)))
 
-    assert found.person == Sender(identities=(*ANA_IDS, user(BSUID)))
+    assert found.person == Sender(identities=(*ANA_IDS, user_identity(BSUID)))
 
 
 def test_an_updated_user_id_is_the_contacts_where_the_item_names_nobody() -> None:
@@ -389,10 +397,10 @@ STOP: Object = {
     ("ids", "person"),
     [
         ({}, ANA_IDS),
-        ({"user_id": BSUID}, (*ANA_IDS, user(BSUID))),
-        ({"wa_id": None, "user_id": BSUID}, (user(BSUID),)),
-        ({"wa_id": BSUID}, (user(BSUID),)),
-        ({"wa_id": BSUID, "parent_user_id": "AR.1"}, (user(BSUID), parent("AR.1"))),
+        ({"user_id": BSUID}, (*ANA_IDS, user_identity(BSUID))),
+        ({"wa_id": None, "user_id": BSUID}, (user_identity(BSUID),)),
+        ({"wa_id": BSUID}, (user_identity(BSUID),)),
+        ({"wa_id": BSUID, "parent_user_id": "AR.1"}, (user_identity(BSUID), parent("AR.1"))),
     ],
 )
 def test_people_say_whether_they_want_marketing(
@@ -471,7 +479,7 @@ TOLD: Object = HOLA | {"from": SHOP, "to": ANA, "id": "wamid.ours"}
 
 @pytest.mark.parametrize("field", ["smb_message_echoes", "message_echoes"])
 def test_an_echo_is_what_the_business_said_elsewhere(field: str) -> None:
-    assert change_in(whatsapp(echoed(TOLD, field=field))) == Change(
+    assert change_in(whatsapp(echoed(TOLD, field=field))) == IncomingChange(
         address=Address(Channel.WHATSAPP, NUMBER),
         external_id="wamid.ours",
         kind=ChangeKind.ECHO,
@@ -518,11 +526,11 @@ def test_an_echo_carries_what_a_message_does(parts: Object, content: Object) -> 
 @pytest.mark.parametrize(
     ("parts", "cards", "person"),
     [
-        ({"to_user_id": BSUID}, None, (*ANA_IDS, user(BSUID))),
-        ({"to": None, "to_user_id": BSUID}, None, (user(BSUID),)),
+        ({"to_user_id": BSUID}, None, (*ANA_IDS, user_identity(BSUID))),
+        ({"to": None, "to_user_id": BSUID}, None, (user_identity(BSUID),)),
         ({"to": None, "to_parent_user_id": "AR.1"}, None, (parent("AR.1"),)),
-        ({"to": BSUID}, None, (user(BSUID),)),
-        ({}, [ANA_CARD | {"user_id": BSUID}], (*ANA_IDS, user(BSUID))),
+        ({"to": BSUID}, None, (user_identity(BSUID),)),
+        ({}, [ANA_CARD | {"user_id": BSUID}], (*ANA_IDS, user_identity(BSUID))),
         ({"to": None}, [ANA_CARD], ANA_IDS),
     ],
 )
@@ -552,22 +560,25 @@ def test_the_business_edits_takes_back_and_reacts_too(
 @pytest.mark.parametrize(
     ("item", "note"),
     [
-        (TOLD | {"group_id": "Z3"}, Note("ignored", "whatsapp", "event", "group")),
+        (TOLD | {"group_id": "Z3"}, IgnoredItem("ignored", "whatsapp", "event", "group")),
         (
             TOLD | {"type": "unsupported", "unsupported": {"type": "pin"}},
-            Note("ignored", "whatsapp", "event", "unsupported: pin"),
+            IgnoredItem("ignored", "whatsapp", "event", "unsupported: pin"),
         ),
-        (without(TOLD, "to"), Note("unknown", "whatsapp", "event", "echo without person")),
+        (without(TOLD, "to"), IgnoredItem("unknown", "whatsapp", "event", "echo without person")),
         (
             TOLD | {"id": "w" * 513},
-            Note("unknown", "whatsapp", "event", "echo with an id too long"),
+            IgnoredItem("unknown", "whatsapp", "event", "echo with an id too long"),
         ),
-        (TOLD | {"type": "system"}, Note("unknown", "whatsapp", "event", "echo without message")),
-        (None, Note("unknown", "whatsapp", "event", "echo without message")),
-        ("hola", Note("unknown", "whatsapp", "event", "echo without message")),
+        (
+            TOLD | {"type": "system"},
+            IgnoredItem("unknown", "whatsapp", "event", "echo without message"),
+        ),
+        (None, IgnoredItem("unknown", "whatsapp", "event", "echo without message")),
+        ("hola", IgnoredItem("unknown", "whatsapp", "event", "echo without message")),
     ],
 )
-def test_echoes_of_nothing_are_counted(item: Json, note: Note) -> None:
+def test_echoes_of_nothing_are_counted(item: Json, note: IgnoredItem) -> None:
     assert notes_in(whatsapp(echoed(item))) == {note: 1}
     assert changes_in(whatsapp(echoed(item, TOLD))) == [change_in(whatsapp(echoed(TOLD)))]
 
@@ -575,7 +586,7 @@ def test_echoes_of_nothing_are_counted(item: Json, note: Note) -> None:
 def test_an_echo_of_a_type_of_tomorrow_is_counted_besides() -> None:
     found = notes_in(whatsapp(echoed(TOLD | {"type": "hologram"})))
 
-    assert found == {Note("unknown", "whatsapp", "type", "hologram"): 1}
+    assert found == {IgnoredItem("unknown", "whatsapp", "type", "hologram"): 1}
 
 
 def test_messages_under_the_field_of_echoes_are_nobodys() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interfaces.meta.json_values import parse
-from interfaces.meta.parsed import Said
-from interfaces.meta.placeholders import LANGUAGES, Wording
-from interfaces.meta.whatsapp.content import TYPES, said
+from interfaces.meta.json_values import parse_json
+from interfaces.meta.parsed import MessageContent
+from interfaces.meta.placeholders import LANGUAGES, PlaceholderText
+from interfaces.meta.whatsapp.content import TYPES, parse_content
 from tests.support.payloads import HOLA, Json, Object, without
 
 FILE: Object = {"id": "90", "mime_type": "image/jpeg", "sha256": "kq=", "url": "https://m.example"}
@@ -58,62 +58,65 @@ def basket(*items: Json, **parts: Json) -> Object:
 
 def in_order(message: Object) -> Object:
     """What is kept of the order."""
-    order: Object = said(message).content["order"]
+    order: Object = parse_content(message).content["order"]
     return order
 
 
-READ: dict[str, tuple[Object, Said]] = {
-    "text": (hello(), Said("text", "hola")),
-    "text as written": (of("text", {"body": " a\n\n👋 "}), Said("text", " a\n\n👋 ")),
-    "long text": (of("text", {"body": "a" * 9000}), Said("text", "a" * 9000)),
-    "text of digits": (of("text", {"body": 38}), Said("text", "38")),
-    "blank text": (of("text", {"body": " \n"}), Said("text", "")),
-    "text without a type": (without(HOLA, "type"), Said("text", "hola")),
-    "image": (of("image", FILE), Said("image", "", {"media": FILE})),
+READ: dict[str, tuple[Object, MessageContent]] = {
+    "text": (hello(), MessageContent("text", "hola")),
+    "text as written": (of("text", {"body": " a\n\n👋 "}), MessageContent("text", " a\n\n👋 ")),
+    "long text": (of("text", {"body": "a" * 9000}), MessageContent("text", "a" * 9000)),
+    "text of digits": (of("text", {"body": 38}), MessageContent("text", "38")),
+    "blank text": (of("text", {"body": " \n"}), MessageContent("text", "")),
+    "text without a type": (without(HOLA, "type"), MessageContent("text", "hola")),
+    "image": (of("image", FILE), MessageContent("image", "", {"media": FILE})),
     "image with caption": (
         of("image", FILE | {"caption": "este"}),
-        Said("image", "este", {"media": FILE}),
+        MessageContent("image", "este", {"media": FILE}),
     ),
     "video with caption": (
         of("video", {"id": 90, "caption": "así"}),
-        Said("video", "así", {"media": {"id": "90"}}),
+        MessageContent("video", "así", {"media": {"id": "90"}}),
     ),
     "document": (
         of("document", FILE | {"filename": "señal.pdf"}),
-        Said("document", "", {"media": FILE | {"filename": "señal.pdf"}}),
+        MessageContent("document", "", {"media": FILE | {"filename": "señal.pdf"}}),
     ),
     "document with caption": (
         of("document", {"filename": "a.pdf", "caption": "el pago"}),
-        Said("document", "el pago", {"media": {"filename": "a.pdf"}}),
+        MessageContent("document", "el pago", {"media": {"filename": "a.pdf"}}),
     ),
     "audio": (
         of("audio", {"id": "1", "voice": False}),
-        Said("audio", "", {"media": {"id": "1", "voice": False}}),
+        MessageContent("audio", "", {"media": {"id": "1", "voice": False}}),
     ),
     "voice note": (
         of("audio", {"id": "1", "voice": True}),
-        Said("audio", "", {"media": {"id": "1", "voice": True}}),
+        MessageContent("audio", "", {"media": {"id": "1", "voice": True}}),
     ),
-    "old voice note": (of("voice", {"id": "1"}), Said("voice", "", {"media": {"id": "1"}})),
+    "old voice note": (
+        of("voice", {"id": "1"}),
+        MessageContent("voice", "", {"media": {"id": "1"}}),
+    ),
     "sticker": (
         of("sticker", {"id": "1", "animated": True}),
-        Said("sticker", "", {"media": {"id": "1", "animated": True}}),
+        MessageContent("sticker", "", {"media": {"id": "1", "animated": True}}),
     ),
     "file with wrong types": (
         of("sticker", {"id": ["1"], "animated": "yes", "mime_type": None, "url": {}}),
-        Said("sticker", ""),
+        MessageContent("sticker", ""),
     ),
     "position": (
         of("location", {"latitude": -34.6037, "longitude": -58}),
-        Said("location", "", {"location": {"latitude": -34.6037, "longitude": -58.0}}),
+        MessageContent("location", "", {"location": {"latitude": -34.6037, "longitude": -58.0}}),
     ),
     "position in strings": (
         of("location", {"latitude": " -34.6037", "longitude": "0"}),
-        Said("location", "", {"location": {"latitude": -34.6037, "longitude": 0.0}}),
+        MessageContent("location", "", {"location": {"latitude": -34.6037, "longitude": 0.0}}),
     ),
     "place": (
         of("location", {"name": "Taller", "address": "Calle 1", "url": "https://t.example"}),
-        Said(
+        MessageContent(
             "location",
             "",
             {"location": {"name": "Taller", "address": "Calle 1", "url": "https://t.example"}},
@@ -121,7 +124,7 @@ READ: dict[str, tuple[Object, Said]] = {
     ),
     "button": (
         of("button", {"text": "Sí", "payload": "YES"}, context=QUOTED),
-        Said(
+        MessageContent(
             "button",
             "Sí",
             {
@@ -132,18 +135,18 @@ READ: dict[str, tuple[Object, Said]] = {
     ),
     "button without text": (
         of("button", {"payload": "YES"}),
-        Said("button", "", {"choice": {"type": "button", "payload": "YES"}}),
+        MessageContent("button", "", {"choice": {"type": "button", "payload": "YES"}}),
     ),
-    "empty button": (of("button", {}), Said("button", "")),
+    "empty button": (of("button", {}), MessageContent("button", "")),
     "button reply": (
         of("interactive", {"type": "button_reply", "button_reply": {"id": "1", "title": "Rojo"}}),
-        Said(
+        MessageContent(
             "interactive", "Rojo", {"choice": {"type": "button_reply", "id": "1", "title": "Rojo"}}
         ),
     ),
     "list reply": (
         of("interactive", {"list_reply": {"id": "x", "title": "XL", "description": "Pecho 110"}}),
-        Said(
+        MessageContent(
             "interactive",
             "XL",
             {
@@ -158,7 +161,7 @@ READ: dict[str, tuple[Object, Said]] = {
     ),
     "list reply without a title": (
         of("interactive", {"list_reply": {"id": "x", "description": "Pecho 110"}}),
-        Said(
+        MessageContent(
             "interactive",
             "",
             {"choice": {"type": "list_reply", "id": "x", "description": "Pecho 110"}},
@@ -166,7 +169,7 @@ READ: dict[str, tuple[Object, Said]] = {
     ),
     "form": (
         form('{"talla": "M", "flow_token": "t-1"}', name="flow"),
-        Said(
+        MessageContent(
             "interactive",
             "",
             {"flow": {"name": "flow", "answers": {"talla": "M", "flow_token": "t-1"}}},
@@ -174,78 +177,89 @@ READ: dict[str, tuple[Object, Said]] = {
     ),
     "form as a list": (
         form('[{"talla": "M"}]'),
-        Said("interactive", "", {"flow": {"answers": [{"talla": "M"}]}}),
+        MessageContent("interactive", "", {"flow": {"answers": [{"talla": "M"}]}}),
     ),
     "form that is JSON already": (
         form({"talla": "M"}),
-        Said("interactive", "", {"flow": {"answers": {"talla": "M"}}}),
+        MessageContent("interactive", "", {"flow": {"answers": {"talla": "M"}}}),
     ),
     "form of broken JSON": (
         form('{"talla', name="flow"),
-        Said("interactive", "", {"flow": {"name": "flow", "raw": '{"talla'}}),
+        MessageContent("interactive", "", {"flow": {"name": "flow", "raw": '{"talla'}}),
     ),
-    "form of no object": (form("null"), Said("interactive", "", {"flow": {"raw": "null"}})),
+    "form of no object": (
+        form("null"),
+        MessageContent("interactive", "", {"flow": {"raw": "null"}}),
+    ),
     "form of long broken JSON": (
         form("{" * 9000),
-        Said("interactive", "", {"flow": {"raw": "{" * 8000}}),
+        MessageContent("interactive", "", {"flow": {"raw": "{" * 8000}}),
     ),
     "form of a deep list": (
         form("[" * 900 + "]" * 900),
-        Said("interactive", "", {"flow": {"raw": "[" * 900 + "]" * 900}}),
+        MessageContent("interactive", "", {"flow": {"raw": "[" * 900 + "]" * 900}}),
     ),
     "form of a deep list with what cannot be stored": (
         form("[" * 900 + r'"\u0000"' + "]" * 900),
-        Said("interactive", "", {"flow": {"raw": "[" * 900 + r'"\u0000"' + "]" * 900}}),
+        MessageContent("interactive", "", {"flow": {"raw": "[" * 900 + r'"\u0000"' + "]" * 900}}),
     ),
     "form with what cannot be stored": (
         form(r'{"a": "\u0000\ud83d", "b": NaN}'),
-        Said("interactive", "", {"flow": {"answers": {"a": "\ufffd\ufffd", "b": None}}}),
+        MessageContent("interactive", "", {"flow": {"answers": {"a": "\ufffd\ufffd", "b": None}}}),
     ),
     "form without answers": (
         form(None, name="flow"),
-        Said("interactive", "", {"flow": {"name": "flow"}}),
+        MessageContent("interactive", "", {"flow": {"name": "flow"}}),
     ),
-    "interactive of nothing": (of("interactive", {}), Said("interactive", "")),
+    "interactive of nothing": (of("interactive", {}), MessageContent("interactive", "")),
     "interactive of tomorrow": (
         of("interactive", {"type": "slider", "slider": {"value": 7}}),
-        Said("interactive", "", {"raw": {"type": "slider", "slider": {"value": 7}}}),
+        MessageContent("interactive", "", {"raw": {"type": "slider", "slider": {"value": 7}}}),
     ),
     "unsupported": (
         {"type": "unsupported", "unsupported": {"type": "poll_creation"}},
-        Said("unsupported", "", {"unsupported": {"type": "poll_creation"}}),
+        MessageContent("unsupported", "", {"unsupported": {"type": "poll_creation"}}),
     ),
     "unavailable, from an ad": (
         {"type": "unknown", "errors": [{"code": 131060}], "referral": {"source_id": "12"}},
-        Said("unknown", "", {"errors": [{"code": 131060}], "referral": {"source_id": "12"}}),
+        MessageContent(
+            "unknown", "", {"errors": [{"code": 131060}], "referral": {"source_id": "12"}}
+        ),
     ),
     "welcome from an ad": (
         {"type": "request_welcome", "referral": {"source_id": "12"}},
-        Said("request_welcome", "", {"referral": {"source_id": "12"}}),
+        MessageContent("request_welcome", "", {"referral": {"source_id": "12"}}),
     ),
     "errors": (
         {"type": "errors", "errors": [{"code": 500}]},
-        Said("errors", "", {"errors": [{"code": 500}]}),
+        MessageContent("errors", "", {"errors": [{"code": 500}]}),
     ),
     "type of tomorrow": (
         of("hologram", {"caption": "x", "depth": [1, {"a": None}]}),
-        Said("hologram", "", {"raw": {"caption": "x", "depth": [1, {"a": None}]}}),
+        MessageContent("hologram", "", {"raw": {"caption": "x", "depth": [1, {"a": None}]}}),
     ),
-    "type of tomorrow, no object": (of("hologram", ["x"]), Said("hologram", "")),
-    "type of tomorrow, too big": (of("hologram", {"a": "ñ" * 4000}), Said("hologram", "")),
+    "type of tomorrow, no object": (of("hologram", ["x"]), MessageContent("hologram", "")),
+    "type of tomorrow, too big": (
+        of("hologram", {"a": "ñ" * 4000}),
+        MessageContent("hologram", ""),
+    ),
     "type of tomorrow, too deep": (
         of("hologram", json.loads('{"a":' * 17 + "1" + "}" * 17)),
-        Said("hologram", ""),
+        MessageContent("hologram", ""),
     ),
-    "type with a long name": (of("x" * 600, {"a": 1}), Said("x" * 512, "", {"raw": {"a": 1}})),
-    "type of a number": ({"type": 7, "7": {"a": 1}}, Said("7", "", {"raw": {"a": 1}})),
-    "no type": ({}, Said("unknown", "")),
-    "no type but a part": ({"image": FILE}, Said("unknown", "")),
+    "type with a long name": (
+        of("x" * 600, {"a": 1}),
+        MessageContent("x" * 512, "", {"raw": {"a": 1}}),
+    ),
+    "type of a number": ({"type": 7, "7": {"a": 1}}, MessageContent("7", "", {"raw": {"a": 1}})),
+    "no type": ({}, MessageContent("unknown", "")),
+    "no type but a part": ({"image": FILE}, MessageContent("unknown", "")),
 }
 
 
 @pytest.mark.parametrize(("message", "expected"), READ.values(), ids=READ)
-def test_a_message_has_kind_words_and_content(message: Object, expected: Said) -> None:
-    assert said(message) == expected
+def test_a_message_has_kind_words_and_content(message: Object, expected: MessageContent) -> None:
+    assert parse_content(message) == expected
 
 
 def test_a_contact_is_kept_with_all_that_stands_on_the_card() -> None:
@@ -262,7 +276,7 @@ def test_a_contact_is_kept_with_all_that_stands_on_the_card() -> None:
         "tomorrow": 1,
     }
 
-    assert said(of("contacts", [card])) == Said(
+    assert parse_content(of("contacts", [card])) == MessageContent(
         "contacts",
         "",
         {
@@ -298,12 +312,14 @@ def test_a_contact_is_kept_with_all_that_stands_on_the_card() -> None:
     ],
 )
 def test_contacts_are_called_by_their_names(cards: Json, names: list[str]) -> None:
-    assert [card["name"] for card in said(of("contacts", cards)).content["contacts"]] == names
+    assert [
+        card["name"] for card in parse_content(of("contacts", cards)).content["contacts"]
+    ] == names
 
 
 @pytest.mark.parametrize("cards", [None, [], {}, "x", [None, {}, {"phones": {}}]])
 def test_contacts_of_nobody_are_none(cards: Json) -> None:
-    assert said(of("contacts", cards)) == Said("contacts", "")
+    assert parse_content(of("contacts", cards)) == MessageContent("contacts", "")
 
 
 @pytest.mark.parametrize(
@@ -317,13 +333,13 @@ def test_contacts_of_nobody_are_none(cards: Json) -> None:
 def test_a_position_off_the_earth_is_left_out(latitude: Json, longitude: Json) -> None:
     place = {"latitude": latitude, "longitude": longitude, "name": "Casa"}
 
-    assert said(of("location", place)).content == {"location": {"name": "Casa"}}
+    assert parse_content(of("location", place)).content == {"location": {"name": "Casa"}}
 
 
 def test_an_order_is_kept_with_its_total() -> None:
     message = basket(line(2, 15), line("1", "15.00"), text="para hoy")
 
-    assert said(message) == Said(
+    assert parse_content(message) == MessageContent(
         "order",
         "para hoy",
         {
@@ -421,7 +437,7 @@ def test_an_order_without_one_currency_or_beyond_all_money_has_no_total(items: l
 def test_an_order_of_nothing_has_nothing_to_count(items: Json) -> None:
     message = of("order", {"catalog_id": "19", "product_items": items, "text": ""})
 
-    assert said(message) == Said("order", "", {"order": {"catalog_id": "19"}})
+    assert parse_content(message) == MessageContent("order", "", {"order": {"catalog_id": "19"}})
 
 
 def test_an_item_that_is_none_cannot_be_counted() -> None:
@@ -528,22 +544,24 @@ BESIDE: dict[str, tuple[Object, Object]] = {
 @pytest.mark.parametrize(
     ("message", "alone"),
     [
-        (hello(), Said("text", "hola")),
-        (of("image", FILE | {"caption": "este"}), Said("image", "este", {"media": FILE})),
-        (of("hologram", {"a": 1}), Said("hologram", "", {"raw": {"a": 1}})),
+        (hello(), MessageContent("text", "hola")),
+        (of("image", FILE | {"caption": "este"}), MessageContent("image", "este", {"media": FILE})),
+        (of("hologram", {"a": 1}), MessageContent("hologram", "", {"raw": {"a": 1}})),
     ],
     ids=["text", "image", "hologram"],
 )
 def test_any_type_may_have_things_beside_it(
-    message: Object, alone: Said, beside: Object, content: Object
+    message: Object, alone: MessageContent, beside: Object, content: Object
 ) -> None:
-    assert said(message | beside) == Said(alone.kind, alone.words, {**alone.content, **content})
+    assert parse_content(message | beside) == MessageContent(
+        alone.kind, alone.text, {**alone.content, **content}
+    )
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=repr)
 @pytest.mark.parametrize("type", TYPES)
 def test_a_part_of_another_shape_says_nothing(type: str, broken: Json) -> None:
-    assert said(of(type, broken)) == Said(type, "")
+    assert parse_content(of(type, broken)) == MessageContent(type, "")
 
 
 ONE_OF_EACH = {
@@ -595,7 +613,7 @@ LIKELY = {
     "order": st.fixed_dictionaries({"product_items": st.lists(ITEMS, max_size=3)}),
     "location": st.fixed_dictionaries({"latitude": ANYTHING, "longitude": NUMBERS}),
 }
-BODIES = [Wording(language) for language in LANGUAGES]
+BODIES = [PlaceholderText(language) for language in LANGUAGES]
 
 
 def parts(type: str) -> st.SearchStrategy[Any]:
@@ -628,12 +646,12 @@ def test_whatever_meta_sends_has_a_body_and_tidy_content(type: str, data: st.Dat
         )
     )
 
-    message = said(of(type, data.draw(parts(type)), **beside))
+    message = parse_content(of(type, data.draw(parts(type)), **beside))
 
     assert message.kind == type
     assert not absent_things(message.content)
-    assert parse(json.dumps(message.content, allow_nan=False).encode()) == message.content
-    for body in (wording(type, message.content) for wording in BODIES):
+    assert parse_json(json.dumps(message.content, allow_nan=False).encode()) == message.content
+    for body in (placeholder_text(type, message.content) for placeholder_text in BODIES):
         assert 2 < len(body) < 300
         assert (body[0], body[-1]) == ("[", "]")
 
@@ -641,6 +659,8 @@ def test_whatever_meta_sends_has_a_body_and_tidy_content(type: str, data: st.Dat
 @given(ANYTHING.filter(lambda value: isinstance(value, dict)))
 @settings(deadline=None, max_examples=200)
 def test_anything_may_be_a_message(message: Object) -> None:
-    read = said(message)
+    read = parse_content(message)
 
-    assert read.words or all(wording(read.kind, read.content) for wording in BODIES)
+    assert read.text or all(
+        placeholder_text(read.kind, read.content) for placeholder_text in BODIES
+    )

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from interfaces.meta import placeholders as wording
-from interfaces.meta.placeholders import CATALOGUES, DOMAIN, KINDS, LANGUAGES, Wording
+from interfaces.meta import placeholders as placeholder_text
+from interfaces.meta.placeholders import CATALOGUES, DOMAIN, KINDS, LANGUAGES, PlaceholderText
 from interfaces.meta.whatsapp.content import TYPES
 from tests.support.translations import translations
 
-ENGLISH, SPANISH = Wording(), Wording("es")
+ENGLISH, SPANISH = PlaceholderText(), PlaceholderText("es")
 
 
 def bought(amount: str, currency: str, count: int = 3) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def test_an_amount_is_written_as_in_the_currencys_country(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_any_currency_can_be_written(language: str) -> None:
     for currency in [*Locale.parse("en").currencies, "ars", "AR", "A", "", "🙃", "[x]"]:
-        body = Wording(language)("order", bought("1234.50", currency))
+        body = PlaceholderText(language)("order", bought("1234.50", currency))
 
         assert body.endswith(f" {currency}".rstrip() + "]")
 
@@ -207,7 +207,7 @@ def test_any_currency_can_be_written(language: str) -> None:
     ],
 )
 def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
-    body = Wording(language)(kind, content)
+    body = PlaceholderText(language)(kind, content)
 
     assert len(body) < 300
     assert body.endswith("…]")
@@ -217,12 +217,16 @@ def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: 
 @pytest.mark.parametrize("language", ["", "fr", "es_AR", "EN"])
 def test_a_language_that_is_not_there_is_refused_at_once(language: str) -> None:
     with pytest.raises(ValueError, match="no bodies"):
-        Wording(language)
+        PlaceholderText(language)
 
 
 def texts_by_number() -> set[str]:
     """The first argument of each call of ngettext."""
-    calls = [call for call in ast.walk(ast.parse(getsource(wording))) if isinstance(call, ast.Call)]
+    calls = [
+        call
+        for call in ast.walk(ast.parse(getsource(placeholder_text)))
+        if isinstance(call, ast.Call)
+    ]
     return {
         ast.literal_eval(call.args[0])
         for call in calls

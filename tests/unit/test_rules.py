@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.connection import Channel, Connection, ConnectionId, check_connection
-from domain.contact import Identity, Owner
+from domain.connection import Channel, Connection, ConnectionId, validate_connection
+from domain.contact import Identity, IdentityMatch
 from domain.deal import Deal
 from domain.errors import InvalidInput
 from domain.insight import Description
-from domain.organization import OrgId, check_email
-from domain.planning.message_plan import Batch
-from tests.support.builders import SHOP_NUMBER, new_id, phone, said, user
+from domain.organization import OrgId, validate_email
+from domain.planning.message_plan import MessageBatch
+from tests.support.builders import SHOP_NUMBER, make_message, new_id, phone_identity, user_identity
 
 SHOP = Connection(
     id=ConnectionId(new_id()),
@@ -27,7 +27,7 @@ def fields_refused(
     external_id: str = "1", display_name: str = "", access_token: str = ""
 ) -> list[str]:
     try:
-        check_connection(external_id, display_name, access_token)
+        validate_connection(external_id, display_name, access_token)
     except InvalidInput as error:
         return [wrong.field for wrong in error.errors]
     return []
@@ -46,7 +46,7 @@ def test_an_external_id_is_up_to_64_plain_characters(bad: str) -> None:
 @pytest.mark.parametrize("number", ["+5491155550001", "54 9 11 5555", "(011) 5555-0001"])
 def test_a_phone_number_instead_of_its_id_is_explained(number: str) -> None:
     with pytest.raises(InvalidInput, match="phone number id is needed"):
-        check_connection(number, "", "")
+        validate_connection(number, "", "")
 
 
 def test_every_wrong_field_is_named() -> None:
@@ -67,7 +67,7 @@ def test_every_wrong_field_is_named() -> None:
     ],
 )
 def test_a_deal_is_named_by_the_first_line(body: str, title: str) -> None:
-    assert Deal.title_from(body) == title
+    assert Deal.make_title(body) == title
 
 
 @pytest.mark.parametrize("score", [-1, 101])
@@ -77,26 +77,28 @@ def test_a_score_is_0_to_100(score: int) -> None:
 
 
 def test_an_email_address_is_kept_in_lower_case() -> None:
-    assert check_email("  Ana@Shop.Example ") == "ana@shop.example"
+    assert validate_email("  Ana@Shop.Example ") == "ana@shop.example"
 
 
 @pytest.mark.parametrize("bad", ["", "ana", "ana@", "@shop", "a b@shop", "a@b@c", "a@" + "b" * 254])
 def test_what_is_no_email_address_is_refused(bad: str) -> None:
     with pytest.raises(InvalidInput, match="email"):
-        check_email(bad)
+        validate_email(bad)
 
 
 def test_a_batch_is_in_the_order_of_its_messages_own_time() -> None:
-    late, early = said("late", minute=2), said("early", minute=1)
+    late, early = make_message("late", minute=2), make_message("early", minute=1)
 
-    batch = Batch.of([late, early], {SHOP.address: SHOP})
+    batch = MessageBatch.of([late, early], {SHOP.address: SHOP})
 
-    assert [arrival.message.body for arrival in batch.arrivals.values()] == ["early", "late"]
+    assert [arrival.message.body for arrival in batch.resolved.values()] == ["early", "late"]
 
 
 people = st.lists(
     st.lists(
-        st.sampled_from([phone("1"), phone("2"), user("A"), user("B")]),
+        st.sampled_from(
+            [phone_identity("1"), phone_identity("2"), user_identity("A"), user_identity("B")]
+        ),
         min_size=1,
         max_size=2,
         unique=True,
@@ -109,28 +111,28 @@ people = st.lists(
 def test_every_message_has_one_contact_and_every_identity_one_owner(
     senders: Sequence[Sequence[Identity]],
 ) -> None:
-    batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
+    batch = MessageBatch.of([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
 
-    found = batch.people({}, {}, new_id)
+    found = batch.plan_contacts({}, {}, new_id)
 
-    assert found.contact_of.keys() == batch.arrivals.keys()
+    assert found.contact_ids.keys() == batch.resolved.keys()
     assert found.new_identities.keys() == batch.identities
-    assert set(found.contact_of.values()) == found.new_contacts.keys()
-    for key, arrival in batch.arrivals.items():
+    assert set(found.contact_ids.values()) == found.new_contacts.keys()
+    for key, arrival in batch.resolved.items():
         owners = {found.new_identities[id_].contact_id for id_ in arrival.identities}
-        assert found.contact_of[key] in owners
+        assert found.contact_ids[key] in owners
 
 
 @given(senders=people)
 def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]]) -> None:
-    batch = Batch.of([said(by=ids) for ids in senders], {SHOP.address: SHOP})
-    first = batch.people({}, {}, new_id)
+    batch = MessageBatch.of([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
+    first = batch.plan_contacts({}, {}, new_id)
     owners = {
-        key: Owner(first.new_contacts[identity.contact_id], has_identity=True)
+        key: IdentityMatch(first.new_contacts[identity.contact_id], is_linked=True)
         for key, identity in first.new_identities.items()
     }
 
-    again = batch.people(owners, {}, new_id)
+    again = batch.plan_contacts(owners, {}, new_id)
 
     assert (again.new_contacts, again.new_identities) == ({}, {})
-    assert again.contact_of.keys() == first.contact_of.keys()
+    assert again.contact_ids.keys() == first.contact_ids.keys()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from application.errors import CannotIssue, StorageUnavailable
+from application.errors import StorageUnavailable, TokenIssuingDisabled
 from domain.errors import NotSignedIn
 from domain.organization import UserId
 from infrastructure.clock import SystemClock
@@ -184,7 +184,7 @@ async def test_a_secret_serves_beside_a_key_set(provider: Provider) -> None:
 
 
 def test_without_a_secret_none_are_issued() -> None:
-    with pytest.raises(CannotIssue):
+    with pytest.raises(TokenIssuingDisabled):
         JwtSessionTokens.of(SystemClock(), None, "https://id.example/jwks.json").issue(ANA)
 
 

@@ -49,7 +49,7 @@ def test_development_makes_its_secrets_once(tmp_path: Path) -> None:
     assert first == second
     assert len(first.verify_token) == 32
     assert len(first.demo_password) == 16
-    assert len(first.seal_keys) == 1
+    assert len(first.encryption_keys) == 1
     secrets = tmp_path / "var/secrets.env"
     assert secrets.stat().st_mode & 0o777 == 0o600
     assert list(secrets.parent.iterdir()) == [secrets]

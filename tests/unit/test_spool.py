@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from application.errors import SpoolFull
+from application.errors import SpoolUnavailable
 from infrastructure.spool import PAGE, SqliteSpool
 from tests.support.builders import NOON
 
@@ -28,15 +28,15 @@ def spool(tmp_path: Path) -> SqliteSpool:
 
 
 async def bodies(spool: SqliteSpool, limit: int = 1000) -> list[bytes]:
-    return [kept.body for kept in await spool.oldest(limit, 0)]
+    return [kept.body for kept in await spool.read_oldest(limit, 0)]
 
 
 async def fill(spool: SqliteSpool, size: int = 50_000) -> int:
     """Put until it is full; how many there was room for."""
     for n in range(10_000):
         try:
-            await spool.put(b"%06d" % n + os.urandom(size), NOON)
-        except SpoolFull:
+            await spool.add(b"%06d" % n + os.urandom(size), NOON)
+        except SpoolUnavailable:
             return n
     raise AssertionError("the spool has no end")
 
@@ -44,36 +44,36 @@ async def fill(spool: SqliteSpool, size: int = 50_000) -> int:
 async def test_deliveries_come_out_as_they_went_in_the_oldest_first(spool: SqliteSpool) -> None:
     body = bytes(range(256)) * 1000
     arrived_at = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
-    await spool.put(body, arrived_at)
+    await spool.add(body, arrived_at)
     for n in range(20):
         # In the order they were put, whatever the clock says.
-        await spool.put(b"%d" % n, NOON - timedelta(minutes=n))
+        await spool.add(b"%d" % n, NOON - timedelta(minutes=n))
 
-    kept = await spool.oldest(1000, 0)
+    kept = await spool.read_oldest(1000, 0)
 
     assert [each.body for each in kept] == [body, *(b"%d" % n for n in range(20))]
     assert abs(kept[0].arrived_at - arrived_at) < timedelta(milliseconds=1)
     assert kept[3].arrived_at == NOON - timedelta(minutes=2)
-    assert await spool.oldest(3, 0) == kept[:3]
+    assert await spool.read_oldest(3, 0) == kept[:3]
 
 
 async def test_what_is_removed_is_gone_and_the_rest_stays_in_order(spool: SqliteSpool) -> None:
     for n in range(5):
-        await spool.put(b"%d" % n, NOON)
-    kept = await spool.oldest(1000, 0)
+        await spool.add(b"%d" % n, NOON)
+    kept = await spool.read_oldest(1000, 0)
 
     await spool.remove([kept[0].id, kept[3].id])
-    await spool.put(b"5", NOON)
+    await spool.add(b"5", NOON)
 
     assert await bodies(spool) == [b"1", b"2", b"4", b"5"]
 
 
 async def test_nothing_of_what_is_removed_is_left_on_the_disk(spool: SqliteSpool) -> None:
-    await spool.put(b"secret words" * 1000, NOON)
-    await spool.put(b"kept", NOON)
+    await spool.add(b"secret words" * 1000, NOON)
+    await spool.add(b"kept", NOON)
     assert b"secret words" in spool.path.read_bytes()
 
-    (old, _) = await spool.oldest(2, 0)
+    (old, _) = await spool.read_oldest(2, 0)
     await spool.remove([old.id])
 
     files = [path.read_bytes() for path in spool.path.parent.iterdir()]
@@ -83,10 +83,10 @@ async def test_nothing_of_what_is_removed_is_left_on_the_disk(spool: SqliteSpool
 
 async def test_an_id_is_never_given_again(spool: SqliteSpool) -> None:
     """Else who removes what was stored might remove what came meanwhile."""
-    await spool.put(b"old", NOON)
-    (old,) = await spool.oldest(1, 0)
+    await spool.add(b"old", NOON)
+    (old,) = await spool.read_oldest(1, 0)
     await spool.remove([old.id])
-    await spool.put(b"new", NOON)
+    await spool.add(b"new", NOON)
 
     await spool.remove([old.id])
 
@@ -95,7 +95,7 @@ async def test_an_id_is_never_given_again(spool: SqliteSpool) -> None:
 
 async def test_it_survives_being_opened_again(tmp_path: Path) -> None:
     for n in range(3):
-        await spool_in(tmp_path).put(b"%d" % n, NOON)
+        await spool_in(tmp_path).add(b"%d" % n, NOON)
 
     assert await bodies(spool_in(tmp_path)) == [b"0", b"1", b"2"]
 
@@ -103,12 +103,12 @@ async def test_it_survives_being_opened_again(tmp_path: Path) -> None:
 async def test_nothing_is_made_on_the_disk_until_it_is_needed(tmp_path: Path) -> None:
     spool = spool_in(tmp_path / "data")
 
-    assert await spool.oldest(10, 0) == []
-    with spool.draining() as is_mine:
+    assert await spool.read_oldest(10, 0) == []
+    with spool.try_lock() as is_mine:
         assert not is_mine
     assert not (tmp_path / "data").exists()
 
-    await spool.put(b"", NOON)
+    await spool.add(b"", NOON)
     assert await bodies(spool) == [b""]
 
 
@@ -119,7 +119,7 @@ async def test_it_has_an_end_and_room_again_once_something_is_removed(tmp_path: 
 
     assert 10 <= count <= MEGABYTE // 50_000
     assert spool.path.stat().st_size <= MEGABYTE
-    kept = await spool.oldest(1000, 0)
+    kept = await spool.read_oldest(1000, 0)
     assert [each.body[:6] for each in kept] == [b"%06d" % n for n in range(count)]
 
     await spool.remove([each.id for each in kept[:5]])
@@ -130,9 +130,11 @@ async def test_it_has_an_end_and_room_again_once_something_is_removed(tmp_path: 
 async def test_small_deliveries_have_room_where_a_large_one_has_not(tmp_path: Path) -> None:
     spool = spool_in(tmp_path, largest=20 * PAGE)
 
-    with pytest.raises(SpoolFull, match=r"spool\.sqlite3 cannot be used: database or disk is full"):
-        await spool.put(b"x" * 30 * PAGE, NOON)
-    await spool.put(b"small", NOON)
+    with pytest.raises(
+        SpoolUnavailable, match=r"spool\.sqlite3 cannot be used: database or disk is full"
+    ):
+        await spool.add(b"x" * 30 * PAGE, NOON)
+    await spool.add(b"small", NOON)
 
     assert await bodies(spool) == [b"small"]
 
@@ -141,18 +143,18 @@ async def test_a_full_one_can_be_emptied(tmp_path: Path) -> None:
     spool = spool_in(tmp_path, largest=1)
     assert await fill(spool, size=10) > 0
 
-    await spool.remove([each.id for each in await spool.oldest(1000, 0)])
+    await spool.remove([each.id for each in await spool.read_oldest(1000, 0)])
 
     assert await bodies(spool) == []
-    await spool.put(b"again", NOON)
+    await spool.add(b"again", NOON)
 
 
 async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     everybody_may = os.umask(0)
     try:
         spool = spool_in(tmp_path / "data")
-        await spool.put(b"secret words", NOON)
-        with spool.draining() as is_mine:
+        await spool.add(b"secret words", NOON)
+        with spool.try_lock() as is_mine:
             assert is_mine
     finally:
         os.umask(everybody_may)
@@ -192,40 +194,40 @@ async def test_where_it_cannot_be_used_it_counts_as_full(
     spool = spool_in(folder)
     spoil(spool.path)
 
-    with pytest.raises(SpoolFull, match=r"spool\.sqlite3 cannot be used"):
-        await spool.put(b"secret words", NOON)
+    with pytest.raises(SpoolUnavailable, match=r"spool\.sqlite3 cannot be used"):
+        await spool.add(b"secret words", NOON)
     if spool.path.exists():
-        with pytest.raises(SpoolFull):
-            await spool.oldest(10, 0)
-        with pytest.raises(SpoolFull):
+        with pytest.raises(SpoolUnavailable):
+            await spool.read_oldest(10, 0)
+        with pytest.raises(SpoolUnavailable):
             await spool.remove([1])
 
 
 async def test_a_folder_that_cannot_be_made_counts_as_full() -> None:
     spool = spool_in(Path("/dev/null/data"))
 
-    with pytest.raises(SpoolFull, match="cannot be used"):
-        await spool.put(b"", NOON)
-    assert await spool.oldest(10, 0) == []
+    with pytest.raises(SpoolUnavailable, match="cannot be used"):
+        await spool.add(b"", NOON)
+    assert await spool.read_oldest(10, 0) == []
 
 
 async def test_a_lock_that_cannot_be_made_counts_as_full(spool: SqliteSpool) -> None:
-    await spool.put(b"", NOON)
+    await spool.add(b"", NOON)
     spool.path.with_suffix(".lock").mkdir()
 
-    with pytest.raises(SpoolFull, match="cannot be locked"), spool.draining():
+    with pytest.raises(SpoolUnavailable, match="cannot be locked"), spool.try_lock():
         pass
 
 
 async def test_a_spool_that_was_spoiled_and_repaired_works_again(spool: SqliteSpool) -> None:
     """It is opened anew for each delivery."""
-    await spool.put(b"lost", NOON)
+    await spool.add(b"lost", NOON)
     nonsense(spool.path)
-    with pytest.raises(SpoolFull):
-        await spool.put(b"refused", NOON)
+    with pytest.raises(SpoolUnavailable):
+        await spool.add(b"refused", NOON)
     spool.path.unlink()
 
-    await spool.put(b"kept", NOON)
+    await spool.add(b"kept", NOON)
 
     assert await bodies(spool) == [b"kept"]
 
@@ -234,16 +236,16 @@ async def test_a_writer_that_stays_too_long_is_waited_for_and_then_given_up(
     spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infrastructure.spool.BUSY_SECONDS", 0.05)
-    await spool.put(b"before", NOON)
+    await spool.add(b"before", NOON)
     other = sqlite3.connect(spool.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(SpoolFull, match="locked"):
-        await spool.put(b"refused", NOON)
+    with pytest.raises(SpoolUnavailable, match="locked"):
+        await spool.add(b"refused", NOON)
     other.execute("COMMIT")
     other.close()
 
-    await spool.put(b"after", NOON)
+    await spool.add(b"after", NOON)
     assert await bodies(spool) == [b"before", b"after"]
 
 
@@ -259,7 +261,7 @@ async def test_a_commit_is_on_the_disk(spool: SqliteSpool) -> None:
 async def test_what_was_not_committed_when_the_process_ended_is_not_there(
     spool: SqliteSpool,
 ) -> None:
-    await spool.put(b"committed", NOON)
+    await spool.add(b"committed", NOON)
     with spool._connection() as db:
         db.execute("INSERT INTO deliveries (arrived_at, body) VALUES (0, x'00')")
 
@@ -268,26 +270,26 @@ async def test_what_was_not_committed_when_the_process_ended_is_not_there(
 
 async def test_one_at_a_time_drains_while_others_put(tmp_path: Path) -> None:
     one, other = spool_in(tmp_path), spool_in(tmp_path)
-    await one.put(b"1", NOON)
+    await one.add(b"1", NOON)
 
-    with one.draining() as is_mine, other.draining() as is_theirs:
+    with one.try_lock() as is_mine, other.try_lock() as is_theirs:
         assert (is_mine, is_theirs) == (True, False)
-        with one.draining() as is_mine_twice:
+        with one.try_lock() as is_mine_twice:
             assert not is_mine_twice
-        await other.put(b"2", NOON)
+        await other.add(b"2", NOON)
         assert await bodies(one) == [b"1", b"2"]
-    with other.draining() as is_theirs:
+    with other.try_lock() as is_theirs:
         assert is_theirs
 
 
 async def test_who_fails_while_draining_lets_others_drain(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
-    await spool.put(b"", NOON)
+    await spool.add(b"", NOON)
 
-    with pytest.raises(ZeroDivisionError), spool.draining():
+    with pytest.raises(ZeroDivisionError), spool.try_lock():
         raise ZeroDivisionError
 
-    with spool_in(tmp_path).draining() as is_mine:
+    with spool_in(tmp_path).try_lock() as is_mine:
         assert is_mine
 
 
@@ -298,13 +300,13 @@ def put_many(folder: str, process: int) -> None:
     async def put() -> None:
         spool = spool_in(Path(folder))
         for n in range(PUTS):
-            await spool.put(b"%d %d" % (process, n), NOON)
+            await spool.add(b"%d %d" % (process, n), NOON)
 
     asyncio.run(put())
 
 
 def hold_the_lock(folder: str, held: "multiprocessing.queues.Queue[bool]") -> None:
-    with spool_in(Path(folder)).draining() as is_mine:
+    with spool_in(Path(folder)).try_lock() as is_mine:
         held.put(is_mine)
         multiprocessing.Event().wait()
 
@@ -347,17 +349,17 @@ async def test_a_process_that_is_killed_while_draining_lets_others_drain(
     tmp_path: Path, spawn: Callable[..., multiprocessing.process.BaseProcess]
 ) -> None:
     spool = spool_in(tmp_path)
-    await spool.put(b"", NOON)
+    await spool.add(b"", NOON)
     held = multiprocessing.get_context("spawn").Queue()
     drainer = spawn(hold_the_lock, str(tmp_path), held)
     assert held.get(timeout=60)
-    with spool.draining() as is_mine:
+    with spool.try_lock() as is_mine:
         assert not is_mine
 
     drainer.kill()
     drainer.join()
 
-    with spool.draining() as is_mine:
+    with spool.try_lock() as is_mine:
         assert is_mine
     held.close()
     held.join_thread()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
-from domain.connection import check_connection
+from domain.connection import validate_connection
 from domain.errors import InvalidInput, NumberConnectedElsewhere
 from interfaces.web import connection_form
 from interfaces.web.rendering import HERE, NOTICES, template_config
@@ -33,7 +33,7 @@ def said_by_rules() -> set[str]:
     said = {str(NumberConnectedElsewhere())}
     for external_id in ("", "+1"):
         with pytest.raises(InvalidInput) as refusal:
-            check_connection(external_id, "x" * 81, "x")
+            validate_connection(external_id, "x" * 81, "x")
         said |= {error.message for error in refusal.value.errors}
     source = Path(connection_form.__file__).read_text()
     return said | set(re.findall(r'FieldError\(\s*"\w+",\s*"([^"]+)"', source))

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.errors import SealBroken
+from application.errors import TokenDecryptionError
 from domain.connection import Channel, Connection, ConnectionId
 from domain.organization import OrgId
-from infrastructure.token_cipher import AesGcmSeal, SealKey, WrongKey
+from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey, InvalidEncryptionKey
 from tests.support.builders import new_id
 
-NEW, OLD = SealKey.read("A" * 43), SealKey.read("B" * 43)
-SEAL = AesGcmSeal([NEW, OLD])
+NEW, OLD = EncryptionKey.read("A" * 43), EncryptionKey.read("B" * 43)
+SEAL = AesGcmTokenCipher([NEW, OLD])
 SHOP = Connection(
     id=ConnectionId(new_id()),
     org_id=OrgId(new_id()),
@@ -25,24 +25,24 @@ SHOP = Connection(
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=300))
 def test_what_was_sealed_opens_and_shows_its_end_alone(token: str) -> None:
-    sealed = replace(SHOP, access_token=SEAL.seal(token, SHOP))
+    sealed = replace(SHOP, access_token=SEAL.encrypt(token, SHOP))
 
-    assert SEAL.open(sealed) == token
+    assert SEAL.decrypt(sealed) == token
     assert sealed.access_token_hint == token[-4:]
     assert token not in str(sealed.access_token)
 
 
 def test_the_same_token_is_never_sealed_alike() -> None:
-    assert SEAL.seal("EAAGcanary", SHOP) != SEAL.seal("EAAGcanary", SHOP)
+    assert SEAL.encrypt("EAAGcanary", SHOP) != SEAL.encrypt("EAAGcanary", SHOP)
 
 
 def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
-    sealed = replace(SHOP, access_token=AesGcmSeal([OLD]).seal("EAAGcanary", SHOP))
+    sealed = replace(SHOP, access_token=AesGcmTokenCipher([OLD]).encrypt("EAAGcanary", SHOP))
 
-    assert SEAL.open(sealed) == "EAAGcanary"
+    assert SEAL.decrypt(sealed) == "EAAGcanary"
     assert not str(sealed.access_token).startswith(SEAL.prefix)
-    with pytest.raises(SealBroken):
-        AesGcmSeal([NEW]).open(sealed)
+    with pytest.raises(TokenDecryptionError):
+        AesGcmTokenCipher([NEW]).decrypt(sealed)
 
 
 @pytest.mark.parametrize(
@@ -51,32 +51,32 @@ def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
     ids=["organisation", "connection"],
 )
 def test_a_token_moved_to_another_row_does_not_open(moved: dict[str, OrgId]) -> None:
-    sealed = replace(SHOP, access_token=SEAL.seal("EAAGcanary", SHOP))
+    sealed = replace(SHOP, access_token=SEAL.encrypt("EAAGcanary", SHOP))
 
-    with pytest.raises(SealBroken):
-        SEAL.open(replace(sealed, **moved))  # type: ignore[arg-type]
+    with pytest.raises(TokenDecryptionError):
+        SEAL.decrypt(replace(sealed, **moved))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("broken", [None, "", "EAAGcanary", "v1.a.b", "v1.x.AAAA.1234"])
 def test_what_was_never_sealed_does_not_open(broken: str | None) -> None:
-    with pytest.raises(SealBroken) as refusal:
-        SEAL.open(replace(SHOP, access_token=broken))
+    with pytest.raises(TokenDecryptionError) as refusal:
+        SEAL.decrypt(replace(SHOP, access_token=broken))
     assert "EAAG" not in str(refusal.value)
 
 
 def test_a_changed_letter_or_hint_does_not_open() -> None:
-    head, key, body, hint = SEAL.seal("EAAGcanary", SHOP).split(".", 3)
+    head, key, body, hint = SEAL.encrypt("EAAGcanary", SHOP).split(".", 3)
     for changed in (f"{head}.{key}.{body[:-5]}AAAAA.{hint}", f"{head}.{key}.{body}.zzzz"):
-        with pytest.raises(SealBroken):
-            SEAL.open(replace(SHOP, access_token=changed))
+        with pytest.raises(TokenDecryptionError):
+            SEAL.decrypt(replace(SHOP, access_token=changed))
 
 
 def test_keys_are_32_bytes_in_either_base64() -> None:
     secret = bytes(range(224, 256))
     ways = {base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode()}
 
-    assert {SealKey.read(way).secret for way in ways} == {secret}
+    assert {EncryptionKey.read(way).secret for way in ways} == {secret}
     for wrong in ("", "AAAA", "A" * 44 + "AAAA", "ñ"):
-        with pytest.raises(WrongKey):
-            SealKey.read(wrong)
-    assert "224" not in repr(SealKey.read("A" * 43))
+        with pytest.raises(InvalidEncryptionKey):
+            EncryptionKey.read(wrong)
+    assert "224" not in repr(EncryptionKey.read("A" * 43))

@@ -7,14 +7,14 @@ from application.ports.auth import PasswordHasher
 from application.ports.storage import Repositories, Transactions
 from domain.errors import NotFound
 from domain.ids import NewId
-from domain.organization import Member, MemberId, OrgId, Role, User, UserId, check_email
+from domain.organization import Member, MemberId, OrgId, Role, User, UserId, validate_email
 
-PASSWORD_BYTES = 15
+GENERATED_PASSWORD_BYTES = 15
 """120 random bits, 20 characters: nobody is expected to remember a generated password."""
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class MembershipResult:
     """A person who now is a member. `password` is there once: for somebody new."""
 
     org_id: OrgId
@@ -23,7 +23,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class MembershipWriter:
     """Finds or makes the person and writes the membership, within somebody's transaction."""
 
     passwords: PasswordHasher
@@ -36,20 +36,20 @@ class Join:
         email: str,
         role: Role,
         password: str | None = None,
-    ) -> Joined:
+    ) -> MembershipResult:
         """Write it; a member already there is given the role.
 
         Somebody new gets the password, or a generated one.
         """
-        user, new_password = await repos.users.by_email(email), None
+        user, new_password = await repos.users.find_by_email(email), None
         if user is None:
-            new_password = password or secrets.token_urlsafe(PASSWORD_BYTES)
+            new_password = password or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
             hashed = self.passwords.hash(new_password)
             user = User(id=UserId(self.new_id()), email=email, password_hash=hashed)
             await repos.users.add(user)
         member = Member(id=MemberId(self.new_id()), org_id=org_id, user_id=user.id, role=role)
-        await repos.organizations.put_member(member)
-        return Joined(org_id, user.id, new_password)
+        await repos.organizations.upsert_member(member)
+        return MembershipResult(org_id, user.id, new_password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class AddMember:
     """Puts a person into an organisation, or gives a member another role."""
 
     transactions: Transactions
-    join: Join
+    membership_writer: MembershipWriter
 
-    async def __call__(self, org_id: OrgId, email: str, role: Role) -> Joined:
+    async def __call__(self, org_id: OrgId, email: str, role: Role) -> MembershipResult:
         """Add them. Raises InvalidInput for a wrong address, NotFound for no such organisation."""
-        email = check_email(email)
+        email = validate_email(email)
         async with self.transactions.begin() as repos:
             if await repos.organizations.get(org_id) is None:
                 raise NotFound(f"there is no organisation {org_id}")
-            return await self.join(repos, org_id, email, role)
+            return await self.membership_writer(repos, org_id, email, role)

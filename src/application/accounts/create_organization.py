@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from application.accounts.add_member import Join, Joined
+from application.accounts.add_member import MembershipResult, MembershipWriter
 from application.ports.storage import Transactions
 from domain.errors import FieldError, InvalidInput
 from domain.ids import NewId
-from domain.organization import Organization, OrgId, Role, check_email
+from domain.organization import Organization, OrgId, Role, validate_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +14,20 @@ class CreateOrganization:
     """Makes an organisation with its owner."""
 
     transactions: Transactions
-    join: Join
+    membership_writer: MembershipWriter
     new_id: NewId
 
-    async def __call__(self, name: str, owner_email: str, *, password: str | None = None) -> Joined:
+    async def __call__(
+        self, name: str, owner_email: str, *, password: str | None = None
+    ) -> MembershipResult:
         """Create it; a new owner gets the password, or a generated one.
 
         Raises InvalidInput for an empty name or a wrong address.
         """
-        name, email = name.strip(), check_email(owner_email)
+        name, email = name.strip(), validate_email(owner_email)
         if not name:
             raise InvalidInput(FieldError("name", "must not be empty"))
         async with self.transactions.begin() as repos:
             organization = Organization(id=OrgId(self.new_id()), name=name)
             await repos.organizations.add(organization)
-            return await self.join(repos, organization.id, email, Role.OWNER, password)
+            return await self.membership_writer(repos, organization.id, email, Role.OWNER, password)

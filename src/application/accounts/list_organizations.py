@@ -15,4 +15,4 @@ class ListOrganizations:
     async def __call__(self, person: UserId) -> list[Membership]:
         """Return them all, oldest first; none for somebody who is in none."""
         async with self.transactions.begin(person) as repos:
-            return await repos.organizations.of(person)
+            return await repos.organizations.list_for_user(person)

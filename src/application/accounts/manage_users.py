@@ -3,11 +3,11 @@
 import secrets
 from dataclasses import dataclass
 
-from application.accounts.add_member import PASSWORD_BYTES
+from application.accounts.add_member import GENERATED_PASSWORD_BYTES
 from application.ports.auth import PasswordHasher, SessionTokens
 from application.ports.storage import Repositories, Transactions
 from domain.errors import NotFound
-from domain.organization import User, check_email
+from domain.organization import User, validate_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ResetPassword:
 
     async def __call__(self, email: str) -> str:
         """Return the new password; the old one is worth nothing. Raises NotFound."""
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
         async with self.transactions.begin() as repos:
             user = await _find(repos, email)
             await repos.users.change_password(user.id, self.passwords.hash(password))
@@ -41,7 +41,7 @@ class IssueToken:
 
 
 async def _find(repos: Repositories, email: str) -> User:
-    user = await repos.users.by_email(check_email(email))
+    user = await repos.users.find_by_email(validate_email(email))
     if user is None:
         raise NotFound(f"there is nobody with the address {email}")
     return user

@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from application.ports.auth import AttemptLimit, PasswordHasher, Session, SessionTokens
+from application.ports.auth import PasswordHasher, Session, SessionTokens, SignInThrottle
 from application.ports.storage import Transactions
 from domain.errors import InvalidInput, NotSignedIn, TooManyAttempts, WrongCredentials
-from domain.organization import User, check_email
+from domain.organization import User, validate_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class SignIn:
     transactions: Transactions
     passwords: PasswordHasher
     tokens: SessionTokens
-    attempts: AttemptLimit
+    attempts: SignInThrottle
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, email: str, password: str, *, address: str) -> str:
@@ -26,25 +26,25 @@ class SignIn:
         wrong password, and TooManyAttempts.
         """
         email = email.strip().lower()
-        if retry_after := self.attempts.allow(address, email):
+        if retry_after := self.attempts.register_attempt(address, email):
             raise TooManyAttempts(retry_after)
         user = await self._find(email)
         password_hash = user.password_hash if user else None
         # Slow and large on purpose: so not in the event loop, and for one person at a time, or a
         # crowd at this door would take time and memory from the deliveries.
         async with self._turn:
-            matches = await asyncio.to_thread(self.passwords.matches, password, password_hash)
+            matches = await asyncio.to_thread(self.passwords.verify, password, password_hash)
         if user is None or not matches:
             raise WrongCredentials
         return self.tokens.issue(user.id)
 
     async def _find(self, email: str) -> User | None:
         try:
-            address = check_email(email)
+            address = validate_email(email)
         except InvalidInput:
             return None
         async with self.transactions.begin() as repos:
-            return await repos.users.by_email(address)
+            return await repos.users.find_by_email(address)
 
 
 @dataclass(frozen=True, slots=True)

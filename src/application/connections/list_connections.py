@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.connections.authorization import check_manager
+from application.connections.authorization import require_manager
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
-from domain.connection import Activity, Connection
+from domain.connection import Connection, ConnectionActivity
 from domain.organization import OrgId, UserId
 
 
@@ -19,14 +19,14 @@ class ListConnections:
 
     async def __call__(
         self, org_id: OrgId, *, person: UserId | None
-    ) -> list[tuple[Connection, Activity]]:
+    ) -> list[tuple[Connection, ConnectionActivity]]:
         """Return them all, oldest first, with what arrived in the last 24 hours.
 
         `person` is None for an operator. Raises Forbidden for all but owners and admins.
         """
         async with self.transactions.begin(person) as repos:
-            await check_manager(repos, org_id, person)
+            await require_manager(repos, org_id, person)
             yesterday = self.clock.now() - timedelta(days=1)
-            activity = await repos.connections.activity(org_id, yesterday)
-            connections = await repos.connections.of(org_id)
-        return [(c, activity.get(c.id, Activity())) for c in connections]
+            activity = await repos.connections.read_activity(org_id, yesterday)
+            connections = await repos.connections.list_for_organization(org_id)
+        return [(c, activity.get(c.id, ConnectionActivity())) for c in connections]

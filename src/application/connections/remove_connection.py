@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.connections.authorization import check_manager
+from application.connections.authorization import require_manager
 from application.ports.storage import Transactions
 from domain.connection import ConnectionId
 from domain.errors import Forbidden, NotFound
@@ -21,10 +21,10 @@ class RemoveConnection:
         Raises NotFound where there is none, or none that the person may see.
         """
         async with self.transactions.begin(person) as repos:
-            connection = await repos.connections.by_id(id)
+            connection = await repos.connections.find_by_id(id)
             try:
                 if connection is not None:
-                    await check_manager(repos, connection.org_id, person)
+                    await require_manager(repos, connection.org_id, person)
             except Forbidden:
                 connection = None
             if connection is None or not await repos.connections.remove(id):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports.access_tokens import TokenSeal
+from application.ports.access_tokens import TokenCipher
 from application.ports.storage import Transactions
 
 BATCH = 100
@@ -16,17 +16,21 @@ class RotateKeys:
     """
 
     transactions: Transactions
-    seal: TokenSeal
+    token_cipher: TokenCipher
 
     async def __call__(self) -> int:
         """Return how many were sealed anew. Raises SealBroken where an old key is missing."""
         rotated = 0
         while True:
             async with self.transactions.begin() as repos:
-                batch = await repos.connections.sealed_otherwise(self.seal.prefix, BATCH)
+                batch = await repos.connections.list_not_encrypted_with(
+                    self.token_cipher.prefix, BATCH
+                )
                 for connection in batch:
-                    sealed = self.seal.seal(self.seal.open(connection), connection)
-                    await repos.connections.change(replace(connection, access_token=sealed))
+                    sealed = self.token_cipher.encrypt(
+                        self.token_cipher.decrypt(connection), connection
+                    )
+                    await repos.connections.update(replace(connection, access_token=sealed))
             rotated += len(batch)
             if len(batch) < BATCH:
                 return rotated

@@ -3,17 +3,17 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from application.connections.authorization import check_manager
-from application.errors import Contended, StorageUnavailable
-from application.ports.access_tokens import TokenSeal
+from application.connections.authorization import require_manager
+from application.errors import ConcurrentUpdate, StorageUnavailable
+from application.ports.access_tokens import TokenCipher
 from application.ports.storage import Transactions
-from domain.connection import Address, Channel, Connection, ConnectionId, check_connection
+from domain.connection import Address, Channel, Connection, ConnectionId, validate_connection
 from domain.errors import NumberConnectedElsewhere
 from domain.event import CONNECTION_REFUSED, Event, EventId
 from domain.ids import NewId
 from domain.organization import OrgId, UserId
 
-STARTS = 3
+MAX_ATTEMPTS = 3
 """How often to start again where somebody else connected or removed the same number meanwhile."""
 
 
@@ -22,7 +22,7 @@ class UpsertConnection:
     """Connects a number or account to an organisation, or changes the connection."""
 
     transactions: Transactions
-    seal: TokenSeal
+    token_cipher: TokenCipher
     new_id: NewId
 
     async def __call__(
@@ -45,9 +45,9 @@ class UpsertConnection:
         address = Address(channel, external_id.strip())
         name = None if display_name is None else display_name.strip()
         token = None if access_token is None else access_token.strip()
-        check_connection(address.external_id, name or "", token or "")
-        for _ in range(STARTS):
-            with suppress(Contended):
+        validate_connection(address.external_id, name or "", token or "")
+        for _ in range(MAX_ATTEMPTS):
+            with suppress(ConcurrentUpdate):
                 return await self._upsert(
                     org_id, address, person, name=name, token=token, is_enabled=is_enabled
                 )
@@ -65,8 +65,8 @@ class UpsertConnection:
     ) -> tuple[Connection, bool]:
         try:
             async with self.transactions.begin(person) as repos:
-                await check_manager(repos, org_id, person)
-                stored = await repos.connections.get(org_id, address)
+                await require_manager(repos, org_id, person)
+                stored = await repos.connections.get_for_update(org_id, address)
                 connection = stored or Connection(
                     id=ConnectionId(self.new_id()),
                     org_id=org_id,
@@ -76,13 +76,13 @@ class UpsertConnection:
                 if name is not None:
                     connection = replace(connection, display_name=name)
                 if token is not None:
-                    sealed = self.seal.seal(token, connection) if token else None
+                    sealed = self.token_cipher.encrypt(token, connection) if token else None
                     connection = replace(connection, access_token=sealed)
                 if is_enabled is not None:
                     connection = replace(connection, is_enabled=is_enabled)
                 if stored is None:
                     return await repos.connections.add(connection), True
-                return await repos.connections.change(connection), False
+                return await repos.connections.update(connection), False
         except NumberConnectedElsewhere:
             await self._log_refusal(org_id, address, person)
             raise

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from application.errors import StorageRefused, StorageUnavailable
-from application.retries import unless_overtaken
+from application.retries import with_retries
 
 T = TypeVar("T")
 
@@ -14,10 +14,10 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-async def in_halves(
+async def bisect_failures(
     store: Callable[[Sequence[T]], Awaitable[R]],
     batch: Sequence[T],
-    set_aside: Callable[[T, str], Awaitable[R]],
+    on_failure: Callable[[T, str], Awaitable[R]],
 ) -> list[R]:
     """Store all at once; where that fails, by halves, so that a bad one is set aside alone.
 
@@ -26,15 +26,15 @@ async def in_halves(
     if not batch:
         return []
     try:
-        return [await unless_overtaken(store, batch)]
+        return [await with_retries(store, batch)]
     except StorageUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours must be stored
         if len(batch) == 1:
-            return [await set_aside(batch[0], _reason(error))]
+            return [await on_failure(batch[0], _reason(error))]
         middle = len(batch) // 2
-        first_half = await in_halves(store, batch[:middle], set_aside)
-        return first_half + await in_halves(store, batch[middle:], set_aside)
+        first_half = await bisect_failures(store, batch[:middle], on_failure)
+        return first_half + await bisect_failures(store, batch[middle:], on_failure)
 
 
 def _reason(error: Exception) -> str:

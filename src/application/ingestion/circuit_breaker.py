@@ -10,12 +10,12 @@ from application.errors import StorageRefused, StorageUnavailable
 
 log = logging.getLogger(__name__)
 
-FAILURES = 3
+FAILURES_TO_OPEN = 3
 """In a row, until nobody asks any more."""
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """Open after some failures in a row, so that nobody waits for what will not answer.
 
     `probe` says whether the storage answers again: by returning, or by raising
@@ -30,28 +30,28 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether it is no use to ask."""
-        return self._failures >= FAILURES
+        return self._failures >= FAILURES_TO_OPEN
 
     @property
-    def silence(self) -> float:
+    def seconds_since_success(self) -> float:
         """Seconds since the storage last did what it was asked."""
         return time.monotonic() - self._succeeded_at
 
-    def failed(self, error: StorageUnavailable) -> None:
+    def record_failure(self, error: StorageUnavailable) -> None:
         """Count a failure: once, however many deliveries shared the transaction that failed."""
         if error is self._error:
             return
         self._error = error
         self._failures += 1
-        if self._failures == FAILURES:
-            log.error("storage_given_up", extra={"failures": FAILURES})
+        if self._failures == FAILURES_TO_OPEN:
+            log.error("storage_given_up", extra={"failures": FAILURES_TO_OPEN})
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Forget the failures."""
         self._failures, self._error = 0, None
         self._succeeded_at = time.monotonic()
 
-    async def try_again(self) -> bool:
+    async def probe_if_open(self) -> bool:
         """Probe if it is open; whether it is closed now."""
         if self.is_open:
             try:
@@ -59,5 +59,5 @@ class Breaker:
             except (StorageUnavailable, StorageRefused):
                 return False
             log.warning("storage_is_back")
-            self.succeeded()
+            self.record_success()
         return True

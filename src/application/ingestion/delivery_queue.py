@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from application.errors import StorageUnavailable
-from application.ingestion.circuit_breaker import Breaker
+from application.ingestion.circuit_breaker import CircuitBreaker
 from application.ingestion.ingest_messages import Counters
 from application.ingestion.store_deliveries import StoreDeliveries
 from application.ports.delivery import Delivery
@@ -22,7 +22,7 @@ FEW = 8
 """Deliveries that are not worth dividing: so much is the same for a transaction of any size."""
 
 
-class _Waiting(NamedTuple):
+class _QueuedDelivery(NamedTuple):
     """A delivery that shall be stored, and who waits for that.
 
     It is stored alone where something unforeseen happened to the group that it was in.
@@ -34,15 +34,17 @@ class _Waiting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GroupCommit:
+class DeliveryQueue:
     """A few transactions at a time, of about the same size; others share the next ones.
 
     One delivery alone waits for nobody. What goes wrong with one is nothing to its neighbours.
     """
 
     store: StoreDeliveries
-    _waiting: "deque[_Waiting]" = field(default_factory=deque)
-    _under_way: "dict[asyncio.Task[list[Counters]], list[_Waiting]]" = field(default_factory=dict)
+    _waiting: "deque[_QueuedDelivery]" = field(default_factory=deque)
+    _under_way: "dict[asyncio.Task[list[Counters]], list[_QueuedDelivery]]" = field(
+        default_factory=dict
+    )
 
     def put(self, delivery: Delivery) -> "asyncio.Future[Counters | None]":
         """Store it in its turn; whoever waits no longer ends what this returns, in any way.
@@ -51,7 +53,7 @@ class GroupCommit:
         """
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[Counters | None] = loop.create_future()
-        self._waiting.append(_Waiting(delivery, stored))
+        self._waiting.append(_QueuedDelivery(delivery, stored))
         if len(self._under_way) < LANES:
             loop.call_soon(self._begin)  # with those that have come in the same moment
         return stored
@@ -72,9 +74,9 @@ class GroupCommit:
                 work.add_done_callback(self._end)
                 _stop_for_nobody(work, group)
 
-    def _next(self, most: int) -> list[_Waiting]:
+    def _next(self, most: int) -> list[_QueuedDelivery]:
         """Take the oldest that somebody still waits for, as many as fit."""
-        group: list[_Waiting] = []
+        group: list[_QueuedDelivery] = []
         size = 0
         while self._waiting and len(group) < most:
             first = self._waiting[0]
@@ -105,7 +107,9 @@ class GroupCommit:
         self._begin()
 
 
-def _stop_for_nobody(work: "asyncio.Task[list[Counters]]", group: Sequence[_Waiting]) -> None:
+def _stop_for_nobody(
+    work: "asyncio.Task[list[Counters]]", group: Sequence[_QueuedDelivery]
+) -> None:
     """Cancel the work when nobody waits for any of the group any more."""
 
     def stop(_: object) -> None:
@@ -137,13 +141,13 @@ class _Deadlines(NamedTuple):
 
 
 @dataclass(slots=True)
-class Patience:
+class DeliveryTimeouts:
     """Ends the waiting of deliveries that have waited long enough.
 
     It looks at all of them together: a timer for each would cost every delivery time.
     """
 
-    breaker: Breaker
+    breaker: CircuitBreaker
     _waiting: "dict[asyncio.Future[Counters | None], _Deadlines]" = field(default_factory=dict)
     _next_look: asyncio.TimerHandle | None = None
 
@@ -165,7 +169,7 @@ class Patience:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        now, is_silent = loop.time(), self.breaker.silence >= PATIENCE
+        now, is_silent = loop.time(), self.breaker.seconds_since_success >= PATIENCE
         for stored, (first, last) in self._waiting.items():
             if stored.done():
                 continue

@@ -22,7 +22,7 @@ REST = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
-class Describe:
+class DescribeMessages:
     """Describes messages, at no cost but the insight where the provider fails, hangs or talks nonsense.
 
     The deal keeps its last one then, until its next message.

@@ -6,16 +6,16 @@ from enum import Enum, auto
 from itertools import chain
 from typing import Self
 
-from application.ingestion.batch_retry import in_halves
-from application.ingestion.describe_messages import Describe
-from application.ingestion.unmatched import tell, unmatched
+from application.ingestion.batch_retry import bisect_failures
+from application.ingestion.describe_messages import DescribeMessages
+from application.ingestion.unmatched import count_unmatched, log_unmatched
 from application.ports.storage import Repositories, Transactions
-from application.recovery.store_failed_messages import KeepFailed
+from application.recovery.store_failed_messages import StoreFailedMessages
 from domain.ids import NewId
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from domain.planning.change_plan import conflict_events, echo_events
-from domain.planning.deal_plan import Descriptions, deals, insights, lead_events
-from domain.planning.message_plan import Batch, Captured, Found, Waiting
+from domain.planning.change_plan import make_conflict_events, make_echo_events
+from domain.planning.deal_plan import Descriptions, make_lead_events, plan_deals, plan_insights
+from domain.planning.message_plan import IngestSnapshot, MessageBatch, PendingChanges, StoredMessage
 
 
 class Result(Enum):
@@ -56,8 +56,8 @@ class IngestMessages:
     """
 
     transactions: Transactions
-    describe: Describe
-    keep_failed: KeepFailed
+    describe: DescribeMessages
+    store_failed_messages: StoreFailedMessages
     new_id: NewId
 
     async def __call__(self, messages: Sequence[Inbound]) -> list[Result]:
@@ -72,16 +72,16 @@ class IngestMessages:
         async def store(batch: Sequence[InboundMessage]) -> list[Result]:
             return await self._store(batch, descriptions)
 
-        async def set_aside(message: InboundMessage, reason: str) -> list[Result]:
+        async def on_failure(message: InboundMessage, reason: str) -> list[Result]:
             return await self._set_aside([(message, reason)])
 
         unreadable = [(m, m.reason) for m in messages if isinstance(m, BrokenMessage)]
         broken = iter(await self._set_aside(unreadable))
-        stored = chain.from_iterable(await in_halves(store, readable, set_aside))
+        stored = chain.from_iterable(await bisect_failures(store, readable, on_failure))
         return [next(stored if isinstance(m, InboundMessage) else broken) for m in messages]
 
     async def _set_aside(self, failures: Sequence[tuple[Inbound, str]]) -> list[Result]:
-        kept = await self.keep_failed(failures)
+        kept = await self.store_failed_messages(failures)
         return [Result.FAILED if is_kept else Result.SKIPPED for is_kept in kept]
 
     async def _store(
@@ -89,44 +89,48 @@ class IngestMessages:
     ) -> list[Result]:
         """Read what is there, decide what is missing, write that: in one transaction."""
         async with self.transactions.begin() as repos:
-            found = await repos.intake.find(messages)
-            batch = Batch.of(messages, found.connections).without(found.known)
+            found = await repos.snapshots.read(messages)
+            batch = MessageBatch.of(messages, found.connections).without_stored(found.known)
             waiting = dict(found.waiting)
-            waiting |= await repos.changes.waiting(batch.echo_subjects(waiting))
+            waiting |= await repos.changes.find_pending(batch.echo_targets(waiting))
             captured = await self._store_messages(repos, batch, found, waiting)
             await self._store_leads(repos, captured, found, descriptions)
-            for_nobody = unmatched(messages, found.connections)
-            await repos.unmatched.count(for_nobody, self.keep_failed.clock.now())
-        tell(for_nobody)
-        return [Result.INGESTED if new else Result.SKIPPED for new in batch.have(messages)]
+            for_nobody = count_unmatched(messages, found.connections)
+            await repos.unmatched.add_counts(for_nobody, self.store_failed_messages.clock.now())
+        log_unmatched(for_nobody)
+        return [Result.INGESTED if new else Result.SKIPPED for new in batch.contains_each(messages)]
 
     async def _store_messages(
-        self, repos: Repositories, batch: Batch, found: Found, waiting: Waiting
-    ) -> list[Captured]:
-        people = batch.people(found.owners, waiting, self.new_id)
+        self,
+        repos: Repositories,
+        batch: MessageBatch,
+        found: IngestSnapshot,
+        waiting: PendingChanges,
+    ) -> list[StoredMessage]:
+        people = batch.plan_contacts(found.owners, waiting, self.new_id)
         await repos.contacts.add(people.new_contacts, people.new_identities)
-        await repos.contacts.change(people.changed)
+        await repos.contacts.compare_and_swap(people.changed)
 
-        conversations = batch.conversations(people, found.threads, waiting, self.new_id)
+        conversations = batch.plan_threads(people, found.threads, waiting, self.new_id)
         await repos.threads.add(conversations.new)
-        await repos.threads.move(conversations.moved)
+        await repos.threads.advance(conversations.moved)
 
         messages = batch.messages(conversations, waiting, self.new_id)
         echoes = batch.echoes(conversations, waiting, self.new_id)
         await repos.messages.add(messages | echoes)
         noticed = await repos.changes.add(people.conflicts)
-        await repos.changes.update(batch.settled(waiting))
+        await repos.changes.update(batch.settle_changes(waiting))
         await repos.events.append(
             [
-                *echo_events(echoes.values(), self.new_id),
-                *conflict_events([people.conflicts[key] for key in noticed], self.new_id),
+                *make_echo_events(echoes.values(), self.new_id),
+                *make_conflict_events([people.conflicts[key] for key in noticed], self.new_id),
             ]
         )
         return [
-            Captured(
+            StoredMessage(
                 message,
-                conversations.thread_of[key],
-                batch.arrivals[key].message.content.get("referral"),
+                conversations.threads[key],
+                batch.resolved[key].message.content.get("referral"),
             )
             for key, message in messages.items()
         ]
@@ -134,14 +138,16 @@ class IngestMessages:
     async def _store_leads(
         self,
         repos: Repositories,
-        captured: Sequence[Captured],
-        found: Found,
+        captured: Sequence[StoredMessage],
+        found: IngestSnapshot,
         descriptions: Descriptions,
     ) -> None:
-        theirs = deals(captured, found.deals, self.new_id)
+        theirs = plan_deals(captured, found.deals, self.new_id)
         await repos.deals.add(theirs.new)
-        await repos.deals.change(theirs.changed)
+        await repos.deals.compare_and_swap(theirs.changed)
 
         provider = self.describe.insights.name
-        await repos.insights.put(insights(captured, theirs, descriptions, provider, self.new_id))
-        await repos.events.append(lead_events(captured, theirs, self.new_id))
+        await repos.insights.upsert(
+            plan_insights(captured, theirs, descriptions, provider, self.new_id)
+        )
+        await repos.events.append(make_lead_events(captured, theirs, self.new_id))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.errors import StorageUnavailable
-from application.ingestion.circuit_breaker import Breaker
-from application.ingestion.delivery_queue import GroupCommit, Patience
+from application.ingestion.circuit_breaker import CircuitBreaker
+from application.ingestion.delivery_queue import DeliveryQueue, DeliveryTimeouts
 from application.ingestion.ingest_messages import Counters, Result
 from application.ports.delivery import Delivery, Spool
 
@@ -14,10 +14,10 @@ from application.ports.delivery import Delivery, Spool
 class ReceiveDelivery:
     """Stores a delivery, or puts it into the spool where the storage cannot take it in time."""
 
-    group_commit: GroupCommit
+    delivery_queue: DeliveryQueue
     spool: Spool
-    breaker: Breaker
-    patience: Patience
+    breaker: CircuitBreaker
+    patience: DeliveryTimeouts
 
     async def __call__(self, delivery: Delivery, body: bytes, arrived_at: datetime) -> Counters:
         """Say what became of the messages: those in the spool count as failed.
@@ -27,14 +27,14 @@ class ReceiveDelivery:
         if not delivery.messages and not delivery.changes:
             return Counters.of([])
         if not self.breaker.is_open:
-            stored = self.group_commit.put(delivery)
+            stored = self.delivery_queue.put(delivery)
             try:
                 counters = await self.patience.wait(stored, len(delivery.messages))
             except StorageUnavailable as error:
-                self.breaker.failed(error)
+                self.breaker.record_failure(error)
             else:
                 if counters is not None:
-                    self.breaker.succeeded()
+                    self.breaker.record_success()
                     return counters
-        await self.spool.put(body, arrived_at)
+        await self.spool.add(body, arrived_at)
         return Counters.of([Result.FAILED] * len(delivery.messages))

@@ -5,7 +5,7 @@ from typing import Protocol
 from domain.connection import Connection
 
 
-class TokenSeal(Protocol):
+class TokenCipher(Protocol):
     """Encrypts access tokens for one connection of one organisation."""
 
     @property
@@ -13,8 +13,8 @@ class TokenSeal(Protocol):
         """What everything sealed with the newest key begins with."""
         ...
 
-    def seal(self, token: str, connection: Connection) -> str: ...
+    def encrypt(self, token: str, connection: Connection) -> str: ...
 
-    def open(self, connection: Connection) -> str:
+    def decrypt(self, connection: Connection) -> str:
         """The token. Raises SealBroken where it was sealed for another connection or key."""
         ...

@@ -13,7 +13,7 @@ class PasswordHasher(Protocol):
         """A salted hash that is slow to guess."""
         ...
 
-    def matches(self, password: str, password_hash: str | None) -> bool:
+    def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether it is that password; with None it is not, after the same time."""
         ...
 
@@ -43,9 +43,9 @@ class SessionTokens(Protocol):
         ...
 
 
-class AttemptLimit(Protocol):
+class SignInThrottle(Protocol):
     """Counts attempts to sign in."""
 
-    def allow(self, address: str, account: str) -> int:
+    def register_attempt(self, address: str, account: str) -> int:
         """Count one; 0 where it is allowed, else the seconds until the next is."""
         ...

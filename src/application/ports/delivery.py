@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from domain.change import Change
+from domain.change import IncomingChange
 from domain.inbound import Inbound
 
 
@@ -17,10 +17,10 @@ class Delivery(Protocol):
     def messages(self) -> Sequence[Inbound]: ...
 
     @property
-    def changes(self) -> Sequence[Change]: ...
+    def changes(self) -> Sequence[IncomingChange]: ...
 
 
-class ReadDelivery(Protocol):
+class DeliveryParser(Protocol):
     """Reads what was kept in the provider's own form."""
 
     def __call__(self, body: bytes, arrived_at: datetime) -> Delivery:
@@ -29,7 +29,7 @@ class ReadDelivery(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Spooled:
+class SpooledDelivery:
     """A delivery in the spool, as it was posted."""
 
     id: int
@@ -40,15 +40,15 @@ class Spooled:
 class Spool(Protocol):
     """Keeps deliveries on the local disk while the storage cannot."""
 
-    async def put(self, body: bytes, arrived_at: datetime) -> None:
+    async def add(self, body: bytes, arrived_at: datetime) -> None:
         """Keep it, so that it survives everything but the disk. Raises SpoolFull."""
         ...
 
-    def draining(self) -> AbstractContextManager[bool]:
+    def try_lock(self) -> AbstractContextManager[bool]:
         """Whether this is the one who may drain, of all that share the spool."""
         ...
 
-    async def oldest(self, limit: int, after: int) -> list[Spooled]:
+    async def read_oldest(self, limit: int, after: int) -> list[SpooledDelivery]:
         """The oldest with an id greater than `after`, in order. Raises SpoolFull where it cannot be read."""
         ...
 

@@ -7,19 +7,26 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.change import StateChange, Subject
-from domain.connection import Activity, Address, Connection, ConnectionId
-from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey, Owner
+from domain.change import ChangeRecord, ChangeTarget
+from domain.connection import Address, Connection, ConnectionActivity, ConnectionId
+from domain.contact import (
+    Contact,
+    ContactId,
+    ContactIdentity,
+    ContactKey,
+    IdentityKey,
+    IdentityMatch,
+)
 from domain.deal import Deal, DealId
 from domain.event import Event
 from domain.failed_message import FailedMessage, FailedMessageId
 from domain.inbound import InboundMessage
 from domain.insight import Description, Insight
 from domain.lead import Lead
-from domain.message import Message, MessageKey, Thread, ThreadId, ThreadName
+from domain.message import Message, MessageKey, Thread, ThreadId, ThreadKey
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
-from domain.planning.message_plan import Found
-from domain.unmatched import Unmatched
+from domain.planning.message_plan import IngestSnapshot
+from domain.unmatched import UnmatchedTraffic
 
 
 class OrganizationRepository(Protocol):
@@ -27,23 +34,23 @@ class OrganizationRepository(Protocol):
 
     async def get(self, org_id: OrgId) -> Organization | None: ...
 
-    async def all(self) -> list[Organization]:
+    async def list_all(self) -> list[Organization]:
         """Every organisation, oldest first. Names need not differ."""
         ...
 
-    async def of(self, user_id: UserId) -> list[Membership]:
+    async def list_for_user(self, user_id: UserId) -> list[Membership]:
         """The organisations the person is in, oldest first."""
         ...
 
-    async def put_member(self, member: Member) -> None:
+    async def upsert_member(self, member: Member) -> None:
         """Make the person a member, or give the member this role."""
         ...
 
-    async def members(self, org_id: OrgId) -> list[Member]: ...
+    async def list_members(self, org_id: OrgId) -> list[Member]: ...
 
 
 class UserRepository(Protocol):
-    async def by_email(self, email: str) -> User | None:
+    async def find_by_email(self, email: str) -> User | None:
         """The person with that address, however it is capitalised."""
         ...
 
@@ -55,15 +62,15 @@ class UserRepository(Protocol):
 
 
 class ConnectionRepository(Protocol):
-    async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
+    async def find_enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
         """The enabled connections among `addresses`; at most one organisation has each."""
         ...
 
-    async def get(self, org_id: OrgId, address: Address) -> Connection | None:
+    async def get_for_update(self, org_id: OrgId, address: Address) -> Connection | None:
         """The connection, which nobody else changes until the transaction ends."""
         ...
 
-    async def by_id(self, id: ConnectionId) -> Connection | None: ...
+    async def find_by_id(self, id: ConnectionId) -> Connection | None: ...
 
     async def add(self, connection: Connection) -> Connection:
         """Write a new one, and return it as stored.
@@ -73,22 +80,24 @@ class ConnectionRepository(Protocol):
         """
         ...
 
-    async def change(self, connection: Connection) -> Connection:
+    async def update(self, connection: Connection) -> Connection:
         """Write name, token and state, and return it as stored.
 
         Raises NumberConnectedElsewhere as above, Contended where it was removed meanwhile.
         """
         ...
 
-    async def of(self, org_id: OrgId) -> list[Connection]:
+    async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
         """The organisation's connections, oldest first."""
         ...
 
-    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
+    async def read_activity(
+        self, org_id: OrgId, since: datetime
+    ) -> dict[ConnectionId, ConnectionActivity]:
         """What arrived over each connection that anything arrived over; counted from `since`."""
         ...
 
-    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+    async def list_not_encrypted_with(self, prefix: str, limit: int) -> list[Connection]:
         """Up to `limit` connections whose sealed token does not begin with `prefix`.
 
         Nobody else changes them until the transaction ends.
@@ -100,8 +109,8 @@ class ConnectionRepository(Protocol):
         ...
 
 
-class IntakeRepository(Protocol):
-    async def find(self, messages: Collection[InboundMessage]) -> Found:
+class IngestSnapshotReader(Protocol):
+    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
         """All that is known of the messages, before anything is written.
 
         Until the transaction ends nobody adds a change that waits, so a message that is stored
@@ -111,7 +120,9 @@ class IntakeRepository(Protocol):
 
 
 class ContactRepository(Protocol):
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
+    async def match_identities(
+        self, identities: Set[IdentityKey]
+    ) -> dict[IdentityKey, IdentityMatch]:
         """Whose each identity is.
 
         A phone that is nobody's identity belongs to the contact with that number, with or
@@ -130,13 +141,13 @@ class ContactRepository(Protocol):
         """
         ...
 
-    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+    async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
         """Write the second of each two; raises Contended where the first is no longer stored."""
         ...
 
 
 class ThreadRepository(Protocol):
-    async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
+    async def find(self, names: Set[ThreadKey], contacts: Set[ContactKey]) -> list[Thread]:
         """The threads that have one of the names or belong to one of the contacts."""
         ...
 
@@ -144,7 +155,7 @@ class ThreadRepository(Protocol):
         """Start new threads. Raises Contended where somebody has started one by now."""
         ...
 
-    async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
+    async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
         """Write each `last_message_at` that is later than the stored one.
 
         A thread that has lost its connection gets the new one. Raises Contended where another
@@ -158,11 +169,11 @@ class MessageRepository(Protocol):
         """Keep new ones. Raises Contended where one is stored by now."""
         ...
 
-    async def locked(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+    async def get_for_update(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
         """Those stored, which nobody else changes until the transaction ends."""
         ...
 
-    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+    async def update(self, messages: Mapping[MessageKey, Message]) -> None:
         """Write body and content of locked messages."""
         ...
 
@@ -170,9 +181,11 @@ class MessageRepository(Protocol):
 class ChangeRepository(Protocol):
     """What happened to messages and people; kept for ever, and looked up by what it is about."""
 
-    async def known(self, keys: Set[MessageKey]) -> set[MessageKey]: ...
+    async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]: ...
 
-    async def waiting(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+    async def find_pending(
+        self, targets: Set[ChangeTarget]
+    ) -> dict[ChangeTarget, list[ChangeRecord]]:
         """Those that came before their subject.
 
         Until the transaction ends nobody adds one that waits, so a message that is stored now
@@ -180,28 +193,30 @@ class ChangeRepository(Protocol):
         """
         ...
 
-    async def alone(self) -> None:
+    async def lock_ingest_exclusively(self) -> None:
         """Wait until no other transaction stores messages or adds changes that wait.
 
         Who adds one that waits must call this before reading what it is about.
         """
         ...
 
-    async def about(self, subjects: Set[Subject]) -> dict[Subject, list[StateChange]]:
+    async def list_for_targets(
+        self, targets: Set[ChangeTarget]
+    ) -> dict[ChangeTarget, list[ChangeRecord]]:
         """All changes of these messages, whether they wait or not, and themselves as echoes."""
         ...
 
-    async def add(self, changes: Mapping[MessageKey, StateChange]) -> set[MessageKey]:
+    async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
         """Keep those never seen before, and return their keys."""
         ...
 
-    async def update(self, changes: Collection[StateChange]) -> None:
+    async def update(self, changes: Collection[ChangeRecord]) -> None:
         """Write content, and whether they wait."""
         ...
 
 
 class DealRepository(Protocol):
-    async def named_after(self, messages: Collection[Message]) -> list[Deal]:
+    async def list_with_first_message_in(self, messages: Collection[Message]) -> list[Deal]:
         """The deals, open or not, whose first message is one of these."""
         ...
 
@@ -209,17 +224,17 @@ class DealRepository(Protocol):
         """Open new deals. Raises Contended where somebody has opened one by now."""
         ...
 
-    async def change(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
+    async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
         """Write the second of each two; raises Contended where the first is no longer stored."""
         ...
 
 
 class InsightRepository(Protocol):
-    async def put(self, insights: Mapping[DealId, Insight]) -> None:
+    async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
         """Write each deal's insight, unless the stored one has a higher rank."""
         ...
 
-    async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
+    async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
         """Write what is now said of these messages, where an insight is about one of them."""
         ...
 
@@ -235,15 +250,15 @@ class FailedMessageRepository(Protocol):
         """Keep those that are not kept yet, by organisation and digest."""
         ...
 
-    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
+    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
         """What is kept for the organisation, or for all; oldest first."""
         ...
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
+    async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
         """Up to `limit` whose time has come; nobody else gets them before `until`."""
         ...
 
-    async def change(self, failure: FailedMessage) -> None:
+    async def update(self, failure: FailedMessage) -> None:
         """Write error, attempts and next attempt."""
         ...
 
@@ -255,9 +270,9 @@ class FailedMessageRepository(Protocol):
 class UnmatchedRepository(Protocol):
     """What came for nobody: a trace without content."""
 
-    async def count(self, messages: Mapping[Address, int], now: datetime) -> None: ...
+    async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None: ...
 
-    async def all(self) -> list[Unmatched]:
+    async def list_all(self) -> list[UnmatchedTraffic]:
         """The latest first."""
         ...
 
@@ -271,7 +286,7 @@ class SessionRepository(Protocol):
 
 
 class LeadReader(Protocol):
-    async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
+    async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         """The newest `limit` leads, of one organisation or of all, newest last."""
         ...
 
@@ -283,7 +298,7 @@ class Repositories:
     organizations: OrganizationRepository
     users: UserRepository
     connections: ConnectionRepository
-    intake: IntakeRepository
+    snapshots: IngestSnapshotReader
     contacts: ContactRepository
     threads: ThreadRepository
     messages: MessageRepository
@@ -311,6 +326,6 @@ class Transactions(Protocol):
         """
         ...
 
-    async def ready(self) -> None:
+    async def check_ready(self) -> None:
         """Return if the storage answers and has today's schema; else raise StorageUnavailable."""
         ...

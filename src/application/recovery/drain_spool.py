@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from application.errors import StorageUnavailable
 from application.ingestion.store_deliveries import StoreDeliveries
-from application.ports.delivery import Delivery, ReadDelivery, Spool, Spooled
-from domain.change import Change
+from application.ports.delivery import Delivery, DeliveryParser, Spool, SpooledDelivery
+from domain.change import IncomingChange
 from domain.inbound import Inbound
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ PART = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class MergedDelivery:
     """Several deliveries as one."""
 
     messages: list[Inbound]
-    changes: list[Change]
+    changes: list[IncomingChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class DrainSpool:
     """
 
     spool: Spool
-    read: ReadDelivery
+    read: DeliveryParser
     store_deliveries: StoreDeliveries
 
     async def __call__(self) -> int:
@@ -45,8 +45,8 @@ class DrainSpool:
         cannot be read; what is not stored stays.
         """
         drained = last = 0
-        with self.spool.draining() as is_mine:
-            while is_mine and (spooled := await self.spool.oldest(AT_ONCE, last)):
+        with self.spool.try_lock() as is_mine:
+            while is_mine and (spooled := await self.spool.read_oldest(AT_ONCE, last)):
                 stored = await self._store(spooled)
                 await self.spool.remove(stored)
                 drained, last = drained + len(stored), spooled[-1].id
@@ -54,7 +54,7 @@ class DrainSpool:
             log.info("spool_drained", extra={"deliveries": drained})
         return drained
 
-    async def _store(self, spooled: list[Spooled]) -> list[int]:
+    async def _store(self, spooled: list[SpooledDelivery]) -> list[int]:
         """Store all at once, else one by one; return the ids of those that are stored.
 
         One that cannot be, for a reason nobody foresaw, stays and does not block the others.
@@ -71,12 +71,12 @@ class DrainSpool:
             return []
         return [each.id for each in spooled]
 
-    def _parts(self, spooled: list[Spooled]) -> Iterator[Delivery]:
+    def _parts(self, spooled: list[SpooledDelivery]) -> Iterator[Delivery]:
         """All messages, and then all changes, whichever deliveries they came in."""
         deliveries = [self.read(kept.body, kept.arrived_at) for kept in spooled]
         messages = [message for delivery in deliveries for message in delivery.messages]
         for start in range(0, len(messages), PART):
-            yield Several(messages=messages[start : start + PART], changes=[])
+            yield MergedDelivery(messages=messages[start : start + PART], changes=[])
         changes = [change for delivery in deliveries for change in delivery.changes]
         for start in range(0, len(changes), PART):
-            yield Several(messages=[], changes=changes[start : start + PART])
+            yield MergedDelivery(messages=[], changes=changes[start : start + PART])

@@ -10,10 +10,10 @@ from datetime import timedelta
 from application.ingestion.apply_changes import ApplyChanges
 from application.ingestion.ingest_messages import IngestMessages
 from application.ports.clock import Clock
-from application.ports.delivery import Delivery, ReadDelivery
+from application.ports.delivery import Delivery, DeliveryParser
 from application.ports.storage import Transactions
-from application.recovery.store_failed_messages import KeepFailed
-from domain.change import Change
+from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.change import IncomingChange
 from domain.failed_message import FailedMessage
 from domain.inbound import Inbound
 from domain.organization import OrgId
@@ -27,25 +27,27 @@ AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Reasons(KeepFailed):
+class _Reasons(StoreFailedMessages):
     """Takes down why it fails again, where a new failure would be kept."""
 
     found: list[str] = field(default_factory=list)
 
-    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> list[bool]:
+    async def __call__(
+        self, failures: Sequence[tuple[Inbound | IncomingChange, str]]
+    ) -> list[bool]:
         self.found.extend(reason for _, reason in failures)
         return [True] * len(failures)
 
 
 @dataclass(frozen=True, slots=True)
-class RetryFailed:
+class RetryFailedMessages:
     """Processes kept messages and changes once more; what was stored meanwhile is a duplicate."""
 
     transactions: Transactions
-    read: ReadDelivery
+    read: DeliveryParser
     ingest_messages: IngestMessages
     apply_changes: ApplyChanges
-    keep_failed: KeepFailed
+    store_failed_messages: StoreFailedMessages
     clock: Clock
     jitter: Callable[[], float] = random.random
 
@@ -56,7 +58,7 @@ class RetryFailed:
         """
         now = self.clock.now()
         async with self.transactions.begin() as repos:
-            failures = await repos.failed_messages.claim(now, now + CLAIM, AT_ONCE)
+            failures = await repos.failed_messages.claim_due(now, now + CLAIM, AT_ONCE)
         return sum([await self(failure) for failure in failures])
 
     async def __call__(self, failure: FailedMessage) -> bool:
@@ -69,8 +71,8 @@ class RetryFailed:
             if reason is None:
                 await repos.failed_messages.resolve(failure.id, now)
             else:
-                again = failure.failed_again(reason, now, self.jitter())
-                await repos.failed_messages.change(again)
+                again = failure.record_attempt(reason, now, self.jitter())
+                await repos.failed_messages.update(again)
         log.info("failure_retried", extra={"id": str(failure.id), "error": reason})
         return reason is None
 
@@ -80,14 +82,16 @@ class RetryFailed:
         if not addresses:
             return "nothing can be read in it"
         async with self.transactions.begin() as repos:
-            connections = await repos.connections.enabled(addresses)
+            connections = await repos.connections.find_enabled(addresses)
         if addresses - connections.keys():
             return "nobody has connected and enabled its number"
         if org_id and {connection.org_id for connection in connections.values()} != {org_id}:
             return "another organisation has its number now"
         reasons = _Reasons(
-            self.keep_failed.transactions, self.keep_failed.clock, self.keep_failed.new_id
+            self.store_failed_messages.transactions,
+            self.store_failed_messages.clock,
+            self.store_failed_messages.new_id,
         )
-        await replace(self.ingest_messages, keep_failed=reasons)(delivery.messages)
-        await replace(self.apply_changes, keep_failed=reasons)(delivery.changes)
+        await replace(self.ingest_messages, store_failed_messages=reasons)(delivery.messages)
+        await replace(self.apply_changes, store_failed_messages=reasons)(delivery.changes)
         return reasons.found[0] if reasons.found else None

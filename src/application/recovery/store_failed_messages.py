@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from application.errors import Contended, StorageRefused, StorageUnavailable
-from application.ingestion.unmatched import tell, unmatched
+from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
+from application.ingestion.unmatched import count_unmatched, log_unmatched
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
-from domain.change import Change
-from domain.failed_message import FailedMessage, FailedMessageId, wait_after
+from domain.change import IncomingChange
+from domain.failed_message import FailedMessage, FailedMessageId, retry_delay
 from domain.ids import NewId
 from domain.inbound import Inbound
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class KeepFailed:
+class StoreFailedMessages:
     """Puts aside what cannot be processed, unless nobody has connected its number."""
 
     transactions: Transactions
@@ -29,7 +29,9 @@ class KeepFailed:
     new_id: NewId
     jitter: Callable[[], float] = random.random
 
-    async def __call__(self, failures: Sequence[tuple[Inbound | Change, str]]) -> list[bool]:
+    async def __call__(
+        self, failures: Sequence[tuple[Inbound | IncomingChange, str]]
+    ) -> list[bool]:
         """Keep each with the reason if it has a connection; return whether each was kept.
 
         Raises StorageUnavailable where even this fails: the delivery must come again.
@@ -38,7 +40,7 @@ class KeepFailed:
             return []
         try:
             async with self.transactions.begin() as repos:
-                connections = await repos.connections.enabled({f.address for f, _ in failures})
+                connections = await repos.connections.find_enabled({f.address for f, _ in failures})
                 kept = [
                     FailedMessage(
                         id=FailedMessageId(self.new_id()),
@@ -46,7 +48,7 @@ class KeepFailed:
                         payload=payload,
                         error=error,
                         digest=digest,
-                        next_attempt_at=self.clock.now() + wait_after(1, self.jitter()),
+                        next_attempt_at=self.clock.now() + retry_delay(1, self.jitter()),
                     )
                     for failure, error in failures
                     if failure.address in connections
@@ -54,11 +56,11 @@ class KeepFailed:
                 ]
                 await repos.failed_messages.add(kept)
                 messages = [f for f, _ in failures if isinstance(f, Inbound)]
-                for_nobody = unmatched(messages, connections)
-                await repos.unmatched.count(for_nobody, self.clock.now())
-        except (Contended, StorageRefused) as error:
+                for_nobody = count_unmatched(messages, connections)
+                await repos.unmatched.add_counts(for_nobody, self.clock.now())
+        except (ConcurrentUpdate, StorageRefused) as error:
             raise StorageUnavailable from error
-        tell(for_nobody)
+        log_unmatched(for_nobody)
         for failure in kept:
             log.warning(
                 "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}

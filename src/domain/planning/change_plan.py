@@ -4,7 +4,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
-from domain.change import Change, ChangeId, ChangeKind, StateChange, Subject, changed, echo_in
+from domain.change import (
+    ChangeId,
+    ChangeKind,
+    ChangeRecord,
+    ChangeTarget,
+    IncomingChange,
+    apply_changes,
+    message_from_echo,
+)
 from domain.connection import Address, Connection
 from domain.contact import (
     Contact,
@@ -14,7 +22,7 @@ from domain.contact import (
     Identity,
     IdentityKey,
     IdentityKind,
-    Owner,
+    IdentityMatch,
 )
 from domain.event import (
     CONSENT_CHANGED,
@@ -29,8 +37,8 @@ from domain.event import (
 )
 from domain.ids import NewId
 from domain.message import Message, MessageId, MessageKey, Thread, ThreadId
-from domain.planning.identity_resolution import claimed, conflicting
-from domain.planning.message_plan import Waiting
+from domain.planning.identity_resolution import new_identities_for, record_conflicts
+from domain.planning.message_plan import PendingChanges
 
 EVENT_TYPES = {
     ChangeKind.EDIT: MESSAGE_EDITED,
@@ -41,12 +49,12 @@ EVENT_TYPES = {
 }
 
 
-class Noticed(NamedTuple):
+class ResolvedChange(NamedTuple):
     """A change, the connection it came over, and how it will be kept."""
 
-    change: Change
+    change: IncomingChange
     connection: Connection
-    record: StateChange
+    record: ChangeRecord
 
     @property
     def identities(self) -> list[IdentityKey]:
@@ -62,22 +70,22 @@ class Noticed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ContactMatches:
     """The contacts that changes are about; `changed` holds each as it was and as it shall be."""
 
-    contact_of: Mapping[MessageKey, ContactId]
+    contact_ids: Mapping[MessageKey, ContactId]
     changed: Mapping[ContactId, tuple[Contact, Contact]]
     new_identities: Mapping[IdentityKey, ContactIdentity]
-    conflicts: Mapping[MessageKey, StateChange]
+    conflicts: Mapping[MessageKey, ChangeRecord]
 
     @property
     def keys(self) -> set[ContactKey]:
         """Every contact of the batch."""
-        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_of.items()}
+        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_ids.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChangePlan:
     """What is to be written.
 
     `changed` holds each message as it was and as it shall be; `records` the changes themselves,
@@ -87,8 +95,8 @@ class Outcome:
     changed: Mapping[MessageKey, tuple[Message, Message]]
     echoes: Mapping[MessageKey, Message]
     moved: Mapping[ThreadId, Thread]
-    records: Mapping[MessageKey, StateChange]
-    updated: Sequence[StateChange]
+    records: Mapping[MessageKey, ChangeRecord]
+    updated: Sequence[ChangeRecord]
     events: Sequence[Event]
 
     @property
@@ -101,24 +109,24 @@ class Outcome:
 class ChangeBatch:
     """Changes that found their connection: each once, oldest first."""
 
-    noticed: Mapping[MessageKey, Noticed]
+    noticed: Mapping[MessageKey, ResolvedChange]
 
     @classmethod
     def of(
         cls,
-        changes: Iterable[Change],
+        changes: Iterable[IncomingChange],
         connections: Mapping[Address, Connection],
         new_id: NewId,
     ) -> Self:
         """Put each change under its organisation; leave out those without a connection."""
-        noticed: dict[MessageKey, Noticed] = {}
+        noticed: dict[MessageKey, ResolvedChange] = {}
         for change in sorted(changes, key=lambda change: (change.sent_at, change.external_id)):
             if connection := connections.get(change.address):
                 record = _record(change, connection, ChangeId(new_id()))
-                noticed.setdefault(record.key, Noticed(change, connection, record))
+                noticed.setdefault(record.key, ResolvedChange(change, connection, record))
         return cls(noticed)
 
-    def without(self, known: Set[MessageKey]) -> Self:
+    def without_stored(self, known: Set[MessageKey]) -> Self:
         """Leave out the duplicates."""
         return type(self)({key: n for key, n in self.noticed.items() if key not in known})
 
@@ -131,17 +139,17 @@ class ChangeBatch:
     def messages(self) -> set[MessageKey]:
         """Every message that changes are about, and those that are echoes."""
         return {
-            MessageKey(*noticed.record.about) if noticed.change.message_id else noticed.record.key
+            MessageKey(*noticed.record.target) if noticed.change.message_id else noticed.record.key
             for noticed in self.noticed.values()
             if noticed.change.message_id or noticed.record.kind is ChangeKind.ECHO
         }
 
     @property
-    def subjects(self) -> set[Subject]:
+    def targets(self) -> set[ChangeTarget]:
         """Every message again, as changes name it."""
-        return {Subject(*key) for key in self.messages}
+        return {ChangeTarget(*key) for key in self.messages}
 
-    def known(self, owners: Mapping[IdentityKey, Owner], new_id: NewId) -> Known:
+    def known(self, owners: Mapping[IdentityKey, IdentityMatch], new_id: NewId) -> ContactMatches:
         """Find whom each change is about, and what is known of them now.
 
         As with messages, the first id that is known decides, and nothing is merged.
@@ -149,57 +157,62 @@ class ChangeBatch:
         found = {key: owner.contact.id for key, owner in owners.items()}
         stored = {owner.contact.id: owner.contact for owner in owners.values()}
         latest = dict(stored)
-        contact_of: dict[MessageKey, ContactId] = {}
-        conflicts: dict[MessageKey, StateChange] = {}
+        contact_ids: dict[MessageKey, ContactId] = {}
+        conflicts: dict[MessageKey, ChangeRecord] = {}
         for key, noticed in self.noticed.items():
             theirs = [found[identity] for identity in noticed.identities if identity in found]
             if not theirs:
                 continue
-            contact_of[key] = contact_id = theirs[0]
-            conflicts |= conflicting(key, theirs, noticed.change.sent_at, new_id)
-            latest[contact_id] = _told(latest[contact_id], noticed, found)
+            contact_ids[key] = contact_id = theirs[0]
+            conflicts |= record_conflicts(key, theirs, noticed.change.sent_at, new_id)
+            latest[contact_id] = _update_contact(latest[contact_id], noticed, found)
             for identity in noticed.identities:
                 found.setdefault(identity, contact_id)
-        return Known(
-            contact_of=contact_of,
+        return ContactMatches(
+            contact_ids=contact_ids,
             changed={id_: (stored[id_], c) for id_, c in latest.items() if c != stored[id_]},
-            new_identities=claimed(found, owners, new_id),
+            new_identities=new_identities_for(found, owners, new_id),
             conflicts=conflicts,
         )
 
     def outcome(
         self,
-        known: Known,
+        known: ContactMatches,
         threads: Collection[Thread],
         stored: Mapping[MessageKey, Message],
-        earlier: Waiting,
+        earlier: PendingChanges,
         new_id: NewId,
-    ) -> Outcome:
+    ) -> ChangePlan:
         """Decide what becomes of messages; what has none yet waits for it."""
         echoes: dict[MessageKey, Message] = {}
         moved: dict[ThreadId, Thread] = {}
-        about: dict[Subject, list[StateChange]] = {s: list(found) for s, found in earlier.items()}
-        records: dict[MessageKey, StateChange] = {}
+        about: dict[ChangeTarget, list[ChangeRecord]] = {
+            s: list(found) for s, found in earlier.items()
+        }
+        records: dict[MessageKey, ChangeRecord] = {}
         for key, noticed in self.noticed.items():
             record = noticed.record
             if record.kind is ChangeKind.ECHO:
-                thread = _thread_of(known.contact_of.get(key), noticed.connection, threads)
+                thread = _find_thread(known.contact_ids.get(key), noticed.connection, threads)
                 if key in stored:
                     continue
                 if thread is not None:
-                    echoes[key] = echo_in(thread.id, record, MessageId(new_id()))
-                    moved[thread.id] = moved.get(thread.id, thread).heard_at(record.sent_at)
+                    echoes[key] = message_from_echo(thread.id, record, MessageId(new_id()))
+                    moved[thread.id] = moved.get(thread.id, thread).with_last_message_at(
+                        record.sent_at
+                    )
                     continue
                 records[key] = replace(record, is_waiting=True)
             elif record.kind is ChangeKind.CONSENT:
-                records[key] = replace(record, is_waiting=key not in known.contact_of)
+                records[key] = replace(record, is_waiting=key not in known.contact_ids)
             else:
                 records[key] = record
             if noticed.change.message_id:
-                about.setdefault(record.about, []).append(record)
+                about.setdefault(record.target, []).append(record)
         before = dict(stored) | echoes
         after = {
-            key: changed(message, about.get(Subject(*key), ())) for key, message in before.items()
+            key: apply_changes(message, about.get(ChangeTarget(*key), ()))
+            for key, message in before.items()
         }
         gone = {
             subject
@@ -208,11 +221,11 @@ class ChangeBatch:
         }
         for key, record in records.items():
             if record.kind in (ChangeKind.EDIT, ChangeKind.UNSEND, ChangeKind.REACTION):
-                is_early = MessageKey(*record.about) not in before
+                is_early = MessageKey(*record.target) not in before
                 records[key] = replace(record, is_waiting=is_early)
-            if record.about in gone or Subject(*key) in gone:
-                records[key] = replace(records[key], content=_without_words(record))
-        return Outcome(
+            if record.target in gone or ChangeTarget(*key) in gone:
+                records[key] = replace(records[key], content=_redact(record))
+        return ChangePlan(
             changed={
                 key: (message, after[key])
                 for key, message in stored.items()
@@ -229,7 +242,7 @@ class ChangeBatch:
                     new := replace(
                         old,
                         is_waiting=old.is_waiting and MessageKey(*subject) not in before,
-                        content=_without_words(old) if subject in gone else old.content,
+                        content=_redact(old) if subject in gone else old.content,
                     )
                 )
                 != old
@@ -239,8 +252,8 @@ class ChangeBatch:
 
     def _events(
         self,
-        records: Mapping[MessageKey, StateChange],
-        known: Known,
+        records: Mapping[MessageKey, ChangeRecord],
+        known: ContactMatches,
         messages: Mapping[MessageKey, Message],
         new_id: NewId,
     ) -> Iterator[Event]:
@@ -248,9 +261,9 @@ class ChangeBatch:
             if record.kind is ChangeKind.ECHO:
                 continue
             payload = {"channel": record.channel, "change_id": str(record.id)}
-            if message := messages.get(MessageKey(*record.about)):
+            if message := messages.get(MessageKey(*record.target)):
                 payload |= {"message_id": str(message.id), "thread_id": str(message.thread_id)}
-            if contact_id := known.contact_of.get(key):
+            if contact_id := known.contact_ids.get(key):
                 payload["contact_id"] = str(contact_id)
             yield Event(
                 id=EventId(new_id()),
@@ -260,18 +273,18 @@ class ChangeBatch:
             )
 
 
-def _record(change: Change, connection: Connection, id: ChangeId) -> StateChange:
+def _record(change: IncomingChange, connection: Connection, id: ChangeId) -> ChangeRecord:
     org_id, channel = connection.org_id, connection.channel
     subject = change.message_id
     if subject is None:
         # By the user id, where there is one: a person may hide the number from now on.
         identities = change.person.identities if change.person else ()
         users = (id_ for id_ in identities if id_.kind is not IdentityKind.WHATSAPP_PHONE)
-        subject = Subject.person(org_id, channel, next(users, identities[0])).name
+        subject = ChangeTarget.person(org_id, channel, next(users, identities[0])).name
     content = dict(change.content)
     if change.kind is ChangeKind.ECHO:
         content["over"] = connection.external_id
-    return StateChange(
+    return ChangeRecord(
         id=id,
         org_id=org_id,
         channel=channel,
@@ -284,20 +297,22 @@ def _record(change: Change, connection: Connection, id: ChangeId) -> StateChange
     )
 
 
-def _told(contact: Contact, noticed: Noticed, owners: Mapping[IdentityKey, ContactId]) -> Contact:
+def _update_contact(
+    contact: Contact, noticed: ResolvedChange, owners: Mapping[IdentityKey, ContactId]
+) -> Contact:
     """Hear what the change says of the contact itself."""
     record = noticed.record
     if record.kind is ChangeKind.CONSENT:
-        return contact.consented(record.sent_at, is_given=record.content["marketing"])
+        return contact.with_consent(record.sent_at, is_given=record.content["marketing"])
     is_phone = IdentityKind.WHATSAPP_PHONE
     new = [value for kind, value in noticed.new_identities if kind is is_phone]
     old = [key.value for key in noticed.identities if key.kind is is_phone and key.value not in new]
     if new and owners.get(IdentityKey(contact.org_id, is_phone, new[0]), contact.id) == contact.id:
-        return contact.changed_number(old, new[0])
+        return contact.with_phone(old, new[0])
     return contact
 
 
-def _thread_of(
+def _find_thread(
     contact_id: ContactId | None, connection: Connection, threads: Iterable[Thread]
 ) -> Thread | None:
     """Find the person's conversation over the connection."""
@@ -307,7 +322,7 @@ def _thread_of(
     return None
 
 
-def _without_words(change: StateChange) -> Mapping[str, object]:
+def _redact(change: ChangeRecord) -> Mapping[str, object]:
     match change.kind:
         case ChangeKind.EDIT:
             return {}
@@ -316,7 +331,7 @@ def _without_words(change: StateChange) -> Mapping[str, object]:
     return change.content
 
 
-def echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:
+def make_echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:
     """Tell of each message that the business sent."""
     return [
         Event(
@@ -333,7 +348,7 @@ def echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:
     ]
 
 
-def conflict_events(conflicts: Iterable[StateChange], new_id: NewId) -> list[Event]:
+def make_conflict_events(conflicts: Iterable[ChangeRecord], new_id: NewId) -> list[Event]:
     """Tell of contacts that share the ids of one person."""
     return [
         Event(

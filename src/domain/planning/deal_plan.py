@@ -9,15 +9,15 @@ from domain.contact import ContactKey
 from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.event import LEAD_CAPTURED, Event, EventId
 from domain.ids import NewId
-from domain.insight import Description, Insight, InsightId, nothing_known
-from domain.planning.message_plan import Captured
+from domain.insight import Description, Insight, InsightId, description_of_deleted
+from domain.planning.message_plan import StoredMessage
 
 Descriptions: TypeAlias = Mapping[tuple[Channel, str], Description]
 """What a provider says of each message, by channel and message id; it may lack some."""
 
 
 @dataclass(frozen=True, slots=True)
-class Deals:
+class DealPlan:
     """Each contact's open deal; which are new, and which have another name or source now.
 
     `changed` holds each deal as it was read and as it shall be.
@@ -28,9 +28,9 @@ class Deals:
     changed: Mapping[DealId, tuple[Deal, Deal]]
 
 
-def deals(
-    captured: Iterable[Captured], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
-) -> Deals:
+def plan_deals(
+    captured: Iterable[StoredMessage], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
+) -> DealPlan:
     """Open a deal for each contact that has none; name each by its first message."""
     latest = dict(stored)
     for item in captured:
@@ -40,13 +40,13 @@ def deals(
                 org_id=item.contact.org_id,
                 contact_id=item.contact.contact_id,
                 status=DealStatus.OPEN,
-                title=Deal.title_from(item.message.body),
+                title=Deal.make_title(item.message.body),
                 message_id=item.message.id,
             ),
             item.message,
         )
         latest[item.contact] = known.with_message(item.message, item.referral)
-    return Deals(
+    return DealPlan(
         open={contact: deal for contact, (deal, _) in latest.items()},
         new={contact: deal for contact, (deal, _) in latest.items() if contact not in stored},
         changed={
@@ -57,9 +57,9 @@ def deals(
     )
 
 
-def insights(
-    captured: Iterable[Captured],
-    deals: Deals,
+def plan_insights(
+    captured: Iterable[StoredMessage],
+    deals: DealPlan,
     descriptions: Descriptions,
     provider: str,
     new_id: NewId,
@@ -70,7 +70,7 @@ def insights(
         message = item.message
         description = descriptions.get((message.channel, message.external_id))
         if message.is_deleted:
-            description = nothing_known(message.body)
+            description = description_of_deleted(message.body)
         if description:
             deal_id = deals.open[item.contact].id
             insight = Insight(
@@ -90,7 +90,9 @@ def insights(
     return latest
 
 
-def lead_events(captured: Sequence[Captured], deals: Deals, new_id: NewId) -> list[Event]:
+def make_lead_events(
+    captured: Sequence[StoredMessage], deals: DealPlan, new_id: NewId
+) -> list[Event]:
     """Tell of each captured message once, with the ids of all that came of it."""
     unannounced = dict(deals.new)
     return [

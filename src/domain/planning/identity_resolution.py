@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.change import ChangeId, ChangeKind, StateChange
+from domain.change import ChangeId, ChangeKind, ChangeRecord
 from domain.contact import (
     Contact,
     ContactId,
@@ -12,41 +12,41 @@ from domain.contact import (
     ContactIdentityId,
     ContactKey,
     IdentityKey,
-    Owner,
+    IdentityMatch,
 )
 from domain.ids import NewId
 from domain.message import MessageKey
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class ContactPlan:
     """Who wrote each message; which contacts are new or know more now, and by which identities.
 
     `changed` holds each contact as it was read and as it shall be.
     """
 
-    contact_of: Mapping[MessageKey, ContactId]
+    contact_ids: Mapping[MessageKey, ContactId]
     new_contacts: Mapping[ContactId, Contact]
     changed: Mapping[ContactId, tuple[Contact, Contact]]
     new_identities: Mapping[IdentityKey, ContactIdentity]
-    conflicts: Mapping[MessageKey, StateChange]
+    conflicts: Mapping[MessageKey, ChangeRecord]
 
     @property
     def keys(self) -> set[ContactKey]:
         """Every contact of the batch."""
-        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_of.items()}
+        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_ids.items()}
 
 
-def conflicting(
+def record_conflicts(
     key: MessageKey, contacts: Sequence[ContactId], noticed_at: datetime, new_id: NewId
-) -> dict[MessageKey, StateChange]:
+) -> dict[MessageKey, ChangeRecord]:
     """Record, once for each two, that one person's ids are those of several contacts.
 
     The first contact has the message; nothing is merged or moved.
     """
     kept = str(contacts[0]) if contacts else ""
     records = (
-        StateChange(
+        ChangeRecord(
             id=ChangeId(new_id()),
             org_id=key.org_id,
             channel=key.channel,
@@ -63,8 +63,10 @@ def conflicting(
     return {record.key: record for record in records}
 
 
-def claimed(
-    found: Mapping[IdentityKey, ContactId], owners: Mapping[IdentityKey, Owner], new_id: NewId
+def new_identities_for(
+    found: Mapping[IdentityKey, ContactId],
+    owners: Mapping[IdentityKey, IdentityMatch],
+    new_id: NewId,
 ) -> dict[IdentityKey, ContactIdentity]:
     """Give identities that were nobody's to the contacts they were found to belong to."""
     return {
@@ -76,5 +78,5 @@ def claimed(
             value=key.value,
         )
         for key, contact_id in found.items()
-        if key not in owners or not owners[key].has_identity
+        if key not in owners or not owners[key].is_linked
     }

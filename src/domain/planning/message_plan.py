@@ -4,27 +4,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, TypeAlias
 
-from domain.change import ChangeKind, StateChange, Subject, changed, echo_in
+from domain.change import ChangeKind, ChangeRecord, ChangeTarget, apply_changes, message_from_echo
 from domain.connection import Address, Connection
 from domain.contact import (
     Contact,
     ContactId,
     ContactKey,
     IdentityKey,
-    Owner,
+    IdentityMatch,
 )
 from domain.deal import OpenDeal
 from domain.ids import NewId
 from domain.inbound import InboundMessage
-from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId, ThreadName
-from domain.planning.identity_resolution import People, claimed, conflicting
+from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId, ThreadKey
+from domain.planning.identity_resolution import ContactPlan, new_identities_for, record_conflicts
 
-Waiting: TypeAlias = Mapping[Subject, Sequence[StateChange]]
+PendingChanges: TypeAlias = Mapping[ChangeTarget, Sequence[ChangeRecord]]
 """Changes that came before what they are about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class IngestSnapshot:
     """What is there already of all that a batch of messages may need.
 
     `connections` are the enabled ones, `known` the messages that are stored, `waiting` the changes
@@ -35,14 +35,14 @@ class Found:
 
     connections: Mapping[Address, Connection]
     known: Set[MessageKey]
-    waiting: Waiting
-    owners: Mapping[IdentityKey, Owner]
+    waiting: PendingChanges
+    owners: Mapping[IdentityKey, IdentityMatch]
     threads: Sequence[Thread]
     deals: Mapping[ContactKey, OpenDeal]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ResolvedMessage:
     """A message and the connection it came over."""
 
     message: InboundMessage
@@ -61,44 +61,44 @@ class Arrival:
         return (IdentityKey(org_id, *identity) for identity in self.message.sender.identities)
 
     @property
-    def person(self) -> list[Subject]:
+    def sender_targets(self) -> list[ChangeTarget]:
         """The sender, under each of the ids that a change may name."""
         org_id, channel, _ = self.key
-        return [Subject.person(org_id, channel, id_) for id_ in self.message.sender.identities]
+        return [ChangeTarget.person(org_id, channel, id_) for id_ in self.message.sender.identities]
 
-    def echoes(self, waiting: Waiting) -> Iterator[StateChange]:
+    def echoes(self, waiting: PendingChanges) -> Iterator[ChangeRecord]:
         """What the business said to the sender over this connection, and nobody knew where."""
-        for subject in self.person if waiting else ():
+        for subject in self.sender_targets if waiting else ():
             for change in waiting.get(subject, ()):
                 if change.kind is ChangeKind.ECHO and change.content["over"] == (
                     self.connection.external_id
                 ):
                     yield change
 
-    def consents(self, waiting: Waiting) -> Iterator[StateChange]:
+    def consents(self, waiting: PendingChanges) -> Iterator[ChangeRecord]:
         """What the sender said about marketing before anybody knew them."""
-        for subject in self.person if waiting else ():
+        for subject in self.sender_targets if waiting else ():
             for change in waiting.get(subject, ()):
                 if change.kind is ChangeKind.CONSENT:
                     yield change
 
     @property
-    def thread_name(self) -> ThreadName | None:
+    def thread_key(self) -> ThreadKey | None:
         """What the provider calls the conversation, if it names it."""
         name = self.message.thread_external_id
-        return ThreadName(self.connection.org_id, name) if name else None
+        return ThreadKey(self.connection.org_id, name) if name else None
 
 
 @dataclass(frozen=True, slots=True)
-class Conversations:
+class ThreadPlan:
     """Where each message was said; which threads are new, and which now end later."""
 
-    thread_of: Mapping[MessageKey, Thread]
+    threads: Mapping[MessageKey, Thread]
     new: Mapping[ThreadId, Thread]
     moved: Mapping[ThreadId, Thread]
 
 
-class Captured(NamedTuple):
+class StoredMessage(NamedTuple):
     """A message that is stored now for the first time, its thread, and where it came from.
 
     It is still known where it came from when its words were taken back before it was stored.
@@ -115,30 +115,30 @@ class Captured(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class MessageBatch:
     """Messages that found their connection: each once, oldest first."""
 
-    arrivals: Mapping[MessageKey, Arrival]
+    resolved: Mapping[MessageKey, ResolvedMessage]
 
     @classmethod
     def of(
         cls, messages: Iterable[InboundMessage], connections: Mapping[Address, Connection]
     ) -> Self:
         """Put each message under its organisation; leave out those without a connection."""
-        arrivals: dict[MessageKey, Arrival] = {}
+        resolved: dict[MessageKey, ResolvedMessage] = {}
         for message in sorted(messages, key=lambda said: (said.sent_at, said.external_id)):
             if connection := connections.get(message.address):
-                arrival = Arrival(message, connection)
-                arrivals.setdefault(arrival.key, arrival)
-        return cls(arrivals)
+                arrival = ResolvedMessage(message, connection)
+                resolved.setdefault(arrival.key, arrival)
+        return cls(resolved)
 
-    def without(self, known: Set[MessageKey]) -> Self:
+    def without_stored(self, known: Set[MessageKey]) -> Self:
         """Leave out the duplicates: for them there is nothing to find, create or change."""
-        return type(self)({key: a for key, a in self.arrivals.items() if key not in known})
+        return type(self)({key: a for key, a in self.resolved.items() if key not in known})
 
-    def have(self, messages: Iterable[InboundMessage]) -> Iterator[bool]:
+    def contains_each(self, messages: Iterable[InboundMessage]) -> Iterator[bool]:
         """Whether each message is in the batch: itself, once, and not another with its id."""
-        arrived = {id(arrival.message) for arrival in self.arrivals.values()}
+        arrived = {id(arrival.message) for arrival in self.resolved.values()}
         for message in messages:
             yield id(message) in arrived
             arrived.discard(id(message))
@@ -146,25 +146,25 @@ class Batch:
     @property
     def identities(self) -> set[IdentityKey]:
         """Every id of every sender."""
-        return {key for arrival in self.arrivals.values() for key in arrival.identities}
+        return {key for arrival in self.resolved.values() for key in arrival.identities}
 
     @property
-    def thread_names(self) -> set[ThreadName]:
+    def thread_keys(self) -> set[ThreadKey]:
         """Every conversation the provider names."""
-        return {name for arrival in self.arrivals.values() if (name := arrival.thread_name)}
+        return {name for arrival in self.resolved.values() if (name := arrival.thread_key)}
 
     @property
-    def subjects(self) -> set[Subject]:
+    def targets(self) -> set[ChangeTarget]:
         """What changes that wait may be about: each message, and each sender."""
         return {
             subject
-            for key, arrival in self.arrivals.items()
-            for subject in (Subject(*key), *arrival.person)
+            for key, arrival in self.resolved.items()
+            for subject in (ChangeTarget(*key), *arrival.sender_targets)
         }
 
-    def people(
-        self, owners: Mapping[IdentityKey, Owner], waiting: Waiting, new_id: NewId
-    ) -> People:
+    def plan_contacts(
+        self, owners: Mapping[IdentityKey, IdentityMatch], waiting: PendingChanges, new_id: NewId
+    ) -> ContactPlan:
         """Find each sender among the `owners` of their identities, or make a contact.
 
         Ids seen together are one person's, so an unknown one goes to the contact of a known one.
@@ -174,47 +174,51 @@ class Batch:
         found = {key: owner.contact.id for key, owner in owners.items()}
         stored = {owner.contact.id: owner.contact for owner in owners.values()}
         latest: dict[ContactId, Contact] = {}
-        contact_of: dict[MessageKey, ContactId] = {}
-        conflicts: dict[MessageKey, StateChange] = {}
-        for key, arrival in sorted(self.arrivals.items(), key=_fewest_ids_last):
+        contact_ids: dict[MessageKey, ContactId] = {}
+        conflicts: dict[MessageKey, ChangeRecord] = {}
+        for key, arrival in sorted(self.resolved.items(), key=_sort_most_ids_first):
             known = [found[identity] for identity in arrival.identities if identity in found]
             contact_id = known[0] if known else ContactId(new_id())
-            conflicts |= conflicting(key, known, arrival.message.sent_at, new_id)
+            conflicts |= record_conflicts(key, known, arrival.message.sent_at, new_id)
             contact = latest.get(contact_id) or stored.get(contact_id)
             contact = contact or Contact(id=contact_id, org_id=key.org_id)
-            contact = contact.wrote(arrival.message.sender, arrival.message.sent_at)
+            contact = contact.with_profile_from(arrival.message.sender, arrival.message.sent_at)
             for change in arrival.consents(waiting):
-                contact = contact.consented(change.sent_at, is_given=change.content["marketing"])
+                contact = contact.with_consent(change.sent_at, is_given=change.content["marketing"])
             latest[contact_id] = contact
-            contact_of[key] = contact_id
+            contact_ids[key] = contact_id
             for identity in arrival.identities:
                 found.setdefault(identity, contact_id)
-        return People(
-            contact_of=contact_of,
+        return ContactPlan(
+            contact_ids=contact_ids,
             new_contacts={id_: c for id_, c in latest.items() if id_ not in stored},
             changed={
                 id_: (stored[id_], c)
                 for id_, c in latest.items()
                 if id_ in stored and c != stored[id_]
             },
-            new_identities=claimed(found, owners, new_id),
+            new_identities=new_identities_for(found, owners, new_id),
             conflicts=conflicts,
         )
 
-    def conversations(
-        self, people: People, threads: Iterable[Thread], waiting: Waiting, new_id: NewId
-    ) -> Conversations:
+    def plan_threads(
+        self,
+        contacts: ContactPlan,
+        stored_threads: Iterable[Thread],
+        waiting: PendingChanges,
+        new_id: NewId,
+    ) -> ThreadPlan:
         """Find each message's thread among `threads`, or start one.
 
         A thread is found by its name; else by contact and connection, for a person whose id
         changed. A message that names none goes to its contact's thread on the channel.
         """
-        stored = {thread.id: thread for thread in threads}
-        found = {key: thread for thread in stored.values() for key in _lookup_keys(thread)}
+        stored = {thread.id: thread for thread in stored_threads}
+        found = {key: thread for thread in stored.values() for key in _make_lookup_keys(thread)}
         latest: dict[ThreadId, Thread] = {}
-        thread_of: dict[MessageKey, Thread] = {}
-        for key, arrival in self.arrivals.items():
-            contact_id, connection_id = people.contact_of[key], arrival.connection.id
+        threads: dict[MessageKey, Thread] = {}
+        for key, arrival in self.resolved.items():
+            contact_id, connection_id = contacts.contact_ids[key], arrival.connection.id
             name = arrival.message.thread_external_id
             by_name = (key.org_id, name)
             by_connection = (key.org_id, contact_id, connection_id)
@@ -235,23 +239,23 @@ class Batch:
                 # The number was removed and is connected again.
                 thread = latest[thread.id] = replace(thread, connection_id=connection_id)
             if goes_on or not known:
-                found |= dict.fromkeys(_lookup_keys(thread), thread)
-            thread_of[key] = thread
+                found |= dict.fromkeys(_make_lookup_keys(thread), thread)
+            threads[key] = thread
             said_at = [arrival.message.sent_at, *(e.sent_at for e in arrival.echoes(waiting))]
-            latest[thread.id] = latest.get(thread.id, thread).heard_at(max(said_at))
+            latest[thread.id] = latest.get(thread.id, thread).with_last_message_at(max(said_at))
         new = {id_: thread for id_, thread in latest.items() if id_ not in stored}
         moved = {id_: t for id_, t in latest.items() if id_ in stored and t != stored[id_]}
-        return Conversations(thread_of, new, moved)
+        return ThreadPlan(threads, new, moved)
 
     def messages(
-        self, conversations: Conversations, waiting: Waiting, new_id: NewId
+        self, conversations: ThreadPlan, waiting: PendingChanges, new_id: NewId
     ) -> dict[MessageKey, Message]:
         """Make each message one of its thread, as what waited for it has made it."""
         made = {
             key: Message(
                 id=MessageId(new_id()),
                 org_id=key.org_id,
-                thread_id=conversations.thread_of[key].id,
+                thread_id=conversations.threads[key].id,
                 channel=key.channel,
                 external_id=key.external_id,
                 direction=Direction.INBOUND,
@@ -260,46 +264,51 @@ class Batch:
                 content=arrival.message.content,
                 sent_at=arrival.message.sent_at,
             )
-            for key, arrival in self.arrivals.items()
+            for key, arrival in self.resolved.items()
         }
         if waiting:
-            return {key: changed(m, waiting.get(Subject(*key), ())) for key, m in made.items()}
+            return {
+                key: apply_changes(m, waiting.get(ChangeTarget(*key), ()))
+                for key, m in made.items()
+            }
         return made
 
-    def echo_subjects(self, waiting: Waiting) -> set[Subject]:
+    def echo_targets(self, waiting: PendingChanges) -> set[ChangeTarget]:
         """What changes may be about besides: echoes that find their conversation now."""
-        return {Subject(*echo.key) for a in self.arrivals.values() for echo in a.echoes(waiting)}
+        return {
+            ChangeTarget(*echo.key) for a in self.resolved.values() for echo in a.echoes(waiting)
+        }
 
-    def settled(self, waiting: Waiting) -> list[StateChange]:
+    def settle_changes(self, waiting: PendingChanges) -> list[ChangeRecord]:
         """What waits no more."""
         if not waiting:
             return []
-        subjects = {Subject(*key) for key in self.arrivals} | self.echo_subjects(waiting)
-        done = {c.id: c for subject in subjects for c in waiting.get(subject, ())}
-        for arrival in self.arrivals.values():
+        targets = {ChangeTarget(*key) for key in self.resolved} | self.echo_targets(waiting)
+        done = {c.id: c for subject in targets for c in waiting.get(subject, ())}
+        for arrival in self.resolved.values():
             done |= {echo.id: echo for echo in arrival.echoes(waiting)}
             done |= {consent.id: consent for consent in arrival.consents(waiting)}
-        return [change.settled() for change in done.values()]
+        return [change.settle() for change in done.values()]
 
     def echoes(
-        self, conversations: Conversations, waiting: Waiting, new_id: NewId
+        self, conversations: ThreadPlan, waiting: PendingChanges, new_id: NewId
     ) -> dict[MessageKey, Message]:
         """Put what the business said before its conversation was known where it belongs."""
         return {
-            echo.key: changed(
-                echo_in(conversations.thread_of[key].id, echo, MessageId(new_id())),
-                waiting.get(Subject(*echo.key), ()),
+            echo.key: apply_changes(
+                message_from_echo(conversations.threads[key].id, echo, MessageId(new_id())),
+                waiting.get(ChangeTarget(*echo.key), ()),
             )
-            for key, arrival in self.arrivals.items()
+            for key, arrival in self.resolved.items()
             for echo in arrival.echoes(waiting)
         }
 
 
-def _fewest_ids_last(item: tuple[MessageKey, Arrival]) -> int:
+def _sort_most_ids_first(item: tuple[MessageKey, ResolvedMessage]) -> int:
     return -len(item[1].message.sender.identities)
 
 
-def _lookup_keys(thread: Thread) -> tuple[tuple[object, ...], ...]:
+def _make_lookup_keys(thread: Thread) -> tuple[tuple[object, ...], ...]:
     """By name, by contact and connection, by contact and channel: of three unlike shapes."""
     whose = (thread.org_id, thread.contact_id)
     name = (thread.org_id, thread.external_id)

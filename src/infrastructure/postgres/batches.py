@@ -23,7 +23,7 @@ def columns_of(table: sa.Table, entity: type) -> list[sa.Column[Any]]:
     return [table.c[field.name] for field in fields(entity)]
 
 
-def rows(name: str, columns: Sequence[sa.ColumnElement[Any]]) -> sa.TableValuedAlias:
+def json_rows(name: str, columns: Sequence[sa.ColumnElement[Any]]) -> sa.TableValuedAlias:
     """A table of the rows in the parameter `name`, as `recordset` makes it."""
     given = sa.func.json_to_recordset(sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.JSON))
     values = given.table_valued(*(sa.column(c.name, c.type) for c in columns))
@@ -35,24 +35,24 @@ def recordset(batch: Iterable[object]) -> str:
     return msgspec.json.encode(list(batch)).decode()
 
 
-def keys(batch: Iterable[tuple[Any, ...]], names: Sequence[str]) -> str:
+def key_rows(batch: Iterable[tuple[Any, ...]], names: Sequence[str]) -> str:
     """Tuples as the value of a parameter of `rows`."""
     return recordset([dict(zip(names, key, strict=True)) for key in batch])
 
 
 def insert_rows(name: str, columns: Sequence[sa.Column[Any]], key: Sequence[str] = KEY) -> Insert:
     """An insert of the rows `name` into these columns of their table, in the order of the key."""
-    new = rows(name, columns)
+    new = json_rows(name, columns)
     ordered = sa.select(*new.c).order_by(*(new.c[column] for column in key))
     return insert(columns[0].table).from_select([c.name for c in columns], ordered)
 
 
-def swap_rows(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
+def compare_and_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
     """An update of these columns from `old` to `new`, where they still hold `old`."""
     table = columns[0].table
     parts = [*(("key", table.c[c]) for c in KEY), *(("old", c) for c in columns)]
     parts += [("new", c) for c in columns]
-    swap = rows(name, [sa.column(f"{part}_{c.name}", c.type) for part, c in parts])
+    swap = json_rows(name, [sa.column(f"{part}_{c.name}", c.type) for part, c in parts])
     return (
         sa.update(table)
         .where(
@@ -63,7 +63,7 @@ def swap_rows(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
     )
 
 
-def swaps(
+def cas_rows(
     batch: Iterable[tuple[Any, Any]], columns: Sequence[sa.Column[Any]]
 ) -> list[Mapping[str, object]]:
     """The rows of `swap_rows` in key order: what each entity was, and what it shall be."""

@@ -8,22 +8,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from application.errors import Contended
+from application.errors import ConcurrentUpdate
 from application.ports.storage import ConnectionRepository
-from domain.connection import Activity, Address, Channel, Connection, ConnectionId
+from domain.connection import Address, Channel, Connection, ConnectionActivity, ConnectionId
 from domain.errors import NumberConnectedElsewhere
 from domain.message import Direction
 from domain.organization import OrgId
-from infrastructure.postgres.batches import columns_of, keys, rows
+from infrastructure.postgres.batches import columns_of, json_rows, key_rows
 from infrastructure.postgres.errors import violated_constraint
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.session import PostgresSession
 from infrastructure.postgres.tables import channel_connections as t
 from infrastructure.postgres.tables import conversation_messages, conversation_threads
 
 CONNECTIONS = sa.select(*columns_of(t, Connection))
 
 # All that the webhook writer may read: access tokens are none of its business.
-_wanted = rows("wanted", [t.c.channel, t.c.external_id])
+_wanted = json_rows("wanted", [t.c.channel, t.c.external_id])
 ENABLED = sa.select(t.c.id, t.c.org_id, t.c.channel, t.c.external_id).where(
     t.c.provider == sa.literal_column("'meta'"),
     t.c.channel == _wanted.c.channel,
@@ -71,15 +71,15 @@ ACTIVITY = (
 class PostgresConnectionRepository(ConnectionRepository):
     """Table `channel_connections`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
-        wanted = keys(addresses, Address._fields)
+    async def find_enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
+        wanted = key_rows(addresses, Address._fields)
         found = await self.db.execute(ENABLED, {"wanted": wanted})
         connections = [_connection(row) for row in found.mappings()]
         return {connection.address: connection for connection in connections}
 
-    async def get(self, org_id: OrgId, address: Address) -> Connection | None:
+    async def get_for_update(self, org_id: OrgId, address: Address) -> Connection | None:
         found = await self.db.execute(
             CONNECTIONS.where(
                 t.c.org_id == org_id,
@@ -90,7 +90,7 @@ class PostgresConnectionRepository(ConnectionRepository):
         row = found.mappings().one_or_none()
         return _connection(row) if row else None
 
-    async def by_id(self, id: ConnectionId) -> Connection | None:
+    async def find_by_id(self, id: ConnectionId) -> Connection | None:
         found = await self.db.execute(CONNECTIONS.where(t.c.id == id))
         row = found.mappings().one_or_none()
         return _connection(row) if row else None
@@ -99,7 +99,7 @@ class PostgresConnectionRepository(ConnectionRepository):
         written = {name: getattr(connection, name) for name in (*IDENTIFYING, *CHANGEABLE)}
         return await self._write(sa.insert(t).values(written))
 
-    async def change(self, connection: Connection) -> Connection:
+    async def update(self, connection: Connection) -> Connection:
         written = {name: getattr(connection, name) for name in CHANGEABLE}
         same = (t.c.org_id == connection.org_id, t.c.id == connection.id)
         return await self._write(
@@ -115,21 +115,23 @@ class PostgresConnectionRepository(ConnectionRepository):
             raise
         row = found.mappings().one_or_none()
         if row is None:
-            raise Contended
+            raise ConcurrentUpdate
         return _connection(row)
 
-    async def of(self, org_id: OrgId) -> list[Connection]:
+    async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
         found = await self.db.execute(CONNECTIONS.where(t.c.org_id == org_id).order_by(t.c.id))
         return [_connection(row) for row in found.mappings()]
 
-    async def activity(self, org_id: OrgId, since: datetime) -> dict[ConnectionId, Activity]:
+    async def read_activity(
+        self, org_id: OrgId, since: datetime
+    ) -> dict[ConnectionId, ConnectionActivity]:
         found = await self.db.execute(ACTIVITY, {"org_id": org_id, "since": since})
         return {
-            id_: Activity(last_message_at=last, messages_last_day=recent)
+            id_: ConnectionActivity(last_message_at=last, messages_last_day=recent)
             for id_, last, recent in found
         }
 
-    async def sealed_otherwise(self, prefix: str, limit: int) -> list[Connection]:
+    async def list_not_encrypted_with(self, prefix: str, limit: int) -> list[Connection]:
         other = t.c.access_token.is_not(None) & ~t.c.access_token.startswith(
             prefix, autoescape=True
         )

@@ -12,21 +12,21 @@ from domain.contact import (
     ContactIdentity,
     IdentityKey,
     IdentityKind,
-    Owner,
+    IdentityMatch,
 )
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
+    cas_rows,
     columns_of,
+    compare_and_swap,
     insert_rows,
-    keys,
-    rows,
-    swap_rows,
-    swaps,
+    json_rows,
+    key_rows,
 )
-from infrastructure.postgres.session import UnitOfWork, Write
+from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 # A contact's own phone counts only where nobody has it as an identity: that row comes last.
-_wanted = rows(
+_wanted = json_rows(
     "wanted",
     [
         tables.contact_identities.c.org_id,
@@ -60,11 +60,11 @@ OWNERS = sa.union_all(
 
 IDENTITY = columns_of(tables.contact_identities, ContactIdentity)
 
-ADD_CONTACTS = Write.of(
+ADD_CONTACTS = BatchWrite.of(
     "new_contacts", insert_rows("new_contacts", CONTACT).on_conflict_do_nothing()
 )
 
-ADD_IDENTITIES = Write.of(
+ADD_IDENTITIES = BatchWrite.of(
     "new_identities",
     insert_rows("new_identities", IDENTITY, ("org_id", "kind", "value")).on_conflict_do_nothing(),
 )
@@ -80,8 +80,8 @@ LEARNED = [
     tables.contacts.c.marketing_consent_at,
 ]
 
-CHANGE_CONTACTS = Write.of(
-    "known_contacts", swap_rows("known_contacts", LEARNED).values(updated_at=sa.func.now())
+CHANGE_CONTACTS = BatchWrite.of(
+    "known_contacts", compare_and_swap("known_contacts", LEARNED).values(updated_at=sa.func.now())
 )
 
 
@@ -89,16 +89,18 @@ CHANGE_CONTACTS = Write.of(
 class PostgresContactRepository(ContactRepository):
     """Tables `contacts` and `contact_identities`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def owners(self, identities: Set[IdentityKey]) -> dict[IdentityKey, Owner]:
-        wanted = keys(identities, IdentityKey._fields)
+    async def match_identities(
+        self, identities: Set[IdentityKey]
+    ) -> dict[IdentityKey, IdentityMatch]:
+        wanted = key_rows(identities, IdentityKey._fields)
         owners = {}
         found = await self.db.execute(OWNERS, {"wanted": wanted})
         for kind, value, *row, is_identity in found:
             contact = Contact(**dict(zip(CONTACT_FIELDS, row, strict=True)))
             key = IdentityKey(contact.org_id, IdentityKind(kind), value)
-            owners[key] = Owner(contact, is_identity)
+            owners[key] = IdentityMatch(contact, is_identity)
         return owners
 
     async def add(
@@ -108,8 +110,8 @@ class PostgresContactRepository(ContactRepository):
     ) -> None:
         # Identities first: they are what two deliveries of one new person have in common. Their
         # reference to the contact is checked at the commit.
-        self.db.note(ADD_IDENTITIES, identities.values())
-        self.db.note(ADD_CONTACTS, contacts.values())
+        self.db.defer_write(ADD_IDENTITIES, identities.values())
+        self.db.defer_write(ADD_CONTACTS, contacts.values())
 
-    async def change(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
-        self.db.note(CHANGE_CONTACTS, swaps(contacts.values(), LEARNED))
+    async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
+        self.db.defer_write(CHANGE_CONTACTS, cas_rows(contacts.values(), LEARNED))

@@ -4,10 +4,10 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from application.errors import Contended, StorageRefused, StorageUnavailable
+from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
 
 # Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
-UNAVAILABLE = (
+UNAVAILABLE_CODES = (
     "08",  # connection exception
     "25006",  # read-only: a standby, or a disk that filled up
     "28",  # invalid authorization: a password being rotated
@@ -17,7 +17,7 @@ UNAVAILABLE = (
     "57",  # operator intervention: shutdown, starting up, cancelled
     "58",  # system error outside PostgreSQL: I/O
 )
-CONTENDED = (
+CONCURRENT_UPDATE_CODES = (
     "22012",  # division by zero: `unit_of_work` has written fewer rows than it must
     "40",  # serialization failure, deadlock
     "23503",  # foreign key: the parent row was removed meanwhile
@@ -26,7 +26,7 @@ CONTENDED = (
 )
 
 
-def translated(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -> Exception:
+def translate_error(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -> Exception:
     """The application's error for one of the driver's, the pool's or the network's.
 
     The driver's own may come as it is, or in SQLAlchemy's wrapping.
@@ -40,10 +40,10 @@ def translated(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -> Exc
         return StorageUnavailable(f"the database does not answer: {_first_line(given)}")
     kind = f"{type(given).__name__} ({state})"
     is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if is_lost or state.startswith(UNAVAILABLE):
+    if is_lost or state.startswith(UNAVAILABLE_CODES):
         return StorageUnavailable(f"the database is not available: {kind}")
-    if state.startswith(CONTENDED):
-        return Contended(kind)
+    if state.startswith(CONCURRENT_UPDATE_CODES):
+        return ConcurrentUpdate(kind)
     # Only what names parts of the schema: the message itself may quote what was to be stored.
     diagnosis = given.diag
     parts = [diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name]

@@ -7,18 +7,18 @@ from application.ports.storage import EventLog
 from domain.event import Event
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import columns_of, insert_rows
-from infrastructure.postgres.session import UnitOfWork, Write
+from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 EVENT = columns_of(tables.event_log, Event)
 
-APPEND_EVENTS = Write.of("new_events", insert_rows("new_events", EVENT))
+APPEND_EVENTS = BatchWrite.of("new_events", insert_rows("new_events", EVENT))
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresEventLog(EventLog):
     """Table `event_log`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
     async def append(self, events: Collection[Event]) -> None:
-        self.db.note(APPEND_EVENTS, events)
+        self.db.defer_write(APPEND_EVENTS, events)

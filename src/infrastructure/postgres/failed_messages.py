@@ -11,7 +11,7 @@ from domain.failed_message import FailedMessage, FailedMessageId
 from domain.organization import OrgId
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import columns_of, insert_rows, recordset
-from infrastructure.postgres.session import UnitOfWork, wait_for_standbys
+from infrastructure.postgres.session import PostgresSession, wait_for_standbys
 
 FAILED_MESSAGE = columns_of(tables.failed_messages, FailedMessage)
 
@@ -48,23 +48,23 @@ CLAIM = (
 class PostgresFailedMessageRepository(FailedMessageRepository):
     """Table `failed_messages`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
             await self.db.execute(ADD, {"new": recordset(failures)})
             await wait_for_standbys(self.db)  # some may be kept already
 
-    async def of(self, org_id: OrgId | None) -> list[FailedMessage]:
+    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
         theirs = KEPT if org_id is None else KEPT.where(tables.failed_messages.c.org_id == org_id)
         return [FailedMessage(**row) for row in (await self.db.execute(theirs)).mappings()]
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
+    async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
         claimed = await self.db.execute(CLAIM, {"now": now, "until": until, "limit": limit})
         found = [FailedMessage(**row) for row in claimed.mappings()]
         return sorted(found, key=lambda failure: failure.id)
 
-    async def change(self, failure: FailedMessage) -> None:
+    async def update(self, failure: FailedMessage) -> None:
         await self.db.execute(
             sa.update(tables.failed_messages)
             .where(tables.failed_messages.c.id == failure.id)

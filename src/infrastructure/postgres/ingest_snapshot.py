@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from application.ports.storage import IntakeRepository
-from domain.change import StateChange, Subject
+from application.ports.storage import IngestSnapshotReader
+from domain.change import ChangeRecord, ChangeTarget
 from domain.connection import Address, Channel, Connection, ConnectionId
-from domain.contact import Contact, ContactKey, IdentityKey, IdentityKind, Owner
+from domain.contact import Contact, ContactKey, IdentityKey, IdentityKind, IdentityMatch
 from domain.deal import Deal, OpenDeal
 from domain.inbound import InboundMessage
 from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
-from domain.planning.message_plan import Found
-from infrastructure.postgres.batches import keys, recordset
-from infrastructure.postgres.session import Statement, UnitOfWork, wait_for_standbys
+from domain.planning.message_plan import IngestSnapshot
+from infrastructure.postgres.batches import key_rows, recordset
+from infrastructure.postgres.session import PostgresSession, Statement, wait_for_standbys
 from infrastructure.postgres.state_changes import SHARE
 
 # One row of JSON texts, each read into entities without a detour. Every table is asked key by key:
@@ -69,7 +69,7 @@ waiting AS (
     ) AS s
 ),
 owners AS MATERIALIZED (
-    SELECT p.kind, p.value, i.contact_id IS NOT NULL AS has_identity, c AS contact,
+    SELECT p.kind, p.value, i.contact_id IS NOT NULL AS is_linked, c AS contact,
         c.org_id, c.id AS contact_id
     FROM people AS p
     LEFT JOIN LATERAL (
@@ -142,7 +142,7 @@ class _Number(_Key):
 class _Owner(msgspec.Struct):
     kind: IdentityKind
     value: str
-    has_identity: bool
+    is_linked: bool
     contact: Contact
 
 
@@ -153,23 +153,23 @@ class _Deal(msgspec.Struct):
 
 NUMBERS = msgspec.json.Decoder(list[_Number])
 KEYS = msgspec.json.Decoder(list[_Key])
-CHANGES = msgspec.json.Decoder(list[StateChange])
+CHANGES = msgspec.json.Decoder(list[ChangeRecord])
 OWNERS = msgspec.json.Decoder(list[_Owner])
 THREADS = msgspec.json.Decoder(list[Thread])
 DEALS = msgspec.json.Decoder(list[_Deal])
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresIntakeRepository(IntakeRepository):
+class PostgresIngestSnapshotReader(IngestSnapshotReader):
     """All tables that a message may touch."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def find(self, messages: Collection[InboundMessage]) -> Found:
+    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
         # Not in one statement: it would read what was there before it got the lock.
-        found = await self.db.run(SHARE, Statement(FIND, _wanted(messages)))
+        found = await self.db.run_pipelined(SHARE, Statement(FIND, _wanted(messages)))
         connections, known, waiting, owners, threads, deals = (await found.fetchall())[0]
-        result = Found(
+        result = IngestSnapshot(
             connections={
                 Address(n.channel, n.external_id): Connection(
                     id=n.id, org_id=n.org_id, channel=n.channel, external_id=n.external_id
@@ -179,7 +179,9 @@ class PostgresIntakeRepository(IntakeRepository):
             known={MessageKey(k.org_id, k.channel, k.external_id) for k in KEYS.decode(known)},
             waiting=_by_subject(CHANGES.decode(waiting)),
             owners={
-                IdentityKey(o.contact.org_id, o.kind, o.value): Owner(o.contact, o.has_identity)
+                IdentityKey(o.contact.org_id, o.kind, o.value): IdentityMatch(
+                    o.contact, o.is_linked
+                )
                 for o in OWNERS.decode(owners)
             },
             threads=THREADS.decode(threads),
@@ -201,8 +203,8 @@ def _wanted(messages: Collection[InboundMessage]) -> list[str]:
         for identity in message.sender.identities
     }
     return [
-        keys(addresses, Address._fields),
-        keys(people, ["channel", "number", "kind", "value"]),
+        key_rows(addresses, Address._fields),
+        key_rows(people, ["channel", "number", "kind", "value"]),
         recordset(
             {
                 "channel": message.address.channel,
@@ -215,8 +217,8 @@ def _wanted(messages: Collection[InboundMessage]) -> list[str]:
     ]
 
 
-def _by_subject(changes: list[StateChange]) -> dict[Subject, list[StateChange]]:
-    found: dict[Subject, list[StateChange]] = {}
+def _by_subject(changes: list[ChangeRecord]) -> dict[ChangeTarget, list[ChangeRecord]]:
+    found: dict[ChangeTarget, list[ChangeRecord]] = {}
     for change in changes:
-        found.setdefault(change.about, []).append(change)
+        found.setdefault(change.target, []).append(change)
     return found

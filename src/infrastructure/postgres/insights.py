@@ -10,9 +10,9 @@ from domain.deal import DealId
 from domain.insight import Description, Insight
 from domain.message import MessageKey
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import columns_of, insert_rows, keys, rows
+from infrastructure.postgres.batches import columns_of, insert_rows, json_rows, key_rows
 from infrastructure.postgres.messages import MESSAGE_KEY
-from infrastructure.postgres.session import UnitOfWork, Write
+from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 INSIGHT = columns_of(tables.deal_insights, Insight)
 
@@ -20,7 +20,7 @@ SAID = ("summary", "intent", "score", "next_step")
 
 _new = insert_rows("new_insights", INSIGHT, ("org_id", "deal_id"))
 
-PUT_INSIGHTS = Write.of(
+PUT_INSIGHTS = BatchWrite.of(
     "new_insights",
     _new.on_conflict_do_update(
         index_elements=["org_id", "deal_id"],
@@ -35,7 +35,7 @@ PUT_INSIGHTS = Write.of(
     is_all=False,
 )
 
-_said = rows("said", [*MESSAGE_KEY, *(tables.deal_insights.c[name] for name in SAID)])
+_said = json_rows("said", [*MESSAGE_KEY, *(tables.deal_insights.c[name] for name in SAID)])
 
 REDESCRIBE = (
     sa.update(tables.deal_insights)
@@ -61,13 +61,13 @@ REDESCRIBE = (
 class PostgresInsightRepository(InsightRepository):
     """Table `deal_insights`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def put(self, insights: Mapping[DealId, Insight]) -> None:
-        self.db.note(PUT_INSIGHTS, insights.values())
+    async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
+        self.db.defer_write(PUT_INSIGHTS, insights.values())
 
-    async def redescribe(self, messages: Mapping[MessageKey, Description]) -> None:
+    async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
         if messages:
             said = [(*key, *(getattr(d, name) for name in SAID)) for key, d in messages.items()]
-            given = keys(said, [*MessageKey._fields, *SAID])
+            given = key_rows(said, [*MessageKey._fields, *SAID])
             await self.db.execute(REDESCRIBE, {"said": given})

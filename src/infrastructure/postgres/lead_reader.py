@@ -12,7 +12,7 @@ from domain.event import LEAD_CAPTURED
 from domain.lead import Lead
 from domain.organization import OrgId
 from infrastructure.postgres import tables
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.session import PostgresSession
 
 
 def _event_id(name: str) -> sa.ColumnElement[object]:
@@ -75,9 +75,9 @@ LATEST_LEADS = (
 class PostgresLeadReader(LeadReader):
     """The event log, read with what its ids point at."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
+    async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         leads = LATEST_LEADS.limit(limit)
         if org_id is not None:
             leads = leads.where(tables.event_log.c.org_id == org_id)

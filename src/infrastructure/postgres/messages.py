@@ -13,11 +13,11 @@ from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
     columns_of,
     insert_rows,
-    keys,
+    json_rows,
+    key_rows,
     recordset,
-    rows,
 )
-from infrastructure.postgres.session import UnitOfWork, Write
+from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 MESSAGE = columns_of(tables.conversation_messages, Message)
 
@@ -27,12 +27,12 @@ MESSAGE_KEY = [
     tables.conversation_messages.c.external_id,
 ]
 
-ADD_MESSAGES = Write.of(
+ADD_MESSAGES = BatchWrite.of(
     "new_messages",
     insert_rows("new_messages", MESSAGE, MessageKey._fields).on_conflict_do_nothing(),
 )
 
-_asked = rows("asked", MESSAGE_KEY)
+_asked = json_rows("asked", MESSAGE_KEY)
 
 _is_asked = [column == _asked.c[column.name] for column in MESSAGE_KEY]
 
@@ -43,7 +43,7 @@ LOCKED_MESSAGES = (
     .with_for_update(of=tables.conversation_messages, key_share=True)
 )
 
-_changed = rows(
+_changed = json_rows(
     "new",
     [
         tables.conversation_messages.c.org_id,
@@ -67,18 +67,18 @@ CHANGE_MESSAGES = (
 class PostgresMessageRepository(MessageRepository):
     """Table `conversation_messages`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> None:
-        self.db.note(ADD_MESSAGES, messages.values())
+        self.db.defer_write(ADD_MESSAGES, messages.values())
 
-    async def locked(self, wanted: Set[MessageKey]) -> dict[MessageKey, Message]:
-        asked = keys(wanted, MessageKey._fields)
+    async def get_for_update(self, wanted: Set[MessageKey]) -> dict[MessageKey, Message]:
+        asked = key_rows(wanted, MessageKey._fields)
         found = (await self.db.execute(LOCKED_MESSAGES, {"asked": asked})).mappings()
         stored = (message_from(row) for row in found)
         return {message.key: message for message in stored}
 
-    async def change(self, messages: Mapping[MessageKey, Message]) -> None:
+    async def update(self, messages: Mapping[MessageKey, Message]) -> None:
         if messages:
             await self.db.execute(CHANGE_MESSAGES, {"new": recordset(messages.values())})
 

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from application.errors import StorageRefused
-from infrastructure.postgres.errors import translated
+from infrastructure.postgres.errors import translate_error
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -55,7 +55,7 @@ def _connected(database_url: str) -> Iterator[sa.Connection]:
         with connect(database_url) as connection:
             yield connection
     except DBAPIError as error:
-        refusal: Exception = translated(error)
+        refusal: Exception = translate_error(error)
         if isinstance(refusal, StorageRefused):
             # Migrations hold no data that PostgreSQL's own words could quote.
             refusal = StorageRefused(str(error.orig).partition("\n")[0])

@@ -9,7 +9,7 @@ from application.ports.storage import OrganizationRepository
 from domain.organization import Member, Membership, Organization, OrgId, Role, UserId
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import columns_of
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.session import PostgresSession
 
 ORGANIZATIONS = sa.select(*columns_of(tables.organizations, Organization)).order_by(
     tables.organizations.c.id
@@ -28,7 +28,7 @@ MEMBERSHIPS = (
 class PostgresOrganizationRepository(OrganizationRepository):
     """Tables `organizations` and `org_members`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
     async def add(self, organization: Organization) -> None:
         await self.db.execute(insert(tables.organizations).values(asdict(organization)))
@@ -38,23 +38,23 @@ class PostgresOrganizationRepository(OrganizationRepository):
         row = found.mappings().one_or_none()
         return Organization(**row) if row else None
 
-    async def all(self) -> list[Organization]:
+    async def list_all(self) -> list[Organization]:
         return [Organization(**row) for row in (await self.db.execute(ORGANIZATIONS)).mappings()]
 
-    async def of(self, user_id: UserId) -> list[Membership]:
+    async def list_for_user(self, user_id: UserId) -> list[Membership]:
         found = await self.db.execute(MEMBERSHIPS.where(tables.org_members.c.user_id == user_id))
         return [
             Membership(organization=Organization(id=id_, name=name), role=Role(role))
             for id_, name, role in found
         ]
 
-    async def put_member(self, member: Member) -> None:
+    async def upsert_member(self, member: Member) -> None:
         new = insert(tables.org_members).values(asdict(member))
         changed = {"role": new.excluded.role}
         await self.db.execute(
             new.on_conflict_do_update(index_elements=["org_id", "user_id"], set_=changed)
         )
 
-    async def members(self, org_id: OrgId) -> list[Member]:
+    async def list_members(self, org_id: OrgId) -> list[Member]:
         found = await self.db.execute(MEMBERS.where(tables.org_members.c.org_id == org_id))
         return [Member(**{**row, "role": Role(row["role"])}) for row in found.mappings()]

@@ -6,9 +6,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 # What the roles of migration 0002 are for.
-WEBHOOK, SIGN_IN, PEOPLE = "leadport_ingest", "leadport_auth", "authenticated"
+INGEST_ROLE, AUTH_ROLE, PEOPLE_ROLE = "leadport_ingest", "leadport_auth", "authenticated"
 
-BY_KEYS = "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
+INGEST_PLANNER_SETTINGS = (
+    "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
+)
 """The webhook writer looks everything up by its key. A plan that was made for a table of some rows
 would read all of it, and go on when it has a million: until somebody analyses the table."""
 
@@ -28,8 +30,8 @@ def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> 
         connection = await psycopg.AsyncConnection.connect(conninfo)
         if role is not None:
             await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
-        if role == WEBHOOK:
-            await connection.execute(BY_KEYS)
+        if role == INGEST_ROLE:
+            await connection.execute(INGEST_PLANNER_SETTINGS)
             connection.prepare_threshold = 0
         await connection.commit()
         return connection

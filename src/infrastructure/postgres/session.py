@@ -17,7 +17,7 @@ DIALECT = postgresql.psycopg.dialect(paramstyle="numeric_dollar")  # type: ignor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Write:
+class BatchWrite:
     """A write of the rows in the parameter `name`; the statement returns one for each it wrote.
 
     Where somebody was faster it returns fewer, and if `is_all` that is Contended.
@@ -28,7 +28,7 @@ class Write:
     is_all: bool = True
 
     @classmethod
-    def of(cls, name: str, statement: Insert | sa.Update, *, is_all: bool = True) -> "Write":
+    def of(cls, name: str, statement: Insert | sa.Update, *, is_all: bool = True) -> "BatchWrite":
         """Of a statement that returns nothing yet."""
         written = statement.returning(sa.literal_column("1").label("one")).cte(f"{name}_written")
         return cls(name, written, is_all)
@@ -47,16 +47,16 @@ COMMIT = Statement("COMMIT", is_prepared=False)
 
 
 @dataclass(frozen=True, slots=True)
-class UnitOfWork:
+class PostgresSession:
     """A transaction that writes as late as it can, and then all at once: in one round trip.
 
     What is noted is written before the next statement, or at the end.
     """
 
     db: AsyncConnection
-    _noted: dict[Write, list[Any]] = field(default_factory=dict)
+    _noted: dict[BatchWrite, list[Any]] = field(default_factory=dict)
 
-    def note(self, write: Write, batch: Iterable[object]) -> None:
+    def defer_write(self, write: BatchWrite, batch: Iterable[object]) -> None:
         """Write these rows later. Contended is raised then."""
         if added := list(batch):
             self._noted.setdefault(write, []).extend(added)
@@ -66,10 +66,12 @@ class UnitOfWork:
     ) -> sa.CursorResult[*tuple[Any, ...]]:
         """Run a statement, after all that was noted."""
         if self._noted:
-            await self.run(self._written())
+            await self.run_pipelined(self._written())
         return await self.db.execute(statement, parameters)
 
-    async def run(self, *statements: Statement) -> psycopg.AsyncRawCursor[tuple[Any, ...]]:
+    async def run_pipelined(
+        self, *statements: Statement
+    ) -> psycopg.AsyncRawCursor[tuple[Any, ...]]:
         """Have the driver run statements in one round trip; returns the result of the last one.
 
         What runs for every delivery goes this way: SQLAlchemy's costs as much as the statement.
@@ -86,7 +88,7 @@ class UnitOfWork:
     async def commit(self) -> None:
         """Write what was noted and end the transaction. Raises Contended."""
         if self._noted:
-            await self.run(self._written(), COMMIT)
+            await self.run_pipelined(self._written(), COMMIT)
         if self.db.in_transaction():  # as SQLAlchemy sees it; it knows nothing of `run`
             await self.db.commit()
 
@@ -101,7 +103,7 @@ class UnitOfWork:
 
 
 @lru_cache(maxsize=256)
-def _all_at_once(writes: tuple[Write, ...]) -> tuple[str, Sequence[str]]:
+def _all_at_once(writes: tuple[BatchWrite, ...]) -> tuple[str, Sequence[str]]:
     """One statement for all, and what its parameters are called.
 
     It counts the rows of each, and so runs them in this order; it divides by zero, which nothing
@@ -117,7 +119,7 @@ def _all_at_once(writes: tuple[Write, ...]) -> tuple[str, Sequence[str]]:
     return str(compiled), compiled.positiontup or ()
 
 
-def _size(write: Write) -> str:
+def _size(write: BatchWrite) -> str:
     return f"{write.name}_size"
 
 
@@ -129,7 +131,7 @@ EMIT = sa.select(
 )
 
 
-async def wait_for_standbys(db: UnitOfWork) -> None:
+async def wait_for_standbys(db: PostgresSession) -> None:
     """Let the commit wait for what others have committed, where synchronous standbys are.
 
     A row can be seen although its own commit still waits, or has given that up: if the primary is

@@ -10,28 +10,28 @@ from domain.connection import Channel
 from domain.contact import (
     ContactKey,
 )
-from domain.message import Thread, ThreadId, ThreadName
+from domain.message import Thread, ThreadId, ThreadKey
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
     columns_of,
     insert_rows,
-    keys,
-    rows,
+    json_rows,
+    key_rows,
 )
-from infrastructure.postgres.session import UnitOfWork, Write
+from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 THREAD = columns_of(tables.conversation_threads, Thread)
 
-ADD_THREADS = Write.of(
+ADD_THREADS = BatchWrite.of(
     "new_threads",
     insert_rows("new_threads", THREAD, ("org_id", "external_id", "id")).on_conflict_do_nothing(),
 )
 
-_named = rows(
+_named = json_rows(
     "named", [tables.conversation_threads.c.org_id, tables.conversation_threads.c.external_id]
 )
 
-_theirs = rows(
+_theirs = json_rows(
     "theirs", [tables.conversation_threads.c.org_id, tables.conversation_threads.c.contact_id]
 )
 
@@ -47,7 +47,7 @@ FIND_THREADS = sa.union(
 )
 
 # The inner select locks in key order; greatest() sees what was committed meanwhile.
-_moved = rows(
+_moved = json_rows(
     "moved",
     [
         tables.conversation_threads.c.org_id,
@@ -73,7 +73,7 @@ _locked = (
     .cte("locked")
 )
 
-MOVE_THREADS = Write.of(
+MOVE_THREADS = BatchWrite.of(
     "moved",
     sa.update(tables.conversation_threads)
     .where(
@@ -96,16 +96,16 @@ MOVE_THREADS = Write.of(
 class PostgresThreadRepository(ThreadRepository):
     """Table `conversation_threads`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def find(self, names: Set[ThreadName], contacts: Set[ContactKey]) -> list[Thread]:
-        named = keys(names, ["org_id", "external_id"])
-        theirs = keys(contacts, ContactKey._fields)
+    async def find(self, names: Set[ThreadKey], contacts: Set[ContactKey]) -> list[Thread]:
+        named = key_rows(names, ["org_id", "external_id"])
+        theirs = key_rows(contacts, ContactKey._fields)
         found = await self.db.execute(FIND_THREADS, {"named": named, "theirs": theirs})
         return [Thread(**{**row, "channel": Channel(row["channel"])}) for row in found.mappings()]
 
     async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
-        self.db.note(ADD_THREADS, threads.values())
+        self.db.defer_write(ADD_THREADS, threads.values())
 
-    async def move(self, threads: Mapping[ThreadId, Thread]) -> None:
-        self.db.note(MOVE_THREADS, threads.values())
+    async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
+        self.db.defer_write(MOVE_THREADS, threads.values())

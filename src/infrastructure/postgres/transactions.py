@@ -18,17 +18,17 @@ from domain.organization import UserId
 from infrastructure.postgres.connections import PostgresConnectionRepository
 from infrastructure.postgres.contacts import PostgresContactRepository
 from infrastructure.postgres.deals import PostgresDealRepository
-from infrastructure.postgres.errors import translated
+from infrastructure.postgres.errors import translate_error
 from infrastructure.postgres.events import PostgresEventLog
 from infrastructure.postgres.failed_messages import PostgresFailedMessageRepository
-from infrastructure.postgres.ingest_snapshot import PostgresIntakeRepository
+from infrastructure.postgres.ingest_snapshot import PostgresIngestSnapshotReader
 from infrastructure.postgres.insights import PostgresInsightRepository
 from infrastructure.postgres.lead_reader import PostgresLeadReader
 from infrastructure.postgres.messages import PostgresMessageRepository
 from infrastructure.postgres.migrations import head
 from infrastructure.postgres.organizations import PostgresOrganizationRepository
-from infrastructure.postgres.pools import PEOPLE
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.pools import PEOPLE_ROLE
+from infrastructure.postgres.session import PostgresSession
 from infrastructure.postgres.state_changes import PostgresChangeRepository
 from infrastructure.postgres.threads import PostgresThreadRepository
 from infrastructure.postgres.unmatched_messages import PostgresUnmatchedRepository
@@ -39,7 +39,7 @@ PATIENCE = 4.0
 
 # Local to the transaction, so that nothing of a person stays with the connection.
 ACT_AS_PERSON = sa.text(
-    f"SELECT set_config('role', '{PEOPLE}', true), set_config('request.jwt.claims', :claims, true)"
+    f"SELECT set_config('role', '{PEOPLE_ROLE}', true), set_config('request.jwt.claims', :claims, true)"
 )
 
 
@@ -57,12 +57,12 @@ class PostgresTransactions(Transactions):
     @asynccontextmanager
     async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
         async with self._connection(person) as connection:
-            db = UnitOfWork(connection)
+            db = PostgresSession(connection)
             yield Repositories(
                 organizations=PostgresOrganizationRepository(db),
                 users=PostgresUserRepository(db),
                 connections=PostgresConnectionRepository(db),
-                intake=PostgresIntakeRepository(db),
+                snapshots=PostgresIngestSnapshotReader(db),
                 contacts=PostgresContactRepository(db),
                 threads=PostgresThreadRepository(db),
                 messages=PostgresMessageRepository(db),
@@ -77,7 +77,7 @@ class PostgresTransactions(Transactions):
             )
             await db.commit()
 
-    async def ready(self) -> None:
+    async def check_ready(self) -> None:
         async with self._connection() as db:
             version = await db.scalar(sa.text("SELECT version_num FROM alembic_version"))
         if version != head():
@@ -91,9 +91,9 @@ class PostgresTransactions(Transactions):
         try:
             async with asyncio.timeout(self.patience), engine.connect() as db:
                 if person is not None:
-                    claims = json.dumps({"sub": str(person), "role": PEOPLE})
+                    claims = json.dumps({"sub": str(person), "role": PEOPLE_ROLE})
                     await db.execute(ACT_AS_PERSON, {"claims": claims})
                 yield db
         # TimeoutError is an OSError
         except (DBAPIError, psycopg.Error, PoolTimeout, OSError) as error:
-            raise translated(error) from None
+            raise translate_error(error) from None

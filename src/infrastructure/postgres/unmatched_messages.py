@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from application.ports.storage import UnmatchedRepository
 from domain.connection import Address, Channel
-from domain.unmatched import Unmatched
+from domain.unmatched import UnmatchedTraffic
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import keys, rows
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.batches import json_rows, key_rows
+from infrastructure.postgres.session import PostgresSession
 
 UNMATCHED = [
     tables.unmatched_messages.c.channel,
@@ -21,7 +21,7 @@ UNMATCHED = [
     tables.unmatched_messages.c.last_at,
 ]
 
-_seen = rows(
+_seen = json_rows(
     "seen",
     [
         tables.unmatched_messages.c.channel,
@@ -52,20 +52,20 @@ COUNT = _count.on_conflict_do_update(
 class PostgresUnmatchedRepository(UnmatchedRepository):
     """Table `unmatched_messages`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def count(self, messages: Mapping[Address, int], now: datetime) -> None:
+    async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None:
         if messages:
             seen = [(*address, messages[address]) for address in sorted(messages)]
             names = [column.name for column in _seen.c]
-            await self.db.execute(COUNT, {"seen": keys(seen, names), "now": now})
+            await self.db.execute(COUNT, {"seen": key_rows(seen, names), "now": now})
 
-    async def all(self) -> list[Unmatched]:
+    async def list_all(self) -> list[UnmatchedTraffic]:
         found = await self.db.execute(
             sa.select(*UNMATCHED).order_by(tables.unmatched_messages.c.last_at.desc())
         )
         return [
-            Unmatched(
+            UnmatchedTraffic(
                 address=Address(Channel(channel), external_id),
                 count=count,
                 first_at=first_at,

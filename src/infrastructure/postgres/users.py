@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from application.ports.storage import SessionRepository, UserRepository
 from domain.organization import User, UserId
 from infrastructure.postgres import tables
-from infrastructure.postgres.session import UnitOfWork
+from infrastructure.postgres.session import PostgresSession
 
 USERS = sa.select(
     tables.users.c.id,
@@ -23,9 +23,9 @@ USERS = sa.select(
 class PostgresUserRepository(UserRepository):
     """Table `auth.users`, which on Supabase is Supabase's own."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
-    async def by_email(self, email: str) -> User | None:
+    async def find_by_email(self, email: str) -> User | None:
         same = sa.func.lower(tables.users.c.email) == email.lower()
         row = (await self.db.execute(USERS.where(same))).mappings().first()
         return User(**row) if row else None
@@ -46,7 +46,7 @@ class PostgresUserRepository(UserRepository):
 class PostgresSessionRepository(SessionRepository):
     """Table `ended_sessions`."""
 
-    db: UnitOfWork
+    db: PostgresSession
 
     async def end(self, id: UUID, expires_at: datetime) -> None:
         ended = insert(tables.ended_sessions).values(id=id, expires_at=expires_at)

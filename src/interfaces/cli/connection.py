@@ -5,10 +5,10 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
-from domain.connection import Activity, Channel, Connection, ConnectionId
+from domain.connection import Channel, Connection, ConnectionActivity, ConnectionId
 from domain.organization import OrgId
-from domain.unmatched import Unmatched
-from interfaces.cli.context import JSON, ORG, Service, Uuid, print_json, print_table
+from domain.unmatched import UnmatchedTraffic
+from interfaces.cli.context import JSON, ORG, CliContext, Uuid, print_json, print_table
 from interfaces.connection_json import ConnectionJson
 
 CHANNEL = click.Choice([channel.value for channel in Channel])
@@ -32,7 +32,7 @@ def group() -> None:
 @JSON
 @click.pass_obj
 def add(
-    service: Service,
+    service: CliContext,
     org_id: UUID,
     channel: str,
     external_id: str,
@@ -55,7 +55,7 @@ def add(
 
     connection, is_new = service.run(work)
     if as_json:
-        print_json(ConnectionJson.of(connection, Activity()))
+        print_json(ConnectionJson.of(connection, ConnectionActivity()))
     else:
         click.echo(f"{'Connected' if is_new else 'Changed'}: {connection.id}")
 
@@ -65,7 +65,7 @@ def add(
 @click.option("--unmatched", is_flag=True, help="What came for numbers nobody has connected.")
 @JSON
 @click.pass_obj
-def list_(service: Service, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
+def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
     """List the connections of all organisations, or of one.
 
     With --unmatched, the numbers and accounts that messages came for although nobody has
@@ -77,7 +77,7 @@ def list_(service: Service, org_id: UUID | None, *, unmatched: bool, as_json: bo
 
     async def work(use_cases: UseCases) -> list[ConnectionJson]:
         async with use_cases.transactions.begin() as repos:
-            everybody = [organization.id for organization in await repos.organizations.all()]
+            everybody = [organization.id for organization in await repos.organizations.list_all()]
         return [
             ConnectionJson.of(*found)
             for each in ([OrgId(org_id)] if org_id else everybody)
@@ -95,10 +95,10 @@ def list_(service: Service, org_id: UUID | None, *, unmatched: bool, as_json: bo
     print_table(headings, rows, "No connections yet; add one with `leadport connection add`.")
 
 
-def _list_unmatched(service: Service, *, as_json: bool) -> None:
-    async def work(use_cases: UseCases) -> list[Unmatched]:
+def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
+    async def work(use_cases: UseCases) -> list[UnmatchedTraffic]:
         async with use_cases.transactions.begin() as repos:
-            return await repos.unmatched.all()
+            return await repos.unmatched.list_all()
 
     seen = service.run(work)
     if as_json:
@@ -138,7 +138,7 @@ def _state(connection: ConnectionJson) -> str:
 @group.command()
 @click.argument("connection_id", metavar="ID", type=Uuid())
 @click.pass_obj
-def remove(service: Service, connection_id: UUID) -> None:
+def remove(service: CliContext, connection_id: UUID) -> None:
     """Disconnect a number or account; its conversations stay."""
 
     async def work(use_cases: UseCases) -> None:

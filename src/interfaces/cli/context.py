@@ -29,7 +29,7 @@ class Webhook(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class CliContext:
     """Opened by the command that needs it, so that `--help` needs nothing."""
 
     open_use_cases: Callable[[], AbstractAsyncContextManager[UseCases]]

@@ -7,7 +7,7 @@ import click
 from application.use_cases import UseCases
 from domain.failed_message import FailedMessage
 from domain.organization import OrgId
-from interfaces.cli.context import JSON, Service, Uuid, print_json, print_table
+from interfaces.cli.context import JSON, CliContext, Uuid, print_json, print_table
 
 
 @click.group("failed")
@@ -19,12 +19,14 @@ def group() -> None:
 @click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
 @JSON
 @click.pass_obj
-def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
+def list_(service: CliContext, org_id: UUID | None, *, as_json: bool) -> None:
     """List what is kept, oldest first; never what was written."""
 
     async def work(use_cases: UseCases) -> list[FailedMessage]:
         async with use_cases.transactions.begin() as repos:
-            return await repos.failed_messages.of(OrgId(org_id) if org_id else None)
+            return await repos.failed_messages.list_for_organization(
+                OrgId(org_id) if org_id else None
+            )
 
     failures = service.run(work)
     if as_json:
@@ -40,19 +42,21 @@ def list_(service: Service, org_id: UUID | None, *, as_json: bool) -> None:
 @click.option("--all", "is_all", is_flag=True, help="Everything that is kept.")
 @JSON
 @click.pass_obj
-def retry(service: Service, ids: tuple[UUID, ...], *, is_all: bool, as_json: bool) -> None:
+def retry(service: CliContext, ids: tuple[UUID, ...], *, is_all: bool, as_json: bool) -> None:
     """Try again now; what was stored meanwhile is not stored twice."""
     if bool(ids) == is_all:
         raise click.UsageError("name the ids to try again, or --all")
 
     async def work(use_cases: UseCases) -> tuple[int, int]:
         async with use_cases.transactions.begin() as repos:
-            kept = await repos.failed_messages.of(None)
+            kept = await repos.failed_messages.list_for_organization(None)
         chosen = [failure for failure in kept if is_all or failure.id in ids]
         if unknown := set(ids) - {failure.id for failure in chosen}:
             msg = f"nothing is kept under {', '.join(map(str, sorted(unknown)))}"
             raise click.ClickException(msg)
-        return sum([await use_cases.retry_failed(failure) for failure in chosen]), len(chosen)
+        return sum([await use_cases.retry_failed_messages(failure) for failure in chosen]), len(
+            chosen
+        )
 
     resolved, tried = service.run(work)
     if as_json:

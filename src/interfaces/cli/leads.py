@@ -9,7 +9,7 @@ from application.use_cases import UseCases
 from domain.lead import Lead
 from domain.message import MessageKey
 from domain.organization import OrgId
-from interfaces.cli.context import JSON, Service, Uuid, print_json, print_table, printable
+from interfaces.cli.context import JSON, CliContext, Uuid, print_json, print_table, printable
 
 HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
 POLL_SECONDS = 1.0
@@ -24,7 +24,7 @@ FOLLOWED = 1000
 @JSON
 @click.pass_obj
 def command(
-    service: Service, org_id: UUID | None, limit: int, *, follow: bool, as_json: bool
+    service: CliContext, org_id: UUID | None, limit: int, *, follow: bool, as_json: bool
 ) -> None:
     """Show the newest leads, oldest of them first.
 
@@ -51,7 +51,7 @@ def command(
 
 async def _latest(use_cases: UseCases, org_id: OrgId | None, limit: int) -> list[Lead]:
     async with use_cases.transactions.begin() as repos:
-        return await repos.leads.latest(org_id, limit)
+        return await repos.leads.list_latest(org_id, limit)
 
 
 def _print_all(leads: list[Lead], *, as_json: bool) -> None:

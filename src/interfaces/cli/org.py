@@ -4,10 +4,10 @@ from uuid import UUID
 
 import click
 
-from application.accounts.add_member import Joined
+from application.accounts.add_member import MembershipResult
 from application.use_cases import UseCases
 from domain.organization import OrgId, Role
-from interfaces.cli.context import JSON, Service, Uuid, print_json
+from interfaces.cli.context import JSON, CliContext, Uuid, print_json
 
 
 @click.group("org")
@@ -20,13 +20,13 @@ def group() -> None:
 @click.option("--owner", "email", required=True, help="E-mail address of the owner.")
 @JSON
 @click.pass_obj
-def create(service: Service, name: str, email: str, *, as_json: bool) -> None:
+def create(service: CliContext, name: str, email: str, *, as_json: bool) -> None:
     """Create the organisation NAME and its owner.
 
     Prints the ids and, for a new person, a generated password: once.
     """
 
-    async def work(use_cases: UseCases) -> Joined:
+    async def work(use_cases: UseCases) -> MembershipResult:
         return await use_cases.create_organization(name, email)
 
     _print(service.run(work), email, as_json=as_json)
@@ -43,16 +43,16 @@ def create(service: Service, name: str, email: str, *, as_json: bool) -> None:
 )
 @JSON
 @click.pass_obj
-def add_member(service: Service, org_id: UUID, email: str, role: str, *, as_json: bool) -> None:
+def add_member(service: CliContext, org_id: UUID, email: str, role: str, *, as_json: bool) -> None:
     """Make EMAIL a member of ORG, or give a member another role."""
 
-    async def work(use_cases: UseCases) -> Joined:
+    async def work(use_cases: UseCases) -> MembershipResult:
         return await use_cases.add_member(OrgId(org_id), email, Role(role))
 
     _print(service.run(work), email, as_json=as_json)
 
 
-def _print(joined: Joined, email: str, *, as_json: bool) -> None:
+def _print(joined: MembershipResult, email: str, *, as_json: bool) -> None:
     if as_json:
         print_json(joined)
         return

@@ -9,7 +9,7 @@ import msgspec
 
 from application.verify_webhook import sign
 from domain.connection import Channel
-from interfaces.cli.context import Service, print_json
+from interfaces.cli.context import CliContext, print_json
 from interfaces.meta.samples import Sample, delivery
 
 LARGEST_BATCH = 1000
@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 30.0
 @click.option("--url", help="The service's base URL.  [default: PUBLIC_URL]")
 @click.pass_obj
 def command(
-    service: Service,
+    service: CliContext,
     channel: str,
     to: str,
     sender: str | None,

@@ -3,7 +3,7 @@
 import click
 
 from application.use_cases import UseCases
-from interfaces.cli.context import JSON, Service, print_json
+from interfaces.cli.context import JSON, CliContext, print_json
 
 
 @click.group("user")
@@ -15,7 +15,7 @@ def group() -> None:
 @click.argument("email")
 @JSON
 @click.pass_obj
-def password(service: Service, email: str, *, as_json: bool) -> None:
+def password(service: CliContext, email: str, *, as_json: bool) -> None:
     """Give EMAIL a new password, and print it: once."""
 
     async def work(use_cases: UseCases) -> str:
@@ -31,7 +31,7 @@ def password(service: Service, email: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("email")
 @click.pass_obj
-def token(service: Service, email: str) -> None:
+def token(service: CliContext, email: str) -> None:
     """Print a bearer token of EMAIL for calling the API."""
 
     async def work(use_cases: UseCases) -> str:
@@ -48,7 +48,7 @@ def keys() -> None:
 @keys.command()
 @JSON
 @click.pass_obj
-def rotate(service: Service, *, as_json: bool) -> None:
+def rotate(service: CliContext, *, as_json: bool) -> None:
     """Encrypt every access token with the newest key of TOKEN_ENCRYPTION_KEYS.
 
     It can be stopped and started again; older keys may be dropped when it has ended.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from interfaces.meta.json_values import Json, text
+from interfaces.meta.json_values import Json, as_id_text
 
 Content: TypeAlias = dict[str, Any]
 
@@ -17,14 +17,14 @@ DEEPEST = 16
 """Nesting beyond this is nobody's answer, and would break whoever writes it as JSON again."""
 
 
-def present(**parts: Any) -> Content:
+def drop_empty(**parts: Any) -> Content:
     """All but what is absent; zero and False are present."""
     return {name: part for name, part in parts.items() if part not in (None, "", [], {})}
 
 
-def texts(part: Mapping[str, Json], *names: str) -> Content:
+def pick_texts(part: Mapping[str, Json], *names: str) -> Content:
     """Those of the names under which there is a text or number, cut."""
-    return {name: found[:LONGEST_TEXT] for name in names if (found := text(part.get(name)))}
+    return {name: found[:LONGEST_TEXT] for name in names if (found := as_id_text(part.get(name)))}
 
 
 def raw(part: Json) -> Mapping[str, Json] | None:

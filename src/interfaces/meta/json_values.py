@@ -13,7 +13,7 @@ import msgspec
 Json: TypeAlias = Any
 """What a JSON text holds: dict, list, str, int, float, bool or None."""
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
 """PostgreSQL stores neither NUL nor lone surrogates, so U+FFFD stands in their place."""
 
 OLDEST = datetime(2010, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ class NotJson(ValueError):
     """The body is not JSON."""
 
 
-def parse(body: bytes) -> Json:
+def parse_json(body: bytes) -> Json:
     """Read the body, with what cannot be stored replaced. Raises NotJson."""
     try:
         value = msgspec.json.decode(body)
@@ -81,39 +81,39 @@ def _storable(value: Json) -> Json:
 
 
 def _storable_text(value: Json) -> Json:
-    return UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value
+    return UNSTORABLE_CHARACTERS.sub("\ufffd", value) if isinstance(value, str) else value
 
 
-def mapping(value: Json) -> Mapping[str, Json]:
+def as_dict(value: Json) -> Mapping[str, Json]:
     """The object, or an empty one where something else stands."""
     return value if isinstance(value, dict) else {}
 
 
-def listed(value: Json) -> list[Json]:
+def as_list(value: Json) -> list[Json]:
     """The items of a list, or the one object that stands where a list should."""
     if isinstance(value, dict):
         return [value]
     return value if isinstance(value, list) else []
 
 
-def text(value: Json) -> str:
+def as_id_text(value: Json) -> str:
     """The words, or the number as digits, without blanks around; empty where there are none."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def written(value: Json) -> str:
+def as_message_text(value: Json) -> str:
     """What somebody wrote, blanks and all; empty where it is nothing but blanks."""
-    return value if isinstance(value, str) and value.strip() else text(value)
+    return value if isinstance(value, str) and value.strip() else as_id_text(value)
 
 
-def flag(value: Json) -> bool:
+def as_bool(value: Json) -> bool:
     """Whether it says yes, as a boolean or in a string."""
-    return value is True or text(value).lower() in ("true", "1")
+    return value is True or as_id_text(value).lower() in ("true", "1")
 
 
-def moment(value: Json, arrived_at: datetime) -> datetime:
+def as_datetime(value: Json, arrived_at: datetime) -> datetime:
     """The time in seconds or milliseconds, number or string; arrival for absurd or missing ones."""
     try:
         number = float(value)
@@ -126,7 +126,7 @@ def moment(value: Json, arrived_at: datetime) -> datetime:
 
 def message_id(given: Json, *content: Json) -> str:
     """The id Meta gave; else one derived from the content, so that a repeat derives the same."""
-    if found := text(given):
+    if found := as_id_text(given):
         return found
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     return f"derived:{digest.hexdigest()[:32]}"

@@ -4,33 +4,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from domain.change import Change
+from domain.change import IncomingChange
 from domain.inbound import Inbound
 
 
-class Note(NamedTuple):
+class IgnoredItem(NamedTuple):
     """Something that was passed over, by name: for an operator to count, never with any content.
 
     It is `ignored` on purpose, or `unknown`: then Meta has added something, or sent nonsense.
     `name` is at most 64 characters.
     """
 
-    verdict: Literal["ignored", "unknown"]
+    reason: Literal["ignored", "unknown"]
     channel: str
     part: Literal["field", "event", "type", "attachment"]
     name: str
 
 
-Leaf: TypeAlias = Inbound | Change | Note
+ParsedItem: TypeAlias = Inbound | IncomingChange | IgnoredItem
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MessageContent:
     """What a message says: its kind, the person's own words, and all else it carries.
 
     Without words (`""`) its body is made from kind and content: see `wording`.
     """
 
     kind: str
-    words: str
+    text: str
     content: Mapping[str, Any] = field(default_factory=dict)

@@ -46,7 +46,7 @@ TOKEN = "flow_token"  # noqa: S105 - no secret: the business's own mark on its f
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PlaceholderText:
     """One language's bodies. Raises ValueError for a language that is not there."""
 
     language: str = SOURCE

@@ -11,14 +11,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
-from interfaces.meta.placeholders import Wording
+from interfaces.meta.placeholders import PlaceholderText
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController
 from interfaces.web.metrics import metrics
 from interfaces.web.pages import pages_router, static_router
 from interfaces.web.rendering import template_config
-from interfaces.web.webhook import Door, WebhookController
+from interfaces.web.webhook import WebhookController, WebhookDependencies
 
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 
@@ -48,11 +48,11 @@ def create_app(
         ],
         template_config=template_config(public_url),
         dependencies={
-            "door": _provide(
-                Door(
+            "webhook_dependencies": _provide(
+                WebhookDependencies(
                     use_cases.verify_webhook,
                     use_cases.receive_delivery,
-                    Wording(language),
+                    PlaceholderText(language),
                     use_cases.clock,
                 )
             ),

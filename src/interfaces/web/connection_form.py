@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self, TypedDict
 
-from domain.connection import Channel, Connection, check_connection
+from domain.connection import Channel, Connection, validate_connection
 from domain.errors import FieldError, InvalidInput
 from interfaces.web.errors import AnyRequest
 
@@ -75,7 +75,7 @@ class ConnectionForm:
                 FieldError("access_token", "Enter a new token or remove the stored one, not both.")
             )
         try:
-            check_connection(self.external_id, self.display_name, self.access_token)
+            validate_connection(self.external_id, self.display_name, self.access_token)
         except InvalidInput as error:
             errors.extend(error.errors)
         if errors:

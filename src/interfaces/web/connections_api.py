@@ -15,12 +15,12 @@ from application.connections.list_connections import ListConnections
 from application.connections.remove_connection import RemoveConnection
 from application.connections.upsert_connection import UpsertConnection
 from application.ports.auth import Session
-from domain.connection import Activity, Channel, ConnectionId
+from domain.connection import Channel, ConnectionActivity, ConnectionId
 from domain.errors import NotSignedIn
 from domain.organization import OrgId
 from interfaces.connection_json import ConnectionJson
-from interfaces.web.dependencies import Given
-from interfaces.web.errors import AnyRequest, described
+from interfaces.web.dependencies import Injected
+from interfaces.web.errors import AnyRequest, describe_problem
 
 
 class ConnectionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,7 +51,7 @@ class ConnectionsJson(msgspec.Struct, frozen=True):
     connections: list[ConnectionJson]
 
 
-async def bearer_session(request: AnyRequest, read_session: Given[ReadSession]) -> Session:
+async def bearer_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
     """Read the session of the Authorization header. Raises NotSignedIn."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -60,10 +60,10 @@ async def bearer_session(request: AnyRequest, read_session: Given[ReadSession]) 
 
 
 REFUSALS = {
-    401: described("No token, or one that is not valid any longer."),
-    403: described("Not an owner or admin of that organisation."),
-    422: described("Fields that are wrong, each with what would be right."),
-    503: described("The database does not answer."),
+    401: describe_problem("No token, or one that is not valid any longer."),
+    403: describe_problem("Not an owner or admin of that organisation."),
+    422: describe_problem("Fields that are wrong, each with what would be right."),
+    503: describe_problem("The database does not answer."),
 }
 
 
@@ -82,7 +82,7 @@ class ConnectionsController(Controller):
     async def list_all(
         self,
         session: NamedDependency[Session],
-        list_connections: Given[ListConnections],
+        list_connections: Injected[ListConnections],
         org_id: FromQuery[UUID],
     ) -> ConnectionsJson:
         """Show all of them, oldest first."""
@@ -93,15 +93,15 @@ class ConnectionsController(Controller):
         summary="Connect a number or account, or change its connection",
         responses={
             200: ResponseSpec(ConnectionJson, description="Changed"),
-            409: described("The number is in use elsewhere."),
+            409: describe_problem("The number is in use elsewhere."),
             **REFUSALS,
         },
     )
     async def upsert(
         self,
         session: NamedDependency[Session],
-        upsert_connection: Given[UpsertConnection],
-        list_connections: Given[ListConnections],
+        upsert_connection: Injected[UpsertConnection],
+        list_connections: Injected[ListConnections],
         data: JSONBody[ConnectionBody],
     ) -> Response[ConnectionJson]:
         """Find it by organisation, channel and external id; answer 201 for a new one, else 200."""
@@ -116,20 +116,22 @@ class ConnectionsController(Controller):
             is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
         )
         if is_new:
-            return Response(ConnectionJson.of(connection, Activity()), status_code=201)
+            return Response(ConnectionJson.of(connection, ConnectionActivity()), status_code=201)
         listed = await list_connections(org_id, person=session.user_id)
-        activity = next((seen for known, seen in listed if known.id == connection.id), Activity())
+        activity = next(
+            (seen for known, seen in listed if known.id == connection.id), ConnectionActivity()
+        )
         return Response(ConnectionJson.of(connection, activity), status_code=200)
 
     @delete(
         "/{connection_id:uuid}",
         summary="Disconnect; conversations stay",
-        responses={404: described("There is none, or none that you may see."), **REFUSALS},
+        responses={404: describe_problem("There is none, or none that you may see."), **REFUSALS},
     )
     async def remove(
         self,
         session: NamedDependency[Session],
-        remove_connection: Given[RemoveConnection],
+        remove_connection: Injected[RemoveConnection],
         connection_id: FromPath[UUID],
     ) -> None:
         """Remove it for good."""

@@ -7,6 +7,6 @@ from litestar.params import SkipValidation
 
 T = TypeVar("T")
 
-Given: TypeAlias = NamedDependency[SkipValidation[T]]
+Injected: TypeAlias = NamedDependency[SkipValidation[T]]
 """What stands in `UseCases` under the parameter's name. It is no input, so it is not validated:
 that would cost each request time, and fail for ports, which are protocols."""

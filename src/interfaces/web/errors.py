@@ -13,7 +13,12 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from application.errors import CannotIssue, Contended, StorageRefused, StorageUnavailable
+from application.errors import (
+    ConcurrentUpdate,
+    StorageRefused,
+    StorageUnavailable,
+    TokenIssuingDisabled,
+)
 from domain.errors import (
     DomainError,
     FieldError,
@@ -39,7 +44,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NumberConnectedElsewhere: HTTPStatus.CONFLICT,
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
-    CannotIssue: HTTPStatus.NOT_IMPLEMENTED,
+    TokenIssuingDisabled: HTTPStatus.NOT_IMPLEMENTED,
 }
 
 
@@ -59,7 +64,7 @@ class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: list[FieldErrorJson] = []
 
 
-def described(description: str) -> ResponseSpec:
+def describe_problem(description: str) -> ResponseSpec:
     """Describe an answer that is a problem document, for `/schema`."""
     return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM)
 
@@ -73,7 +78,7 @@ def problem(
     return Response(body, status_code=status, media_type=PROBLEM)
 
 
-def refused(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
+def handle_domain_error(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
     """What the rules refuse, in their own words."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     if isinstance(error, InvalidInput):
@@ -86,7 +91,7 @@ def refused(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
     return response
 
 
-def malformed(_: AnyRequest, error: ValidationException) -> Response[ProblemJson]:
+def handle_validation_error(_: AnyRequest, error: ValidationException) -> Response[ProblemJson]:
     """Input of another shape than the API describes."""
     found = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
     errors = [_field_error(each) for each in found if isinstance(each, dict)]
@@ -100,20 +105,20 @@ def _field_error(found: dict[str, Any]) -> FieldError:
     return FieldError(named[1] if named else str(found.get("key", "body")), message)
 
 
-def http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
+def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
     """What the framework refuses: a route, a method, a size."""
     if error.detail == "client disconnected prematurely":
         # Also what a body of broken chunks looks like; nobody may be there to read the answer.
         log.info("body_incomplete")
         return problem(HTTPStatus.BAD_REQUEST, "the body ended early")
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return unexpected(request, error)
+        return handle_unexpected_error(request, error)
     response = problem(error.status_code)
     response.headers.update(error.headers or {})
     return response
 
 
-def storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
+def handle_storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """It could not all be kept; Meta asks again by itself, and what was kept counts as skipped."""
     log.error("storage_unavailable", extra={"error": str(error)})
     response = problem(503, "the storage does not answer; please try again")
@@ -121,13 +126,13 @@ def storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson
     return response
 
 
-def unreadable(request: AnyRequest, error: Exception) -> Response[ProblemJson]:
+def handle_unreadable_body(request: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """A body that the framework's parsers choke on: broken UTF-8, nesting without end."""
-    unexpected(request, error)
+    handle_unexpected_error(request, error)
     return problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
 
 
-def unexpected(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
+def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """Something nobody thought of: log the place, not the message, which may quote a person."""
     places = traceback.extract_tb(error.__traceback__)
     where = [f"{place.filename}:{place.lineno} {place.name}" for place in places[-8:]]
@@ -136,14 +141,14 @@ def unexpected(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
 
 
 HANDLERS = {
-    DomainError: refused,
-    CannotIssue: refused,
-    ValidationException: malformed,
-    HTTPException: http_error,
-    StorageUnavailable: storage_unavailable,
-    StorageRefused: storage_unavailable,
-    Contended: storage_unavailable,
-    UnicodeDecodeError: unreadable,
-    RecursionError: unreadable,
-    Exception: unexpected,
+    DomainError: handle_domain_error,
+    TokenIssuingDisabled: handle_domain_error,
+    ValidationException: handle_validation_error,
+    HTTPException: handle_http_error,
+    StorageUnavailable: handle_storage_unavailable,
+    StorageRefused: handle_storage_unavailable,
+    ConcurrentUpdate: handle_storage_unavailable,
+    UnicodeDecodeError: handle_unreadable_body,
+    RecursionError: handle_unreadable_body,
+    Exception: handle_unexpected_error,
 }

@@ -6,8 +6,8 @@ from litestar import Controller, Response, get
 
 from application.errors import StorageRefused, StorageUnavailable
 from application.ports.storage import Transactions
-from interfaces.web.dependencies import Given
-from interfaces.web.errors import described, problem
+from interfaces.web.dependencies import Injected
+from interfaces.web.errors import describe_problem, problem
 
 
 class HealthController(Controller):
@@ -23,12 +23,12 @@ class HealthController(Controller):
     @get(
         "/readyz",
         summary="Can messages be stored?",
-        responses={503: described("Not now; the detail says why.")},
+        responses={503: describe_problem("Not now; the detail says why.")},
     )
-    async def ready(self, transactions: Given[Transactions]) -> Response[Any]:
+    async def ready(self, transactions: Injected[Transactions]) -> Response[Any]:
         """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
         try:
-            await transactions.ready()
+            await transactions.check_ready()
         except (StorageUnavailable, StorageRefused) as error:
             return problem(503, str(error))
         return Response({"status": "ok"})

@@ -13,13 +13,13 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     disable_created_metrics,
+    generate_latest,
 )
-from prometheus_client import generate_latest as written
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from application.ingestion.ingest_messages import Counters
-from domain.change import Change
-from interfaces.meta.parsed import Note
+from domain.change import IncomingChange
+from interfaces.meta.parsed import IgnoredItem
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a line each, and nobody asks
 
@@ -44,10 +44,12 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
 MOST_NAMES = 500
 """Whoever can sign deliveries could send any number of names; those beyond are counted as one."""
 
-_names: set[Note] = set()
+_names: set[IgnoredItem] = set()
 
 
-def count(counters: Counters, changes: Iterable[Change], notes: Mapping[Note, int]) -> None:
+def count(
+    counters: Counters, changes: Iterable[IncomingChange], notes: Mapping[IgnoredItem, int]
+) -> None:
     """Count a delivery."""
     for name, result in RESULTS.items():
         if number := getattr(counters, name):
@@ -68,4 +70,4 @@ def metrics() -> Response[bytes]:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(written(registry), media_type=MEDIA_TYPE)
+    return Response(generate_latest(registry), media_type=MEDIA_TYPE)

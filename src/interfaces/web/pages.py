@@ -14,7 +14,7 @@ from litestar.static_files import create_static_files_router
 
 from domain.errors import Forbidden, NotSignedIn
 from interfaces.web.errors import HANDLERS, AnyRequest, problem
-from interfaces.web.rendering import STATIC, address, cookie, page, redirect
+from interfaces.web.rendering import STATIC, cookie, current_path, redirect, render_page
 from interfaces.web.session import COOKIE as SESSION_COOKIE
 from interfaces.web.session import current_session
 from interfaces.web.settings_page import SettingsPage
@@ -80,7 +80,7 @@ def choose_language(request: AnyRequest) -> Response[Any] | None:
     chosen = request.query_params.get("lang", "")
     if request.method != "GET" or chosen not in LANGUAGES:
         return None
-    same_page = redirect(address(request))
+    same_page = redirect(current_path(request))
     same_page.set_cookie(cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR))
     return same_page
 
@@ -121,7 +121,7 @@ def _exception_handlers(secured: Hook) -> dict[type[Exception] | int, Handler]:
         return answer
 
     def not_signed_in(request: AnyRequest, _: Any) -> Response[Any]:
-        path = sign_in_path(address(request))
+        path = sign_in_path(current_path(request))
         if SESSION_COOKIE not in request.cookies:
             return secured(redirect(path))
         ended = redirect(path, notice="session_ended")
@@ -148,4 +148,4 @@ def _exception_handlers(secured: Hook) -> dict[type[Exception] | int, Handler]:
 
 def error_page(request: AnyRequest, status: int, reason: str) -> Response[Any]:
     """Say what went wrong and what to do about it."""
-    return page(request, "error.html.j2", {"reason": reason}, status)
+    return render_page(request, "error.html.j2", {"reason": reason}, status)

@@ -46,13 +46,13 @@ def template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
 
 
-def page(
+def render_page(
     request: AnyRequest, template: str, context: Mapping[str, object], status_code: int = 200
 ) -> Template:
     """Render it, with the notice that the last redirect left, once."""
     texts = texts_for(request)
     notice = NOTICES.get(request.cookies.get(NOTICE_COOKIE, ""))
-    own = {"_": texts, "notice": notice, "here": address(request)}
+    own = {"_": texts, "notice": notice, "here": current_path(request)}
     rendered = Template(template, context={**own, **context}, status_code=status_code)
     rendered.headers["Content-Language"] = texts.language
     if notice:
@@ -77,7 +77,7 @@ def cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
     return Cookie(key=name, value=value, max_age=max_age, httponly=True, samesite="lax")
 
 
-def address(request: AnyRequest) -> str:
+def current_path(request: AnyRequest) -> str:
     """Return what was asked for, without host and without a choice of language.
 
     Every address of the pages answers GET, also those that forms are sent to.

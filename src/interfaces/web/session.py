@@ -3,14 +3,14 @@
 from application.accounts.sign_in import ReadSession
 from application.ports.auth import Session
 from domain.errors import NotSignedIn
-from interfaces.web.dependencies import Given
+from interfaces.web.dependencies import Injected
 from interfaces.web.errors import AnyRequest
 
 COOKIE = "leadport_session"
 """It lasts until the browser is closed, the token expires or the person signs out."""
 
 
-async def current_session(request: AnyRequest, read_session: Given[ReadSession]) -> Session:
+async def current_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
     """Return the session of the one who asks. Raises NotSignedIn."""
     token = request.cookies.get(COOKIE)
     if not token:

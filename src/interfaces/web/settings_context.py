@@ -11,20 +11,20 @@ from application.accounts.list_organizations import ListOrganizations
 from application.connections.list_connections import ListConnections
 from application.ports.auth import Session
 from application.ports.clock import Clock
-from domain.connection import Activity, Connection
+from domain.connection import Connection, ConnectionActivity
 from domain.errors import Forbidden, NotFound
 from domain.organization import Organization, UserId
-from interfaces.web.dependencies import Given
+from interfaces.web.dependencies import Injected
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SettingsContext:
     """One organisation that the person manages; `organizations` are all of them."""
 
     person: UserId
     organization: Organization
     organizations: Sequence[Organization]
-    rows: Sequence[tuple[Connection, Activity]]
+    rows: Sequence[tuple[Connection, ConnectionActivity]]
     now: datetime
 
     @property
@@ -40,13 +40,13 @@ class Desk:
         raise NotFound("there is no such connection")
 
 
-async def open_desk(
-    session: Given[Session],
-    list_organizations: Given[ListOrganizations],
-    list_connections: Given[ListConnections],
-    clock: Given[Clock],
+async def load_settings_context(
+    session: Injected[Session],
+    list_organizations: Injected[ListOrganizations],
+    list_connections: Injected[ListConnections],
+    clock: Injected[Clock],
     org_id: FromQuery[UUID | None] = None,
-) -> Desk:
+) -> SettingsContext:
     """Open the organisation asked for, or the first. Raises Forbidden where there is none."""
     person = session.user_id
     memberships = await list_organizations(person)
@@ -55,4 +55,4 @@ async def open_desk(
     if chosen is None:
         raise Forbidden("only owners and admins of an organisation manage its connections")
     rows = await list_connections(chosen.id, person=person)
-    return Desk(person, chosen, managed, rows, clock.now())
+    return SettingsContext(person, chosen, managed, rows, clock.now())

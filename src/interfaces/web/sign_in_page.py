@@ -7,11 +7,11 @@ from urllib.parse import quote, urlsplit
 from litestar import Controller, Response, get, post
 
 from application.accounts.sign_in import ReadSession, SignIn, SignOut
-from application.errors import CannotIssue
+from application.errors import TokenIssuingDisabled
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
-from interfaces.web.dependencies import Given
+from interfaces.web.dependencies import Injected
 from interfaces.web.errors import STATUS, AnyRequest
-from interfaces.web.rendering import cookie, page, redirect
+from interfaces.web.rendering import cookie, redirect, render_page
 from interfaces.web.session import COOKIE, current_session
 
 START = "/settings/channels"
@@ -21,23 +21,23 @@ class SignInPage(Controller):
     """`/sign-in` and `/sign-out`."""
 
     @get("/sign-in")
-    async def show(self, request: AnyRequest, read_session: Given[ReadSession]) -> Response[Any]:
+    async def show(self, request: AnyRequest, read_session: Injected[ReadSession]) -> Response[Any]:
         """Ask for address and password, unless somebody is signed in."""
         try:
             await current_session(request, read_session)
         except NotSignedIn:
-            return page(request, "sign_in.html.j2", {"email": "", "refusal": None})
+            return render_page(request, "sign_in.html.j2", {"email": "", "refusal": None})
         return redirect(_next(request))
 
     @post("/sign-in")
-    async def sign_in(self, request: AnyRequest, sign_in: Given[SignIn]) -> Response[Any]:
+    async def sign_in(self, request: AnyRequest, sign_in: Injected[SignIn]) -> Response[Any]:
         """Start a session, and go where the person wanted to go."""
         form = await request.form()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
         peer = request.client.host if request.client else ""
         try:
             token = await sign_in(email, password, address=peer)
-        except (WrongCredentials, TooManyAttempts, CannotIssue) as error:
+        except (WrongCredentials, TooManyAttempts, TokenIssuingDisabled) as error:
             return _refused(request, email, error)
         onward = redirect(_next(request))
         onward.set_cookie(cookie(COOKIE, token))
@@ -50,7 +50,7 @@ class SignInPage(Controller):
 
     @post("/sign-out")
     async def sign_out(
-        self, request: AnyRequest, read_session: Given[ReadSession], sign_out: Given[SignOut]
+        self, request: AnyRequest, read_session: Injected[ReadSession], sign_out: Injected[SignOut]
     ) -> Response[Any]:
         """End the session, also for whoever has copied its token."""
         with suppress(NotSignedIn):
@@ -69,7 +69,7 @@ def _refused(request: AnyRequest, email: str, error: Exception) -> Response[Any]
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     wait = error.retry_after if isinstance(error, TooManyAttempts) else 0
     context = {"email": email, "refusal": type(error).__name__, "wait": wait}
-    refusal = page(request, "sign_in.html.j2", context, status)
+    refusal = render_page(request, "sign_in.html.j2", context, status)
     if wait:
         refusal.headers["Retry-After"] = str(wait)
     return refusal

@@ -9,15 +9,15 @@ from typing import Any
 from litestar import Controller, MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 
-from application.errors import SpoolFull
+from application.errors import SpoolUnavailable
 from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.clock import Clock
 from application.verify_webhook import VerifyWebhook
-from interfaces.meta.delivery import decode
+from interfaces.meta.delivery import parse_delivery
 from interfaces.meta.json_values import NotJson
-from interfaces.meta.placeholders import Wording
-from interfaces.web.dependencies import Given
-from interfaces.web.errors import AnyRequest, described, problem
+from interfaces.meta.placeholders import PlaceholderText
+from interfaces.web.dependencies import Injected
+from interfaces.web.errors import AnyRequest, describe_problem, problem
 from interfaces.web.metrics import count
 
 log = logging.getLogger(__name__)
@@ -32,32 +32,34 @@ LARGE_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bodies:
+class BodyReader:
     """Reads bodies in bounded memory, before anybody knows who sent them.
 
     The server bounds the time (`leadport.http_server`).
     """
 
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
+    large_body_slots: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE)
+    )
 
     async def read(self, request: AnyRequest) -> bytes:
         """Read it whole."""
         length = request.headers.get("content-length", "")
         if DIGITS.fullmatch(length) and int(length) <= LARGE_BODY:
             return await request.body()
-        async with self.places:
+        async with self.large_body_slots:
             return await request.body()
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class WebhookDependencies:
     """What a delivery needs on its way in; one thing to ask for, because asking costs time."""
 
     verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
-    wording: Wording
+    placeholder_text: PlaceholderText
     clock: Clock
-    bodies: Bodies = field(default_factory=Bodies)
+    body_reader: BodyReader = field(default_factory=BodyReader)
 
 
 class WebhookController(Controller):
@@ -72,17 +74,19 @@ class WebhookController(Controller):
         summary="Verification handshake",
         responses={
             200: ResponseSpec(str, description="The challenge", media_type=MediaType.TEXT),
-            403: described("Not hub.mode=subscribe, not our token, or no challenge."),
+            403: describe_problem("Not hub.mode=subscribe, not our token, or no challenge."),
         },
     )
-    def handshake(self, request: AnyRequest, door: Given[Door]) -> Response[Any]:
+    def handshake(
+        self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
+    ) -> Response[Any]:
         """Answer with the challenge if the token is ours. It carries no signature."""
         query = request.query_params
         given = (
             str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
         )
         mode, token, challenge = given
-        if refusal := door.verify_webhook.handshake_refusal(mode, token, challenge):
+        if refusal := webhook_dependencies.verify_webhook.handshake_refusal(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
             return problem(403)
         headers = {"X-Content-Type-Options": "nosniff"}
@@ -93,37 +97,39 @@ class WebhookController(Controller):
         request_max_body_size=LARGEST_BODY,
         summary="Delivery",
         responses={
-            403: described("X-Hub-Signature-256 is missing or wrong."),
-            408: described("The body came too slowly."),
-            413: described("More than 4 MiB."),
-            503: described("Neither database nor spool could keep it; send it again."),
+            403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
+            408: describe_problem("The body came too slowly."),
+            413: describe_problem("More than 4 MiB."),
+            503: describe_problem("Neither database nor spool could keep it; send it again."),
         },
     )
-    async def deliver(self, request: AnyRequest, door: Given[Door]) -> Response[Any]:
+    async def deliver(
+        self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
+    ) -> Response[Any]:
         """Keep every message of the delivery and apply every change, then say what became of them.
 
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
-        body = await door.bodies.read(request)
-        if not door.verify_webhook.accepts_delivery(
+        body = await webhook_dependencies.body_reader.read(request)
+        if not webhook_dependencies.verify_webhook.accepts_delivery(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
             return problem(403)
-        arrived_at = door.clock.now()
+        arrived_at = webhook_dependencies.clock.now()
         try:
-            delivery = decode(body, arrived_at, door.wording)
+            delivery = parse_delivery(body, arrived_at, webhook_dependencies.placeholder_text)
         except NotJson:
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
         try:
-            counters = await door.receive_delivery(delivery, body, arrived_at)
-        except SpoolFull as error:
+            counters = await webhook_dependencies.receive_delivery(delivery, body, arrived_at)
+        except SpoolUnavailable as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
             return problem(503, "neither the database nor the spool can keep this; send it again")
         count(counters, delivery.changes, delivery.notes)
         for note, times in delivery.notes.items():
-            if note.verdict == "unknown":
+            if note.reason == "unknown":
                 what = f"{note.channel} {note.part} {note.name}"
                 log.warning("unknown_in_delivery", extra={"what": what, "times": times})
         is_news = counters.failed or counters.skipped

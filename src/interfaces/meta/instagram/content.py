@@ -8,9 +8,17 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from domain.connection import Channel
-from interfaces.meta.content_fields import LONGEST_TEXT, Content, present, raw, texts
-from interfaces.meta.json_values import LONGEST_ID, Json, flag, listed, mapping, text, written
-from interfaces.meta.parsed import Note, Said
+from interfaces.meta.content_fields import LONGEST_TEXT, Content, drop_empty, pick_texts, raw
+from interfaces.meta.json_values import (
+    LONGEST_ID,
+    Json,
+    as_bool,
+    as_dict,
+    as_id_text,
+    as_list,
+    as_message_text,
+)
+from interfaces.meta.parsed import IgnoredItem, MessageContent
 
 ATTACHMENTS = {
     *("image", "video", "audio", "file", "like_heart", "ephemeral", "unsupported_type"),
@@ -28,7 +36,7 @@ ATTACHMENT_IDS = ("sticker_id", "reel_video_id", "ig_post_media_id", "story_medi
 STORY_IDS = ("story_media_id", "id")
 
 
-def said(event: Mapping[str, Json]) -> Said:
+def parse_content(event: Mapping[str, Json]) -> MessageContent:
     """Read an item that has a `message`, or a `postback`: somebody tapped a button."""
     message = event.get("message")
     if not isinstance(message, dict):
@@ -36,24 +44,28 @@ def said(event: Mapping[str, Json]) -> Said:
     kind, words = _kind_and_words(message)
     attachments = _attachments(message)
     mentions = (_payload(a) for a in attachments if _type(a) == "story_mention")
-    reply, payload = mapping(message.get("reply_to")), _quick_reply(message)
-    content = present(
+    reply, payload = as_dict(message.get("reply_to")), _quick_reply(message)
+    content = drop_empty(
         attachments=[*filter(None, map(_attachment, attachments))],
         story=_story(next(mentions, {})),
-        choice=_choice("quick_reply", text(message.get("text")), payload) if payload else None,
-        reply=present(message_id=_first(reply, "mid"), story=_story(mapping(reply.get("story")))),
+        choice=_choice("quick_reply", as_id_text(message.get("text")), payload)
+        if payload
+        else None,
+        reply=drop_empty(
+            message_id=_first(reply, "mid"), story=_story(as_dict(reply.get("story")))
+        ),
         raw=_raw(message, kind),
         **_origin(message, event),
     )
-    return Said(kind, words, content)
+    return MessageContent(kind, words, content)
 
 
-def unknown(part: Literal["field", "event", "type", "attachment"], name: str) -> Note:
+def unknown(part: Literal["field", "event", "type", "attachment"], name: str) -> IgnoredItem:
     """What Meta has added since, or nonsense."""
-    return Note("unknown", Channel.INSTAGRAM, part, name or "none")
+    return IgnoredItem("unknown", Channel.INSTAGRAM, part, name or "none")
 
 
-def unknown_parts(event: Mapping[str, Json]) -> Iterator[Note]:
+def unknown_parts(event: Mapping[str, Json]) -> Iterator[IgnoredItem]:
     """What the item's message consists of, where nobody knows it."""
     message = event.get("message")
     if not isinstance(message, dict):
@@ -67,42 +79,44 @@ def unknown_parts(event: Mapping[str, Json]) -> Iterator[Note]:
 
 
 def _kind_and_words(message: Mapping[str, Json]) -> tuple[str, str]:
-    if words := written(message.get("text")):
+    if words := as_message_text(message.get("text")):
         return "text", words
     if attachments := _attachments(message):
         return _type(attachments[0]) or "attachment", ""
     # Normally the text is the button's title, beside the payload.
     if payload := _quick_reply(message):
         return "text", payload
-    return "unsupported" if flag(message.get("is_unsupported")) else "unknown", ""
+    return "unsupported" if as_bool(message.get("is_unsupported")) else "unknown", ""
 
 
-def _tapped(event: Mapping[str, Json]) -> Said:
-    postback = mapping(event.get("postback"))
-    title, payload = text(postback.get("title")), text(postback.get("payload"))
+def _tapped(event: Mapping[str, Json]) -> MessageContent:
+    postback = as_dict(event.get("postback"))
+    title, payload = as_id_text(postback.get("title")), as_id_text(postback.get("payload"))
     choice = _choice("postback", title, payload)
-    return Said("postback", title or payload, {"choice": choice, **_origin(postback, event)})
+    return MessageContent(
+        "postback", title or payload, {"choice": choice, **_origin(postback, event)}
+    )
 
 
 def _choice(kind: str, title: str, payload: str) -> Content:
     """What the button says, and what it stands for."""
-    return present(type=kind, title=title[:LONGEST_TEXT], payload=payload[:LONGEST_TEXT])
+    return drop_empty(type=kind, title=title[:LONGEST_TEXT], payload=payload[:LONGEST_TEXT])
 
 
 def _quick_reply(message: Mapping[str, Json]) -> str:
-    return text(mapping(message.get("quick_reply")).get("payload"))
+    return as_id_text(as_dict(message.get("quick_reply")).get("payload"))
 
 
 def _attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
-    return [mapping(attachment) for attachment in listed(message.get("attachments"))]
+    return [as_dict(attachment) for attachment in as_list(message.get("attachments"))]
 
 
 def _type(attachment: Mapping[str, Json]) -> str:
-    return text(attachment.get("type"))[:LONGEST_ID]
+    return as_id_text(attachment.get("type"))[:LONGEST_ID]
 
 
 def _payload(attachment: Mapping[str, Json]) -> Mapping[str, Json]:
-    return mapping(attachment.get("payload"))
+    return as_dict(attachment.get("payload"))
 
 
 def _attachment(attachment: Mapping[str, Json]) -> Content:
@@ -111,13 +125,13 @@ def _attachment(attachment: Mapping[str, Json]) -> Content:
     if kind == "story_mention":
         return {}
     elements = (
-        _element(mapping(element))
+        _element(as_dict(element))
         for template in ("product", "generic")
-        for element in listed(mapping(payload.get(template)).get("elements"))
+        for element in as_list(as_dict(payload.get(template)).get("elements"))
     )
-    return present(
+    return drop_empty(
         type=kind,
-        **texts(payload, "url", "title"),
+        **pick_texts(payload, "url", "title"),
         id=_first(payload, *ATTACHMENT_IDS),
         elements=[*filter(None, elements)],
     )
@@ -126,31 +140,31 @@ def _attachment(attachment: Mapping[str, Json]) -> Content:
 def _element(element: Mapping[str, Json]) -> Content:
     """A product, or one card of a carousel."""
     names = ("id", "retailer_id", "title", "subtitle")
-    return present(**texts(element, *names), url=_first(element, "image_url"))
+    return drop_empty(**pick_texts(element, *names), url=_first(element, "image_url"))
 
 
 def _story(story: Mapping[str, Json]) -> Content:
-    return present(id=_first(story, *STORY_IDS), url=_first(story, "url"))
+    return drop_empty(id=_first(story, *STORY_IDS), url=_first(story, "url"))
 
 
 def _origin(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
     """The ad, link or product that made them write; it may also stand beside the message."""
-    referral = mapping(part.get("referral")) or mapping(event.get("referral"))
+    referral = as_dict(part.get("referral")) or as_dict(event.get("referral"))
     if not referral:
         return {}
-    ad = mapping(referral.get("ads_context_data"))
+    ad = as_dict(referral.get("ads_context_data"))
     photo, video = _first(ad, "photo_url"), _first(ad, "video_url")
     source = _first(referral, "source") or ("ADS" if referral.get("ad_id") else "")
-    return present(
-        referred_product=texts(mapping(referral.get("product")), "id"),
-        referral=present(
+    return drop_empty(
+        referred_product=pick_texts(as_dict(referral.get("product")), "id"),
+        referral=drop_empty(
             source_type="ad" if source == "ADS" else source or _first(referral, "type"),
             source_id=_first(referral, "ad_id"),
-            **texts(referral, "ref"),
+            **pick_texts(referral, "ref"),
             headline=_first(ad, "ad_title"),
             media_type="image" if photo else "video" if video else "",
             media_url=photo or video,
-            **texts(ad, "post_id", "product_id"),
+            **pick_texts(ad, "post_id", "product_id"),
         ),
     )
 
@@ -169,4 +183,4 @@ def _raw(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
 
 def _first(part: Mapping[str, Json], *names: str) -> str:
     """The first that is there, or nothing."""
-    return next(filter(None, [text(part.get(name)) for name in names]), "")[:LONGEST_TEXT]
+    return next(filter(None, [as_id_text(part.get(name)) for name in names]), "")[:LONGEST_TEXT]

@@ -4,25 +4,25 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from domain.change import Change, ChangeKind
+from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import Direction
 from interfaces.meta.content_fields import LONGEST_EMOJI
-from interfaces.meta.instagram.content import said, unknown, unknown_parts
+from interfaces.meta.instagram.content import parse_content, unknown, unknown_parts
 from interfaces.meta.json_values import (
     LONGEST_ID,
     Json,
-    flag,
-    listed,
-    mapping,
+    as_bool,
+    as_datetime,
+    as_dict,
+    as_id_text,
+    as_list,
+    as_message_text,
     message_id,
-    moment,
-    text,
-    written,
 )
-from interfaces.meta.parsed import Leaf, Note
+from interfaces.meta.parsed import IgnoredItem, ParsedItem
 
 OBJECT = "instagram"
 
@@ -48,30 +48,30 @@ PARTS = ("message", "postback")
 ENVELOPE = {"sender", "recipient", "timestamp"}
 
 
-def leaves(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Leaf]:
+def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[ParsedItem]:
     """What people sent and did, also where another app answers them (`standby`)."""
-    for item in [*listed(entry.get("messaging")), *listed(entry.get("standby"))]:
+    for item in [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]:
         yield from _read(_Event.of(item, entry, arrived_at))
     # Login through Instagram documents field and value in the entry itself; the dashboard's Test
     # button sends them as changes.
-    changes = [mapping(change) for change in listed(entry.get("changes"))]
+    changes = [as_dict(change) for change in as_list(entry.get("changes"))]
     for change in [entry, *changes] if "field" in entry else changes:
-        field = text(change.get("field"))
+        field = as_id_text(change.get("field"))
         if field in MESSAGE_FIELDS | CHANGE_FIELDS:
-            for item in listed(change.get("value")):
+            for item in as_list(change.get("value")):
                 event = _Event.of(item, entry, arrived_at)
                 if field in CHANGE_FIELDS and event.is_message:
                     yield unknown("event", f"message under {field}")
                 else:
                     yield from _read(event)
         elif field in IGNORED_FIELDS:
-            yield Note("ignored", Channel.INSTAGRAM, "field", field)
+            yield IgnoredItem("ignored", Channel.INSTAGRAM, "field", field)
         else:
             yield unknown("field", field)
 
 
-def _ignored(name: str) -> Note:
-    return Note("ignored", Channel.INSTAGRAM, "event", name)
+def _ignored(name: str) -> IgnoredItem:
+    return IgnoredItem("ignored", Channel.INSTAGRAM, "event", name)
 
 
 class _Event(NamedTuple):
@@ -89,19 +89,19 @@ class _Event(NamedTuple):
     @classmethod
     def of(cls, item: Json, entry: Mapping[str, Json], arrived_at: datetime) -> Self:
         """Read who is concerned; echoes go the other way."""
-        parts = mapping(item)
-        message = mapping(parts.get("message"))
-        sender_id = text(mapping(parts.get("sender")).get("id"))
-        recipient_id = text(mapping(parts.get("recipient")).get("id"))
-        account_id = text(entry.get("id")) or (
-            sender_id if flag(message.get("is_echo")) else recipient_id
+        parts = as_dict(item)
+        message = as_dict(parts.get("message"))
+        sender_id = as_id_text(as_dict(parts.get("sender")).get("id"))
+        recipient_id = as_id_text(as_dict(parts.get("recipient")).get("id"))
+        account_id = as_id_text(entry.get("id")) or (
+            sender_id if as_bool(message.get("is_echo")) else recipient_id
         )
         return cls(item, entry, arrived_at, parts, message, sender_id, recipient_id, account_id)
 
     @property
     def is_message(self) -> bool:
         """Whether a person said something: not an echo, a deletion, or the account to itself."""
-        if any(flag(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
+        if any(as_bool(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
             return False
         return any(self.parts.get(part) is not None for part in PARTS)
 
@@ -111,7 +111,7 @@ class _Event(NamedTuple):
 
     @property
     def sent_at(self) -> datetime:
-        return moment(self.parts.get("timestamp") or self.entry.get("time"), self.arrived_at)
+        return as_datetime(self.parts.get("timestamp") or self.entry.get("time"), self.arrived_at)
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -121,13 +121,13 @@ class _Event(NamedTuple):
         return {"object": OBJECT, "entry": [alone]}
 
 
-def _read(event: _Event) -> Iterator[Leaf]:
+def _read(event: _Event) -> Iterator[ParsedItem]:
     parts = event.parts
-    if flag(event.message.get("is_self")):
+    if as_bool(event.message.get("is_self")):
         yield _ignored("is_self")
-    elif flag(event.message.get("is_deleted")):
+    elif as_bool(event.message.get("is_deleted")):
         yield _unsend(event)
-    elif flag(event.message.get("is_echo")):
+    elif as_bool(event.message.get("is_echo")):
         yield _echo(event)
         yield from unknown_parts(parts)
     elif event.is_message:
@@ -150,13 +150,13 @@ def _message(event: _Event) -> Inbound:
         return BrokenMessage(address=address, reason="it names no sender", payload=payload)
     if max(len(external_id), len(event.sender_id)) > LONGEST_ID:
         return BrokenMessage(address=address, reason="an id is too long", payload=payload)
-    what = said(event.parts)
+    what = parse_content(event.parts)
     return InboundMessage(
         address=address,
         external_id=external_id,
         sender=_person(event.sender_id),
         kind=what.kind,
-        body=what.words,
+        body=what.text,
         content=what.content,
         sent_at=event.sent_at,
         thread_external_id=f"ig:{event.account_id}:{event.sender_id}",
@@ -173,69 +173,69 @@ def _person(id: str) -> Sender:
     return Sender(identities=(Identity(IdentityKind.INSTAGRAM_USER, id),))
 
 
-def _echo(event: _Event) -> Change | Note:
+def _echo(event: _Event) -> IncomingChange | IgnoredItem:
     """The account wrote, here or in Instagram's app; Meta sends its own messages back, too."""
     external_id = _message_id(event)
     if not event.recipient_id:
         return unknown("event", "echo without recipient")
     if max(len(external_id), len(event.recipient_id)) > LONGEST_ID:
         return unknown("event", "echo with an id too long")
-    what = said(event.parts)
-    return Change(
+    what = parse_content(event.parts)
+    return IncomingChange(
         address=event.address,
         external_id=external_id,
         kind=ChangeKind.ECHO,
         sent_at=event.sent_at,
         person=_person(event.recipient_id),
-        content={"kind": what.kind, "body": what.words, "content": what.content},
+        content={"kind": what.kind, "body": what.text, "content": what.content},
         payload=event.payload,
     )
 
 
-def _unsend(event: _Event) -> Change | Note:
+def _unsend(event: _Event) -> IncomingChange | IgnoredItem:
     """Meta's policy: what people take back is to be forgotten."""
-    mid = text(event.message.get("mid"))
+    mid = as_id_text(event.message.get("mid"))
     return _about(event, ChangeKind.UNSEND, mid, f"unsend:{mid}", {"body": ""})
 
 
-def _edit(event: _Event) -> Change | Note:
+def _edit(event: _Event) -> IncomingChange | IgnoredItem:
     """A new text; the page of Meta's shows the number as a string, deliveries have a number."""
-    edit = mapping(event.parts.get("message_edit"))
-    mid, number = text(edit.get("mid")), text(edit.get("num_edit"))
+    edit = as_dict(event.parts.get("message_edit"))
+    mid, number = as_id_text(edit.get("mid")), as_id_text(edit.get("num_edit"))
     if number and not number.strip("0"):
         # A new message is announced so, without its text and often without its sender; the
         # message itself mostly follows (chatwoot/chatwoot#15494).
         return _ignored("message_edit 0")
-    words = written(edit.get("text"))
+    words = as_message_text(edit.get("text"))
     if not words:
         return unknown("event", "edit without text")
     which = number.lstrip("0") or message_id(None, event.item)
     return _about(event, ChangeKind.EDIT, mid, f"edit:{mid}:{which}", {"body": words})
 
 
-def _reaction(event: _Event) -> Change | Note:
+def _reaction(event: _Event) -> IncomingChange | IgnoredItem:
     """Somebody put an emoji on a message, or took it off again."""
-    reaction = mapping(event.parts.get("reaction"))
-    mid, action = text(reaction.get("mid")), text(reaction.get("action"))
+    reaction = as_dict(event.parts.get("reaction"))
+    mid, action = as_id_text(reaction.get("mid")), as_id_text(reaction.get("action"))
     if not event.sender_id:
         return unknown("event", "reaction without sender")
-    given = text(reaction.get("emoji")) or text(reaction.get("reaction")) or "other"
+    given = as_id_text(reaction.get("emoji")) or as_id_text(reaction.get("reaction")) or "other"
     emoji = None if action == "unreact" else given[:LONGEST_EMOJI]
     by = Direction.OUTBOUND if event.sender_id == event.account_id else Direction.INBOUND
-    timestamp = text(event.parts.get("timestamp"))
+    timestamp = as_id_text(event.parts.get("timestamp"))
     derived = message_id(None, mid, event.sender_id, timestamp, action, emoji)
     return _about(event, ChangeKind.REACTION, mid, derived, {"emoji": emoji, "by": by})
 
 
 def _about(
     event: _Event, kind: ChangeKind, mid: str, external_id: str, content: Mapping[str, Any]
-) -> Change | Note:
+) -> IncomingChange | IgnoredItem:
     """A change of the message that `mid` names."""
     if not mid:
         return unknown("event", f"{kind} without message")
     if max(len(mid), len(external_id)) > LONGEST_ID:
         return unknown("event", f"{kind} with an id too long")
-    return Change(
+    return IncomingChange(
         address=event.address,
         external_id=external_id,
         kind=kind,
@@ -246,7 +246,7 @@ def _about(
     )
 
 
-def _other(event: _Event) -> Note:
+def _other(event: _Event) -> IgnoredItem:
     if not isinstance(event.item, dict):
         return unknown("event", "no object")
     names = [n for n, part in event.parts.items() if n not in ENVELOPE and part is not None]

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind
-from interfaces.meta.json_values import LONGEST_ID, Json, listed, mapping, moment, text
-from interfaces.meta.parsed import Note
-from interfaces.meta.whatsapp.phone_numbers import forms
+from interfaces.meta.json_values import LONGEST_ID, Json, as_datetime, as_dict, as_id_text, as_list
+from interfaces.meta.parsed import IgnoredItem
+from interfaces.meta.whatsapp.phone_numbers import number_forms
 
 OBJECT = "whatsapp_business_account"
 
@@ -25,7 +25,7 @@ ACTIONS = {"edit", "pin", "keep_in_chat", "poll_update", "reaction"}
 """What Meta cannot show, and is nothing said."""
 
 
-class Shown(NamedTuple):
+class ContactIds(NamedTuple):
     """The ids that a part of a delivery shows of one person."""
 
     phone: str = ""
@@ -35,29 +35,31 @@ class Shown(NamedTuple):
     @classmethod
     def under(cls, part: Mapping[str, Json], phone: str, user: str, parent: str) -> Self:
         """Read the three by their names."""
-        return cls(text(part.get(phone)), text(part.get(user)), text(part.get(parent)))
+        return cls(
+            as_id_text(part.get(phone)), as_id_text(part.get(user)), as_id_text(part.get(parent))
+        )
 
 
-Shows: TypeAlias = Callable[[Mapping[str, Json]], Shown]
+ContactIdsReader: TypeAlias = Callable[[Mapping[str, Json]], ContactIds]
 """Reads whose an item is."""
 
 
-def sender(message: Mapping[str, Json]) -> Shown:
+def sender_ids(message: Mapping[str, Json]) -> ContactIds:
     """Who wrote a message."""
-    return Shown.under(message, "from", "from_user_id", "from_parent_user_id")
+    return ContactIds.under(message, "from", "from_user_id", "from_parent_user_id")
 
 
-def receiver(echo: Mapping[str, Json]) -> Shown:
+def recipient_ids(echo: Mapping[str, Json]) -> ContactIds:
     """Whom the business wrote to."""
-    return Shown.under(echo, "to", "to_user_id", "to_parent_user_id")
+    return ContactIds.under(echo, "to", "to_user_id", "to_parent_user_id")
 
 
-def holder(card: Mapping[str, Json]) -> Shown:
+def contact_ids(card: Mapping[str, Json]) -> ContactIds:
     """Whom an entry of `contacts` is about."""
-    return Shown.under(card, "wa_id", "user_id", "parent_user_id")
+    return ContactIds.under(card, "wa_id", "user_id", "parent_user_id")
 
 
-def identities(*shown: Shown) -> tuple[Identity, ...]:
+def identities(*shown: ContactIds) -> tuple[Identity, ...]:
     """The first phone, in all its forms, the first user id, and the first parent's."""
     phone = user = parent = ""
     for ids in shown:
@@ -85,10 +87,10 @@ def phones(number: str) -> tuple[Identity, ...]:
 @lru_cache(REMEMBERED)
 def _phones(number: str) -> tuple[Identity, ...]:
     kind = IdentityKind.WHATSAPP_PHONE
-    return tuple(Identity(kind, form) for form in forms(number) if form)
+    return tuple(Identity(kind, form) for form in number_forms(number) if form)
 
 
-class Value(NamedTuple):
+class ChangeValue(NamedTuple):
     """What one change holds, under the field that alone says what its items are."""
 
     account_id: str
@@ -99,45 +101,45 @@ class Value(NamedTuple):
     @property
     def address(self) -> Address:
         """The business' number."""
-        number_id = text(mapping(self.parts.get("metadata")).get("phone_number_id"))
+        number_id = as_id_text(as_dict(self.parts.get("metadata")).get("phone_number_id"))
         return Address(Channel.WHATSAPP, number_id)
 
-    def items(self, name: str, shows: Shows) -> "Iterator[Item]":
+    def items(self, name: str, shows: ContactIdsReader) -> "Iterator[ChangeItem]":
         """Take apart what stands under the name."""
-        items = listed(self.parts.get(name))
+        items = as_list(self.parts.get(name))
         if not items:
             return
         address = self.address
-        inside = [mapping(item) for item in items]
+        inside = [as_dict(item) for item in items]
         everybody = [shows(parts) for parts in inside]
-        people = _People(map(mapping, listed(self.parts.get("contacts"))), everybody)
+        people = _People(map(as_dict, as_list(self.parts.get("contacts"))), everybody)
         for item, parts, shown in zip(items, inside, everybody, strict=True):
-            type_ = text(parts.get("type"))
-            yield Item(self, name, item, parts, type_, address, shown, people.find(shown))
+            type_ = as_id_text(parts.get("type"))
+            yield ChangeItem(self, name, item, parts, type_, address, shown, people.find(shown))
 
 
-class Card(NamedTuple):
+class ContactEntry(NamedTuple):
     """A person's entry of `contacts`."""
 
     parts: Mapping[str, Json]
-    shown: Shown
+    shown: ContactIds
 
 
-class Item(NamedTuple):
+class ChangeItem(NamedTuple):
     """One message, or whatever else happened.
 
     `parts` is what `json` is made of, `type` which of them says most; `address` is the business'
     number.
     """
 
-    value: Value
+    value: ChangeValue
     name: str
     json: Json
     parts: Mapping[str, Json]
     type: str
     address: Address
-    shown: Shown
-    card: Card
+    shown: ContactIds
+    card: ContactEntry
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -147,7 +149,7 @@ class Item(NamedTuple):
     @property
     def sent_at(self) -> datetime:
         """Its own time."""
-        return moment(self.parts.get("timestamp"), self.value.arrived_at)
+        return as_datetime(self.parts.get("timestamp"), self.value.arrived_at)
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -162,16 +164,18 @@ class Item(NamedTuple):
         return {"object": OBJECT, "entry": [{"id": self.value.account_id, "changes": [change]}]}
 
 
-NO_CARD = Card({}, Shown())
+NO_CARD = ContactEntry({}, ContactIds())
 
 
 class _People:
     """The entries of `contacts`, by both of their ids, for their order means nothing."""
 
-    def __init__(self, cards: Iterable[Mapping[str, Json]], everybody: Sequence[Shown]) -> None:
-        known = [Card(parts, holder(parts)) for parts in cards]
-        self._by_phone: dict[str, Card] = {}
-        self._by_user: dict[str, Card] = {}
+    def __init__(
+        self, cards: Iterable[Mapping[str, Json]], everybody: Sequence[ContactIds]
+    ) -> None:
+        known = [ContactEntry(parts, contact_ids(parts)) for parts in cards]
+        self._by_phone: dict[str, ContactEntry] = {}
+        self._by_user: dict[str, ContactEntry] = {}
         for card in reversed(known):
             self._by_phone[card.shown.phone] = card
             self._by_user[card.shown.user] = card
@@ -180,7 +184,7 @@ class _People:
         is_theirs = len(known) == 1 and len({(ids.phone, ids.user) for ids in everybody}) == 1
         self._only = known[0] if is_theirs else NO_CARD
 
-    def find(self, shown: Shown) -> Card:
+    def find(self, shown: ContactIds) -> ContactEntry:
         """Find the person's entry; empty where there is none."""
         phone, user, _ = shown
         return (
@@ -190,12 +194,12 @@ class _People:
         )
 
 
-def event(verdict: Literal["ignored", "unknown"], name: str) -> Note:
+def ignored_event(reason: Literal["ignored", "unknown"], name: str) -> IgnoredItem:
     """Note what happened and was passed over."""
-    return Note(verdict, Channel.WHATSAPP, "event", name)
+    return IgnoredItem(reason, Channel.WHATSAPP, "event", name)
 
 
-def passed_over(item: Item) -> str:
+def ignore_reason(item: ChangeItem) -> str:
     """Name what was said to a group, or is no saying at all; empty for everything else."""
     message = item.parts
     if message.get("group_id"):
@@ -204,10 +208,10 @@ def passed_over(item: Item) -> str:
         case "request_welcome" if "referral" not in message:
             return "request_welcome"
         case "interactive":
-            reply = mapping(message.get("interactive"))
-            if "call_permission_reply" in {*reply, text(reply.get("type"))}:
+            reply = as_dict(message.get("interactive"))
+            if "call_permission_reply" in {*reply, as_id_text(reply.get("type"))}:
                 return "call_permission_reply"
         case "unsupported" | "unknown":
-            kind = text(mapping(message.get("unsupported")).get("type"))
+            kind = as_id_text(as_dict(message.get("unsupported")).get("type"))
             return f"unsupported: {kind}" if kind in ACTIONS else ""
     return ""

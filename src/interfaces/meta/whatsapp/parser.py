@@ -9,22 +9,22 @@ from domain.connection import Channel
 from domain.contact import Identity, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import Direction
-from interfaces.meta.json_values import LONGEST_ID, Json, listed, mapping, message_id, text
-from interfaces.meta.parsed import Leaf, Note
+from interfaces.meta.json_values import LONGEST_ID, Json, as_dict, as_id_text, as_list, message_id
+from interfaces.meta.parsed import IgnoredItem, ParsedItem
 from interfaces.meta.whatsapp import changes as whatsapp_changes
-from interfaces.meta.whatsapp.content import TYPES, said
+from interfaces.meta.whatsapp.content import TYPES, parse_content
 from interfaces.meta.whatsapp.items import (
-    Item,
-    Shows,
-    Value,
-    event,
-    holder,
-    passed_over,
+    ChangeItem,
+    ChangeValue,
+    ContactIdsReader,
+    contact_ids,
+    ignore_reason,
+    ignored_event,
     phones,
-    receiver,
-    sender,
+    recipient_ids,
+    sender_ids,
 )
-from interfaces.meta.whatsapp.phone_numbers import digits_of, forms
+from interfaces.meta.whatsapp.phone_numbers import digits_of, number_forms
 
 IGNORED_FIELDS = {
     *("history", "smb_app_state_sync", "calls", "automatic_events", "flows", "standby"),
@@ -50,37 +50,39 @@ INTERNATIONAL = re.compile(r"[1-9][0-9]{6,14}")
 
 def is_change(change: Mapping[str, Json]) -> bool:
     """Whether this is WhatsApp's, where no envelope says so."""
-    value = mapping(change.get("value"))
+    value = as_dict(change.get("value"))
     return value.get("messaging_product") == "whatsapp" or "metadata" in value
 
 
-def leaves(change: Mapping[str, Json], account_id: str, arrived_at: datetime) -> Iterator[Leaf]:
+def parse_items(
+    change: Mapping[str, Json], account_id: str, arrived_at: datetime
+) -> Iterator[ParsedItem]:
     """What people wrote and did, what the business wrote elsewhere, and what is passed over."""
-    field = text(change.get("field"))
-    value = Value(account_id, field, mapping(change.get("value")), arrived_at)
+    field = as_id_text(change.get("field"))
+    value = ChangeValue(account_id, field, as_dict(change.get("value")), arrived_at)
     if reader := READERS.get(field):
         for item in value.items(reader.name, reader.shows):
             yield reader.read(item)
             if item.type and item.type not in KNOWN_TYPES:
-                yield Note("unknown", Channel.WHATSAPP, "type", item.type)
+                yield IgnoredItem("unknown", Channel.WHATSAPP, "type", item.type)
         yield from _beside(value, reader.name)
     elif field in IGNORED_FIELDS:
-        yield Note("ignored", Channel.WHATSAPP, "field", field)
+        yield IgnoredItem("ignored", Channel.WHATSAPP, "field", field)
     else:
-        yield Note("unknown", Channel.WHATSAPP, "field", field or "none")
+        yield IgnoredItem("unknown", Channel.WHATSAPP, "field", field or "none")
 
 
-def _beside(value: Value, name: str) -> Iterator[Note]:
+def _beside(value: ChangeValue, name: str) -> Iterator[IgnoredItem]:
     for other, part in value.parts.items():
         if other in IGNORED_PARTS:
-            yield from [event("ignored", other)] * len(listed(part))
-        elif other != name and other not in ENVELOPE and listed(part):
-            yield event("unknown", other)
+            yield from [ignored_event("ignored", other)] * len(as_list(part))
+        elif other != name and other not in ENVELOPE and as_list(part):
+            yield ignored_event("unknown", other)
 
 
-def _from_person(item: Item) -> Leaf:
-    if skipped := passed_over(item):
-        return event("ignored", skipped)
+def _from_person(item: ChangeItem) -> ParsedItem:
+    if skipped := ignore_reason(item):
+        return ignored_event("ignored", skipped)
     if item.type == "system":
         return whatsapp_changes.from_system(item)
     if item.type in whatsapp_changes.ABOUT_MESSAGES:
@@ -88,16 +90,16 @@ def _from_person(item: Item) -> Leaf:
     return _message(item)
 
 
-def _from_business(item: Item) -> Leaf:
+def _from_business(item: ChangeItem) -> ParsedItem:
     """Read what was written in WhatsApp's own app, or over the API."""
-    if skipped := passed_over(item):
-        return event("ignored", skipped)
+    if skipped := ignore_reason(item):
+        return ignored_event("ignored", skipped)
     if item.type in whatsapp_changes.ABOUT_MESSAGES:
         return whatsapp_changes.about_message(item, Direction.OUTBOUND)
     return whatsapp_changes.echo(item)
 
 
-def _message(item: Item) -> Inbound:
+def _message(item: ChangeItem) -> Inbound:
     address, identities, payload = item.address, item.identities, item.payload
     number_id = address.external_id
     if not isinstance(item.json, dict):
@@ -107,16 +109,16 @@ def _message(item: Item) -> Inbound:
         return BrokenMessage(address=address, reason="it names no sender", payload=payload)
     if max(map(len, [external_id, *[value for _, value in identities]])) > LONGEST_ID:
         return BrokenMessage(address=address, reason="an id is too long", payload=payload)
-    what = said(item.parts)
+    what = parse_content(item.parts)
     return InboundMessage(
         address=address,
         external_id=external_id,
         sender=Sender(
             identities=(*identities, *(new for new in _asked_for(item) if new not in identities)),
-            name=text(mapping(item.card.parts.get("profile")).get("name")),
+            name=as_id_text(as_dict(item.card.parts.get("profile")).get("name")),
         ),
         kind=what.kind,
-        body=what.words,
+        body=what.text,
         content=what.content,
         sent_at=item.sent_at,
         thread_external_id=f"wa:{number_id}:{identities[0].value}",
@@ -124,7 +126,7 @@ def _message(item: Item) -> Inbound:
     )
 
 
-def _asked_for(item: Item) -> tuple[Identity, ...]:
+def _asked_for(item: ChangeItem) -> tuple[Identity, ...]:
     """The number that somebody sent because the business asked for it (`REQUEST_CONTACT_INFO`).
 
     Any other card may be somebody else's, and so may one of several numbers.
@@ -133,27 +135,29 @@ def _asked_for(item: Item) -> tuple[Identity, ...]:
         return ()
     numbers = [
         number
-        for card in map(mapping, listed(item.parts.get("contacts")))
-        if text(card.get("origin")) == "contact_request"
-        for phone in map(mapping, listed(card.get("phones")))
-        for number in [digits_of(text(phone.get("wa_id"))) or digits_of(text(phone.get("phone")))]
+        for card in map(as_dict, as_list(item.parts.get("contacts")))
+        if as_id_text(card.get("origin")) == "contact_request"
+        for phone in map(as_dict, as_list(card.get("phones")))
+        for number in [
+            digits_of(as_id_text(phone.get("wa_id"))) or digits_of(as_id_text(phone.get("phone")))
+        ]
         if INTERNATIONAL.fullmatch(number)
     ]
-    return phones(numbers[0]) if len({frozenset(forms(n)) for n in numbers}) == 1 else ()
+    return phones(numbers[0]) if len({frozenset(number_forms(n)) for n in numbers}) == 1 else ()
 
 
 class _Reader(NamedTuple):
     """Where a field has its items, whose they are, and what each becomes."""
 
     name: str
-    shows: Shows
-    read: Callable[[Item], Leaf]
+    shows: ContactIdsReader
+    read: Callable[[ChangeItem], ParsedItem]
 
 
 READERS: Mapping[str, _Reader] = {
-    "messages": _Reader("messages", sender, _from_person),
-    "smb_message_echoes": _Reader("message_echoes", receiver, _from_business),
-    "message_echoes": _Reader("message_echoes", receiver, _from_business),
-    "user_preferences": _Reader("user_preferences", holder, whatsapp_changes.consent),
-    "user_id_update": _Reader("user_id_update", holder, whatsapp_changes.user_id_update),
+    "messages": _Reader("messages", sender_ids, _from_person),
+    "smb_message_echoes": _Reader("message_echoes", recipient_ids, _from_business),
+    "message_echoes": _Reader("message_echoes", recipient_ids, _from_business),
+    "user_preferences": _Reader("user_preferences", contact_ids, whatsapp_changes.consent),
+    "user_id_update": _Reader("user_id_update", contact_ids, whatsapp_changes.user_id_update),
 }

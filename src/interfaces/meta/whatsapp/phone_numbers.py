@@ -23,7 +23,7 @@ def digits_of(number: str) -> str:
     return digits if digits.isascii() and digits.isdigit() else ""
 
 
-def forms(number: str) -> tuple[str, ...]:
+def number_forms(number: str) -> tuple[str, ...]:
     """The number as given, then its digits, then the other form in which WhatsApp knows them.
 
     Anything that is no number has no form but its own.
