@@ -20,6 +20,7 @@ from infrastructure.memory import MemoryTransactions
 from infrastructure.postgres.migrations import migrate
 from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.transactions import PostgresTransactions
+from tests.support.database import share_pool
 
 IMAGE = "postgres:18"
 IS_CI = os.environ.get("CI") == "true"
@@ -110,7 +111,9 @@ async def memory() -> AsyncIterator[Transactions]:
 @asynccontextmanager
 async def postgres(url: str) -> AsyncIterator[Transactions]:
     engine = open_pool(url)
-    yield PostgresTransactions(engine, patience=60)  # a busy machine is no failure
+    yield PostgresTransactions(
+        share_pool(engine), timeout_seconds=60
+    )  # a busy machine is no failure
     await engine.dispose()
 
 

@@ -1,25 +1,41 @@
-"""What can go wrong behind a port, in the words of those who ask through it."""
+"""Errors of the ports, in the application's terms. None of their texts holds a person's data."""
 
 
-class StorageUnavailable(Exception):
-    """The storage does not answer; nothing was kept, and the same again may work later."""
+class DependencyUnavailable(Exception):
+    """A dependency does not answer. Nothing was written; the same call may work later."""
+
+
+class StorageUnavailable(DependencyUnavailable):
+    """The storage does not answer, or cannot write now."""
+
+
+class SchemaOutdated(StorageUnavailable):
+    """The storage answers, but its schema is not this version's: run `leadport migrate`."""
+
+
+class KeySetUnavailable(DependencyUnavailable):
+    """The key set of the identity provider cannot be fetched."""
 
 
 class ConcurrentUpdate(Exception):
-    """Another transaction was first; nothing was kept, and doing it again finds its rows."""
-
-
-class TokenDecryptionError(Exception):
-    """An access token cannot be opened: another key, or another connection's."""
-
-
-class TokenIssuingDisabled(Exception):
-    """Tokens are an identity provider's here; there is no secret to sign our own with."""
+    """Another transaction was first. Nothing was written; a repetition finds its rows."""
 
 
 class StorageRefused(Exception):
-    """The storage will not take this; its text names the reason without any of the data."""
+    """The storage rejects the data, by a constraint or type. The text names it, not the data."""
 
 
 class SpoolUnavailable(Exception):
-    """The spool has no room, or cannot be written; its text says which."""
+    """The spool cannot be read, written or locked. The text says why."""
+
+
+class SpoolFull(SpoolUnavailable):
+    """The spool, or the disk it is on, has no room."""
+
+
+class TokenDecryptionError(Exception):
+    """An access token cannot be decrypted: its key is missing, or it is another connection's."""
+
+
+class TokenIssuingDisabled(Exception):
+    """Only the identity provider issues session tokens here: there is no secret to sign with."""

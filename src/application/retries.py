@@ -1,27 +1,29 @@
-"""Repeats a transaction that lost a race."""
+"""Repeats a transaction that lost a race against another one."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from application.errors import ConcurrentUpdate
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 8
-"""How often a batch that was overtaken starts again. Each start finds the winner's rows, so more
-would only help against rows that keep appearing: contact, thread and deal are three, and the
-earliest name and title may move a few times in a burst."""
+"""Each attempt reads the rows of the transaction that was first, so further attempts help only
+against rows that keep appearing. Contact, thread and deal of a person are three; the earliest
+title and profile name may change a few times in a burst of messages."""
 
 
-async def with_retries(store: Callable[[Sequence[T]], Awaitable[R]], batch: Sequence[T]) -> R:
-    """Start again while others were first. Raises Contended where that never ends."""
-    for _ in range(MAX_ATTEMPTS - 1):
+async def with_retries(transaction: Callable[[], Awaitable[R]]) -> R:
+    """Run the transaction, and repeat it while it raises ConcurrentUpdate.
+
+    Raises ConcurrentUpdate after MAX_ATTEMPTS attempts.
+    """
+    for attempt in range(1, MAX_ATTEMPTS):
         try:
-            return await store(batch)
+            return await transaction()
         except ConcurrentUpdate:
-            log.debug("overtaken", extra={"size": len(batch)})
-    return await store(batch)
+            log.debug("overtaken", extra={"attempt": attempt})
+    return await transaction()

@@ -1,4 +1,4 @@
-"""All the service can do: read this first."""
+"""The index of the use cases: everything that the service can do, and what interfaces are given."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,20 @@ from application.accounts.create_organization import CreateOrganization
 from application.accounts.list_organizations import ListOrganizations
 from application.accounts.manage_users import IssueToken, ResetPassword
 from application.accounts.sign_in import ReadSession, SignIn, SignOut
+from application.connections.get_connection import GetConnection
 from application.connections.list_connections import ListConnections
 from application.connections.remove_connection import RemoveConnection
 from application.connections.rotate_keys import RotateKeys
 from application.connections.upsert_connection import UpsertConnection
 from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.clock import Clock
-from application.ports.storage import Transactions
+from application.queries import (
+    CheckStorage,
+    ListAllOrganizations,
+    ListFailedMessages,
+    ListLatestLeads,
+    ListUnmatchedTraffic,
+)
 from application.recovery.retry_failed_messages import RetryFailedMessages
 from application.recovery.run_maintenance import RunMaintenance
 from application.verify_webhook import VerifyWebhook
@@ -21,19 +28,19 @@ from application.verify_webhook import VerifyWebhook
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """What interfaces are given.
+    """The use cases and queries. Interfaces call nothing else of the application."""
 
-    `transactions` is for reading what needs no decision: a list of leads, whether the storage
-    answers.
-    """
-
+    # Webhook and maintenance
     verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
     run_maintenance: RunMaintenance
-    retry_failed_messages: RetryFailedMessages
+    # Connections
     upsert_connection: UpsertConnection
     list_connections: ListConnections
+    get_connection: GetConnection
     remove_connection: RemoveConnection
+    rotate_keys: RotateKeys
+    # Accounts
     list_organizations: ListOrganizations
     sign_in: SignIn
     read_session: ReadSession
@@ -42,6 +49,11 @@ class UseCases:
     add_member: AddMember
     reset_password: ResetPassword
     issue_token: IssueToken
-    rotate_keys: RotateKeys
-    transactions: Transactions
+    # Operations
+    retry_failed_messages: RetryFailedMessages
+    list_all_organizations: ListAllOrganizations
+    list_latest_leads: ListLatestLeads
+    list_failed_messages: ListFailedMessages
+    list_unmatched_traffic: ListUnmatchedTraffic
+    check_storage: CheckStorage
     clock: Clock

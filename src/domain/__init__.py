@@ -1,1 +1,1 @@
-"""The rules: entities and decisions, in plain Python, with no library and no I/O."""
+"""The domain: entities and decisions in plain Python, without libraries and without I/O."""

@@ -1,4 +1,7 @@
-"""Changes to stored messages and contacts: edit, unsend, reaction, consent, identity, echo. None of them opens a deal."""
+"""Changes to stored messages and contacts: edit, unsend, reaction, consent, identity, echo.
+
+No change opens a deal.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple, NewType, Self
 from uuid import UUID
 
 from domain.connection import Address, Channel
-from domain.contact import Identity, Sender
+from domain.contact import Identity, IdentityKind, Sender
 from domain.message import Direction, Message, MessageId, MessageKey, ThreadId
 from domain.organization import OrgId
 
@@ -16,25 +19,25 @@ ChangeId = NewType("ChangeId", UUID)
 
 
 class ChangeKind(StrEnum):
-    """What changed, and what `Change.content` holds then.
+    """The kind of a change, and what `content` holds for it.
 
-    About a message (`message_id` names it):
+    Changes of a message (`message_id` names it):
 
     - EDIT: `body`, the new text.
-    - UNSEND: `body`, what stands in place of the words from now on.
-    - REACTION: `emoji`, None where it was taken back; `by`, a `Direction`.
+    - UNSEND: `body`, the placeholder that replaces the text.
+    - REACTION: `emoji`, None where the reaction was removed; `by`, a `Direction`.
 
-    About a person (`person` is who):
+    Changes of a person (`person` is the sender or recipient):
 
-    - CONSENT: `marketing`, whether they want to get any.
-    - IDENTITY: `identities`, pairs of kind and value: what they are known by from now on.
-    - ECHO: what the business itself told them from another device: `kind`, `body` and `content`
-      of that message, whose id the change has; `over` is added when it is kept, the external id
-      of the connection it went out over.
+    - CONSENT: `marketing`, True where the person accepts marketing messages.
+    - IDENTITY: `identities`, pairs of kind and value that the person has from now on.
+    - ECHO: a message that the business sent from another device: `kind`, `body` and `content` of
+      it. Its id is the change's. A stored echo also has `over`, the external id of the connection.
 
-    Not delivered, but found on the way:
+    Found by the service, not delivered:
 
-    - CONFLICT: `contacts`, two that share the ids of one sender; the first has the message.
+    - CONFLICT: `contacts`, two contacts that share the identities of one sender. The first one
+      has the message.
     """
 
     EDIT = "edit"
@@ -48,10 +51,11 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingChange:
-    """A change as it was delivered, in no provider's terms.
+    """A change as a provider delivered it, in no provider's terms.
 
-    `external_id` is the provider's id of the change itself, or one that a repeat derives again.
-    `payload` is a delivery in the provider's form that holds only this change.
+    `external_id` is the provider's id of the change, or one derived from its content, which a
+    repeated delivery derives again. `payload` is a delivery in the provider's form that holds only
+    this change.
     """
 
     address: Address
@@ -63,25 +67,41 @@ class IncomingChange:
     content: Mapping[str, Any] = field(default_factory=dict)
     payload: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def new_identities(self) -> list[Identity]:
+        """The identities that the person has from this change on."""
+        pairs = self.content.get("identities", ())
+        return [Identity(IdentityKind(kind), value) for kind, value in pairs]
+
+    @property
+    def identities(self) -> list[Identity]:
+        """Every identity of the person, those before the change first."""
+        known = self.person.identities if self.person else ()
+        return [*known, *self.new_identities]
+
 
 class ChangeTarget(NamedTuple):
-    """What a change is about: a message by its external id, or a person by one of their ids."""
+    """The target of a change: a message by its external id, or a person by one identity.
+
+    `name` is the message's external id, or `<identity kind>:<value>`.
+    """
 
     org_id: OrgId
     channel: Channel
     name: str
 
     @classmethod
-    def person(cls, org_id: OrgId, channel: Channel, identity: Identity) -> Self:
+    def for_person(cls, org_id: OrgId, channel: Channel, identity: Identity) -> Self:
         """Name a person by an identity."""
         return cls(org_id, channel, f"{identity.kind}:{identity.value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
-    """A change as it is kept: for ever, because a second one with its key is a duplicate.
+    """A change as it is stored: a second one with its key is a duplicate.
 
-    It `is_waiting` while nobody has heard of its subject: Meta delivers in no order.
+    It `is_waiting` (pending) while its target is not stored: Meta delivers in no order. `subject`
+    is the name of its target.
     """
 
     id: ChangeId
@@ -96,28 +116,36 @@ class ChangeRecord:
 
     @property
     def key(self) -> MessageKey:
-        """What the duplicate check compares."""
+        """The key of the duplicate check."""
         return MessageKey(self.org_id, self.channel, self.external_id)
 
     @property
     def target(self) -> ChangeTarget:
-        """Its subject, as it is looked up."""
+        """The target, as a key for lookups."""
         return ChangeTarget(self.org_id, self.channel, self.subject)
 
     @property
     def sort_key(self) -> tuple[datetime, str]:
-        """When it happened, in whatever order it came in."""
+        """When the change happened. The order of arrival does not matter; ids break ties."""
         return self.sent_at, self.external_id
 
     def settle(self) -> Self:
-        """Wait no more; what a message or contact holds now need not be kept here."""
-        return replace(
-            self, is_waiting=False, content={} if self.kind is ChangeKind.ECHO else self.content
-        )
+        """Return the change as no longer pending. An echo's content is in its message now."""
+        content = {} if self.kind is ChangeKind.ECHO else self.content
+        return replace(self, is_waiting=False, content=content)
+
+    def redact(self) -> Self:
+        """Return the change without the text of a message that was unsent."""
+        match self.kind:
+            case ChangeKind.EDIT:
+                return replace(self, content={})
+            case ChangeKind.ECHO if self.is_waiting:
+                return replace(self, content={**self.content, "body": "", "content": {}})
+        return self
 
 
 def message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) -> Message:
-    """Make an echo a message of the thread."""
+    """Make an outbound message of the thread from an echo."""
     return Message(
         id=id,
         org_id=echo.org_id,
@@ -133,9 +161,10 @@ def message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) ->
 
 
 def apply_changes(message: Message, changes: Iterable[ChangeRecord]) -> Message:
-    """Make of the message what all its changes so far have made of it, in their own order.
+    """Return the message with all its changes applied, in the order in which they happened.
 
-    Its earlier texts stay in `edits`; of one that was taken back nothing stays.
+    The result is computed from the first text, so the order of arrival cannot matter. Earlier
+    texts are in `content.edits`. An unsend removes the text, the edits and all other content.
     """
     in_order = sorted(changes, key=lambda change: change.sort_key)
     for change in in_order:

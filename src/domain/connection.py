@@ -1,4 +1,4 @@
-"""A business number or account, and the organisation its messages belong to."""
+"""Connections: business numbers and accounts, each assigned to an organisation."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 from uuid import UUID
 
+from domain.access_token import EncryptedToken
 from domain.errors import FieldError, InvalidInput
 from domain.organization import OrgId
 
@@ -21,14 +22,14 @@ MAX_DISPLAY_NAME_LENGTH = 80
 
 
 class Channel(StrEnum):
-    """Where people write."""
+    """A messaging channel."""
 
     WHATSAPP = "whatsapp"
     INSTAGRAM = "instagram"
 
 
 class Address(NamedTuple):
-    """Where a delivery says it goes: the business side of a conversation.
+    """The business side of a conversation, as a delivery names it.
 
     `external_id` is WhatsApp's phone number id (`metadata.phone_number_id`) or Instagram's
     professional account id (`entry[].id`).
@@ -40,10 +41,10 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Messages to `address` belong to `org_id`, while it is enabled.
+    """The assignment of an address to an organisation: while enabled, it receives the messages.
 
-    At most one organisation has an address enabled; any number may keep it disabled.
-    `access_token` is sealed: `v1.<key id>.<ciphertext>.<last four characters>`.
+    An address is enabled in at most one organisation; any number may have it disabled.
+    `access_token` is encrypted, in the stored form of `EncryptedToken`.
     """
 
     id: ConnectionId
@@ -59,28 +60,25 @@ class Connection:
 
     @property
     def address(self) -> Address:
-        """What its deliveries carry."""
+        """The address that deliveries name."""
         return Address(self.channel, self.external_id)
 
     @property
     def access_token_hint(self) -> str | None:
-        """The token's last four characters: all of it that anybody is ever shown."""
-        return self.access_token.split(".", 3)[3] if self.access_token else None
+        """The last four characters of the token: no more of it is ever shown."""
+        return EncryptedToken.parse(self.access_token).hint if self.access_token else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionActivity:
-    """What arrived over a connection."""
+    """The traffic of a connection. `messages_last_day` counts inbound messages."""
 
     last_message_at: datetime | None = None
     messages_last_day: int = 0
 
 
 def validate_connection(external_id: str, display_name: str, access_token: str) -> None:
-    """Hold what a person entered against the rules; raise InvalidInput naming each wrong field.
-
-    An empty display name or token is none.
-    """
+    """Raise InvalidInput that names each wrong field. Empty name and token mean none."""
     if errors := [
         *_find_external_id_errors(external_id),
         *_find_display_name_errors(display_name),
@@ -90,7 +88,7 @@ def validate_connection(external_id: str, display_name: str, access_token: str) 
 
 
 def _find_external_id_errors(value: str) -> list[FieldError]:
-    """Meta's ids are digits; other providers' may not be."""
+    """Meta's ids are digits; those of other providers may hold letters."""
     if EXTERNAL_ID_PATTERN.fullmatch(value):
         return []
     if PHONE_PUNCTUATION_PATTERN.search(value):

@@ -1,4 +1,4 @@
-"""A person who wrote, and the ids by which they are known again."""
+"""Contacts: people who wrote to an organisation, and the identities that find them again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ ContactIdentityId = NewType("ContactIdentityId", UUID)
 
 
 class IdentityKind(StrEnum):
-    """Which of Meta's ids an identity is.
+    """The kind of an identity.
 
-    A phone is digits as Meta gave them. A WhatsApp user id (BSUID, `CC.` and up to 128
+    A phone is a string of digits as Meta gave it. A WhatsApp user id (BSUID: `CC.` and up to 128
     letters and digits) comes beside the phone since April 2026, and alone for people who hide
-    their number; businesses with several portfolios get a parent id (`CC.ENT.…`) too. An
+    their number. Businesses with several portfolios get a parent user id (`CC.ENT.…`) too. An
     Instagram user id is scoped to the business account.
     """
 
@@ -29,7 +29,7 @@ class IdentityKind(StrEnum):
 
 
 class Identity(NamedTuple):
-    """One id a person is known by, within an organisation."""
+    """One id of a person."""
 
     kind: IdentityKind
     value: str
@@ -43,7 +43,7 @@ class ContactKey(NamedTuple):
 
 
 class IdentityKey(NamedTuple):
-    """An identity and the organisation that knows it."""
+    """An identity within an organisation."""
 
     org_id: OrgId
     kind: IdentityKind
@@ -52,10 +52,10 @@ class IdentityKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who wrote, as the delivery says: at least one identity, the deciding one first.
+    """The person at the other end, as the delivery shows them: at least one identity.
 
-    Where two identities belong to two contacts, the first one's contact gets the message and
-    nothing is merged: it is the one the conversation thread is named after.
+    The first identity decides: where the identities belong to several contacts, its contact gets
+    the message, and nothing is merged. The thread's external id holds the first identity too.
     """
 
     identities: tuple[Identity, ...]
@@ -63,7 +63,7 @@ class Sender:
 
     @property
     def phone(self) -> str | None:
-        """The number in Meta's form, if the person shows it."""
+        """The phone number as Meta gave it; None for a person who hides it."""
         for kind, value in self.identities:
             if kind is IdentityKind.WHATSAPP_PHONE:
                 return value
@@ -74,8 +74,9 @@ class Sender:
 class Contact:
     """A person in one organisation's CRM. `phone` is stored as Meta gave it.
 
-    `profile_name` is what they called themselves when first seen, at `profile_seen_at`; `name` is
-    the same until people change it. `marketing_consent` is None until they say anything.
+    `profile_name` is the profile name of the person's first message, sent at `profile_seen_at`.
+    `name` equals it until a user of the CRM changes the name. `marketing_consent` is None until
+    the person accepts or refuses marketing messages.
     """
 
     id: ContactId
@@ -89,10 +90,10 @@ class Contact:
     marketing_consent_at: datetime | None = None
 
     def with_profile_from(self, sender: Sender, sent_at: datetime) -> Self:
-        """Learn from a message of theirs: a phone if none is known, the name of the first one.
+        """Take over the phone, if none is stored, and the profile name of the first message.
 
-        The first is the one sent first, in whatever order they come in. An empty name never wins,
-        and neither does any over one that people have given.
+        The first message is the one sent first; the order of arrival does not matter. An empty
+        profile name is never taken over, and a name that a user of the CRM gave is kept.
         """
         phone = self.phone or sender.phone
         seen = (sent_at, sender.name)
@@ -104,17 +105,17 @@ class Contact:
             self, phone=phone, name=name, profile_name=sender.name, profile_seen_at=sent_at
         )
 
-    def with_consent(self, said_at: datetime, *, is_given: bool) -> Self:
-        """Take their last word on marketing; a refusal wins where two were given at once."""
-        if self.marketing_consent_at and (said_at, not is_given) < (
+    def with_consent(self, given_at: datetime, *, is_given: bool) -> Self:
+        """Take over the latest consent; of two given at the same time, the refusal."""
+        if self.marketing_consent_at and (given_at, not is_given) < (
             self.marketing_consent_at,
             not self.marketing_consent,
         ):
             return self
-        return replace(self, marketing_consent=is_given, marketing_consent_at=said_at)
+        return replace(self, marketing_consent=is_given, marketing_consent_at=given_at)
 
     def with_phone(self, old: Iterable[str], new: str) -> Self:
-        """Be called at the new number, unless it was not the old one that is known."""
+        """Replace the phone by `new`, if it is one of `old` (without `+`) or missing."""
         if self.phone is None or self.phone.removeprefix("+") in old:
             return replace(self, phone=new)
         return self
@@ -122,7 +123,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactIdentity:
-    """An identity that belongs to a contact, and to no other of the organisation."""
+    """A stored identity. It belongs to one contact of the organisation, and to no other."""
 
     id: ContactIdentityId
     org_id: OrgId
@@ -132,7 +133,11 @@ class ContactIdentity:
 
 
 class IdentityMatch(NamedTuple):
-    """Whose an identity is; or only the number of a contact who has no such identity yet."""
+    """The contact behind an identity.
+
+    `is_linked` is False where only the contact's `phone` equals the identity: the contact came
+    from elsewhere in the CRM and has no such identity row yet.
+    """
 
     contact: Contact
     is_linked: bool

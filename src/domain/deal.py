@@ -17,7 +17,7 @@ MAX_TITLE_LENGTH = 80
 
 
 class DealStatus(StrEnum):
-    """How far a lead has come."""
+    """The outcome of a deal, if it has one."""
 
     OPEN = "open"
     WON = "won"
@@ -26,11 +26,11 @@ class DealStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """A chance to sell something to a contact, who has at most one open at a time.
+    """A chance to sell something to a contact. A contact has at most one open deal.
 
-    It is named after its first message (`message_id`), until people call it something else.
-    `source` is the ad or link of the first message that came from one, as in a message's
-    `referral`, with that message's time (`sent_at`) and external id (`message`).
+    The title comes from the first message (`message_id`), until a user of the CRM changes it.
+    `source` is the ad or link of the first message that came from one: the message's `referral`,
+    with the message's time (`sent_at`) and external id (`message`).
     """
 
     id: DealId
@@ -43,43 +43,46 @@ class Deal:
 
     @staticmethod
     def make_title(body: str) -> str:
-        """Name a deal by the first line of the message that opened it."""
+        """Make a title of at most 80 characters from the first line of a message."""
         first_line = next((line.strip() for line in body.splitlines() if line.strip()), "")
         if len(first_line) <= MAX_TITLE_LENGTH:
             return first_line or "(no text)"
         return first_line[: MAX_TITLE_LENGTH - 1].rstrip() + "…"
 
     def with_title_following(self, old_body: str, new_body: str) -> Self:
-        """Follow the words of the first message, unless people gave it another title."""
+        """Replace a title made from `old_body`; keep one that a user of the CRM gave."""
         if self.title != self.make_title(old_body):
             return self
         return replace(self, title=self.make_title(new_body))
 
 
 class OpenDeal(NamedTuple):
-    """An open deal, and the message it is named after, where that is known."""
+    """An open deal, and the message that its title comes from; None where that is not stored."""
 
     deal: Deal
-    first: Message | None
+    first_message: Message | None
 
     def with_message(self, message: Message, referral: Mapping[str, Any] | None) -> "OpenDeal":
-        """Count a message in, in whatever order they come: the earliest name and source win."""
-        deal, first = self
-        if first and message.sort_key < first.sort_key:
+        """Take a message into account: the earliest one gives the title, the earliest referral the source.
+
+        The order of arrival does not matter.
+        """
+        deal, first_message = self
+        if first_message and message.sort_key < first_message.sort_key:
             deal = replace(
-                deal.with_title_following(first.body, message.body), message_id=message.id
+                deal.with_title_following(first_message.body, message.body), message_id=message.id
             )
-            first = message
+            first_message = message
         if referral:
             source = {
                 **referral,
                 "sent_at": message.sent_at.astimezone(UTC).isoformat(),
                 "message": message.external_id,
             }
-            if deal.source is None or _source_order(source) < _source_order(deal.source):
+            if deal.source is None or _source_sort_key(source) < _source_sort_key(deal.source):
                 deal = replace(deal, source=source)
-        return OpenDeal(deal, first)
+        return OpenDeal(deal, first_message)
 
 
-def _source_order(source: Mapping[str, Any]) -> tuple[datetime, str]:
+def _source_sort_key(source: Mapping[str, Any]) -> tuple[datetime, str]:
     return datetime.fromisoformat(source["sent_at"]), source["message"]

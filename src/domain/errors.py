@@ -1,22 +1,22 @@
-"""What the domain refuses, in words a person can act on."""
+"""Domain errors: refusals whose text may be shown to the person who asked."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that cannot stay as it is, and what would be right."""
+    """A wrong field, and what a right value looks like."""
 
     field: str
     message: str
 
 
 class DomainError(Exception):
-    """The root of what the domain refuses; its text may be shown to the person who asked."""
+    """The root of all domain errors. Its text may be shown to the person who asked."""
 
 
 class InvalidInput(DomainError):
-    """Some fields are wrong; `errors` names each of them."""
+    """Some fields are wrong. `errors` names each of them."""
 
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
@@ -26,7 +26,7 @@ class InvalidInput(DomainError):
 class NumberConnectedElsewhere(DomainError):
     """The number is enabled in another organisation.
 
-    The text does not say in which: that one's business is nobody else's.
+    The text does not say which: organisations do not learn of each other.
     """
 
     def __init__(self) -> None:
@@ -37,22 +37,22 @@ class NumberConnectedElsewhere(DomainError):
 
 
 class Forbidden(DomainError):
-    """The person may not do this in that organisation."""
+    """The actor may not do this in that organisation."""
 
 
 class NotSignedIn(DomainError):
-    """Nobody is signed in, or no longer."""
+    """The request has no session, or one that has ended."""
 
 
 class WrongCredentials(DomainError):
-    """The address and the password do not go together; which of them is wrong is not told."""
+    """The e-mail address or the password is wrong. The text does not say which."""
 
     def __init__(self) -> None:
         super().__init__("the e-mail address or the password is wrong")
 
 
 class TooManyAttempts(DomainError):
-    """Signing in was tried too often; `retry_after` says in how many seconds to try again."""
+    """There were too many sign-in attempts. `retry_after` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many attempts; try again in {retry_after} seconds")
@@ -60,4 +60,4 @@ class TooManyAttempts(DomainError):
 
 
 class NotFound(DomainError):
-    """There is no such thing, or none that may be seen."""
+    """The thing does not exist, or the actor may not see it."""

@@ -1,4 +1,4 @@
-"""What happened, for whoever listens: exports, automations, audits."""
+"""Events: an append-only log of what happened, for exports, automations and audits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CONNECTION_REFUSED = "connection_refused"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A line of the event log. `payload` holds ids, never words or numbers of people."""
+    """A row of the event log. `payload` holds ids, never texts or phone numbers."""
 
     id: EventId
     org_id: OrgId

@@ -17,29 +17,33 @@ MAX_RETRY_DELAY = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedMessage:
-    """A message or change kept for another try, until it is resolved.
+    """A stored message or change that failed, until a retry resolves it (a dead letter).
 
-    `org_id` is None where its organisation is unknown. `next_attempt_at` is None where only
-    people may try again. `digest` is the payload's: the same failure is kept once.
+    `payload` is a delivery in the provider's form that holds only this message or change. `digest`
+    is the payload's SHA-256 in hex, or empty: a failure with the same digest is stored once.
+    `error` is the reason, without any text of a person.
     """
 
     id: FailedMessageId
-    org_id: OrgId | None
+    org_id: OrgId
     payload: Mapping[str, Any]
     error: str
     attempts: int = 1
-    next_attempt_at: datetime | None
+    next_attempt_at: datetime
     digest: str = ""
     created_at: datetime | None = field(default=None, compare=False)
 
     def record_attempt(self, error: str, now: datetime, jitter: float) -> Self:
-        """Count another attempt, and wait for the next."""
+        """Count another failed attempt, and schedule the next one."""
         attempts = self.attempts + 1
-        next_attempt_at = now + retry_delay(attempts, jitter)
+        next_attempt_at = now + calculate_retry_delay(attempts, jitter)
         return replace(self, error=error, attempts=attempts, next_attempt_at=next_attempt_at)
 
 
-def retry_delay(attempts: int, jitter: float) -> timedelta:
-    """Twice as long as the last time, give or take; `jitter` is 0 to 1."""
+def calculate_retry_delay(attempts: int, jitter: float) -> timedelta:
+    """Return the delay after so many attempts: it doubles from 1 minute to 6 hours.
+
+    `jitter` is 0 to 1 and scales the delay by 0.5 to 1.5.
+    """
     doubled: int = 2 ** min(attempts - 1, 30)
     return min(FIRST_RETRY_DELAY * doubled, MAX_RETRY_DELAY) * (0.5 + jitter)

@@ -11,11 +11,12 @@ from domain.contact import Sender
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """A message a person sent, in no provider's terms.
+    """A message that a person sent, in no provider's terms.
 
-    `thread_external_id` is None for providers that name no conversation. `payload` is a delivery
-    in the provider's form that holds only this message, kept where it cannot be processed.
-    `content` is what `docs/MESSAGES.md` lists; `referral` in it is the ad or link it came from.
+    `thread_external_id` is None for providers that name no conversation. `content` has the keys
+    that docs/MESSAGES.md lists; its `referral` is the ad or link that the message came from.
+    `payload` is a delivery in the provider's form that holds only this message; it is stored
+    where the message fails.
     """
 
     address: Address
@@ -31,7 +32,7 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenMessage:
-    """A message that counts but cannot be read; `reason` says what it lacks."""
+    """A message that counts but cannot be read. `reason` names the missing or wrong field."""
 
     address: Address
     reason: str

@@ -20,7 +20,7 @@ UNSTORABLE_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What an insight provider makes of a message; `score` is 0 (cold) to 100 (buys now)."""
+    """What an insight provider says of a message. `score` is 0 (cold) to 100 (ready to buy)."""
 
     summary: str
     intent: str
@@ -28,22 +28,22 @@ class Description:
     next_step: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a provider answered nonsense."""
+        """Raise ValueError for a score or text that must not be stored."""
         if type(self.score) is not int or not 0 <= self.score <= MAX_SCORE:
             msg = f"a score is 0 to {MAX_SCORE}, not {self.score!r}"
             raise ValueError(msg)
-        for said in (self.summary, self.intent, self.next_step):
+        for text in (self.summary, self.intent, self.next_step):
             if (
-                not isinstance(said, str)
-                or len(said) > MAX_DESCRIPTION_LENGTH
-                or UNSTORABLE_CHARACTERS.search(said)
+                not isinstance(text, str)
+                or len(text) > MAX_DESCRIPTION_LENGTH
+                or UNSTORABLE_CHARACTERS.search(text)
             ):
                 msg = f"a description is at most {MAX_DESCRIPTION_LENGTH} characters that can be stored"
                 raise ValueError(msg)
 
 
 def description_of_deleted(body: str) -> Description:
-    """What can be said of a message whose words were taken back."""
+    """Return the description of a message that was unsent; `body` is its placeholder."""
     return Description(summary=body, intent="unknown", score=0, next_step="")
 
 
@@ -51,8 +51,8 @@ def description_of_deleted(body: str) -> Description:
 class Insight:
     """The description of a deal's latest message.
 
-    `updated_at` is the time of the message it describes, so that one that arrives late cannot
-    replace what is known since.
+    `updated_at` is the time of the message that it describes. So a message that arrives late does
+    not replace the insight of a later one.
     """
 
     id: InsightId
@@ -68,5 +68,5 @@ class Insight:
 
     @property
     def rank(self) -> tuple[datetime, str]:
-        """The later message's insight stays; WhatsApp counts in seconds, so ids break ties."""
+        """The insight with the higher rank is kept. WhatsApp's times are whole seconds: ids break ties."""
         return self.updated_at, self.message_external_id

@@ -11,7 +11,7 @@ from domain.organization import OrgId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """A captured message as a salesperson reads it, with what came of it."""
+    """A captured message with its contact, deal and insight. `contact` is a name or a number."""
 
     captured_at: datetime
     org_id: OrgId
@@ -28,5 +28,5 @@ class Lead:
 
     @property
     def key(self) -> MessageKey:
-        """Which message it is."""
+        """The key of the message."""
         return MessageKey(self.org_id, self.channel, self.external_id)

@@ -1,4 +1,4 @@
-"""What was said, and the conversation it was said in."""
+"""Messages, and the conversation threads that hold them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ MessageId = NewType("MessageId", UUID)
 
 
 class Direction(StrEnum):
-    """Who spoke: the person (inbound) or the business (outbound)."""
+    """The direction of a message: from the person (inbound) or from the business (outbound)."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 
 
 class MessageKey(NamedTuple):
-    """What makes a message itself, for ever: a second one with this key is a duplicate."""
+    """The key of the duplicate check: a second message or change with this key is a duplicate."""
 
     org_id: OrgId
     channel: Channel
@@ -31,7 +31,7 @@ class MessageKey(NamedTuple):
 
 
 class ThreadKey(NamedTuple):
-    """A conversation as the provider names it, within an organisation."""
+    """A thread by the id that the provider's ids make, within an organisation."""
 
     org_id: OrgId
     external_id: str
@@ -41,7 +41,7 @@ class ThreadKey(NamedTuple):
 class Thread:
     """A conversation of one contact over one connection.
 
-    `connection_id` is None once the connection was removed: conversations stay.
+    `connection_id` is None once the connection was removed: threads are kept.
     `external_id` is `wa:<phone number id>:<from>` or `ig:<account id>:<sender id>`.
     """
 
@@ -54,7 +54,7 @@ class Thread:
     last_message_at: datetime | None
 
     def with_last_message_at(self, sent_at: datetime) -> Self:
-        """Move the end of the conversation forward; a late message leaves it where it is."""
+        """Advance `last_message_at`; a message that arrives late leaves it unchanged."""
         if self.last_message_at is not None and sent_at <= self.last_message_at:
             return self
         return replace(self, last_message_at=sent_at)
@@ -62,10 +62,10 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One thing said. `sent_at` is the message's own time, not that of its arrival.
+    """A message of a thread. `sent_at` is the time of sending, not of arrival.
 
-    `kind` is the provider's word for the type; `body` is what a person can read; `content` is
-    whatever else the type carries.
+    `kind` is the provider's name of the type. `body` is text for people to read. `content` is all
+    else that the message carries, under the keys that docs/MESSAGES.md lists.
     """
 
     id: MessageId
@@ -81,15 +81,15 @@ class Message:
 
     @property
     def key(self) -> MessageKey:
-        """What the duplicate check compares."""
+        """The key of the duplicate check."""
         return MessageKey(self.org_id, self.channel, self.external_id)
 
     @property
     def sort_key(self) -> tuple[datetime, str]:
-        """Where it stands in its conversation; WhatsApp counts in seconds, so ids break ties."""
+        """The place in the thread. WhatsApp's times are whole seconds, so ids break ties."""
         return self.sent_at, self.external_id
 
     @property
     def is_deleted(self) -> bool:
-        """Whether its words were taken back."""
+        """Whether the message was unsent."""
         return "deleted_at" in self.content

@@ -1,4 +1,4 @@
-"""The tenant, and the people who work in it."""
+"""Organisations (the tenants), their members, and the people who sign in."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ MAX_EMAIL_LENGTH = 254
 
 
 class Role(StrEnum):
-    """What a member may do: owners and admins manage connections, members read leads."""
+    """The role of a member. Owners and admins manage connections; members read leads."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -25,13 +25,13 @@ class Role(StrEnum):
 
     @property
     def manages_connections(self) -> bool:
-        """Whether the member may see and change them."""
+        """Whether the role allows seeing and changing connections."""
         return self is not Role.MEMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """A company with its own contacts, deals and connections."""
+    """A tenant: a company with its own contacts, deals and connections."""
 
     id: OrgId
     name: str
@@ -39,7 +39,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A person's place in one organisation."""
+    """The membership of a person in one organisation, as it is stored."""
 
     id: MemberId
     org_id: OrgId
@@ -49,7 +49,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """An organisation as one of its members sees it."""
+    """An organisation, and the role of one of its members in it."""
 
     organization: Organization
     role: Role
@@ -57,7 +57,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody who can sign in; the e-mail address is kept in lower case."""
+    """A person who can sign in. `email` is in lower case."""
 
     id: UserId
     email: str
@@ -65,9 +65,9 @@ class User:
 
 
 def validate_email(value: str) -> str:
-    """Return the address in lower case, without blanks around it; raise InvalidInput for none.
+    """Return the address in lower case and without blanks around it.
 
-    Whether it exists only a letter can tell; the check catches what was mistyped.
+    The check catches typing errors, not addresses that do not exist. Raises InvalidInput.
     """
     email = value.strip().lower()
     if len(email) > MAX_EMAIL_LENGTH or not EMAIL_PATTERN.fullmatch(email):

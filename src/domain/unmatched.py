@@ -8,7 +8,7 @@ from domain.connection import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmatchedTraffic:
-    """How many messages came for a number or account that nobody has connected and enabled."""
+    """The count of messages for an address without an enabled connection, and when they came."""
 
     address: Address
     count: int

@@ -1,12 +1,11 @@
-"""Everything in dictionaries (`STORAGE=memory`): for trying things out, and for fast tests.
+"""The in-memory storage (`STORAGE=memory`): every table is a dictionary.
 
 Entities are frozen, so copying the dictionaries copies everything: a transaction works on a copy,
-which replaces the original if it ends well. Transactions run one at a time.
+which replaces the original when the block ends. Transactions run one at a time.
 """
 
 from asyncio import Lock
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Set
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +15,8 @@ from uuid import UUID
 
 from application.errors import ConcurrentUpdate
 from application.ports.storage import (
+    SWAPPED_CONTACT_FIELDS,
+    SWAPPED_DEAL_FIELDS,
     ChangeRepository,
     ConnectionRepository,
     ContactRepository,
@@ -34,6 +35,8 @@ from application.ports.storage import (
     UnmatchedRepository,
     UserRepository,
 )
+from domain.access_token import EncryptedToken
+from domain.actor import Actor
 from domain.change import ChangeKind, ChangeRecord, ChangeTarget
 from domain.connection import Address, Connection, ConnectionActivity, ConnectionId
 from domain.contact import (
@@ -49,18 +52,17 @@ from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.event import LEAD_CAPTURED, Event
 from domain.failed_message import FailedMessage, FailedMessageId
-from domain.inbound import InboundMessage
 from domain.insight import Description, Insight
 from domain.lead import Lead
-from domain.message import Direction, Message, MessageKey, Thread, ThreadId, ThreadKey
+from domain.message import Direction, Message, MessageKey, Thread, ThreadId
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
-from domain.planning.message_plan import IngestSnapshot, MessageBatch
+from domain.planning.snapshot import IngestSnapshot, SnapshotRequest
 from domain.unmatched import UnmatchedTraffic
 
 
 @dataclass(slots=True)
 class MemoryTables:
-    """The tables."""
+    """The tables, by the key that the port's batches have."""
 
     organizations: dict[OrgId, Organization] = field(default_factory=dict)
     users: dict[UserId, User] = field(default_factory=dict)
@@ -79,14 +81,14 @@ class MemoryTables:
     unmatched: dict[Address, UnmatchedTraffic] = field(default_factory=dict)
 
     def draft(self) -> Self:
-        """A copy to work on."""
+        """Return a copy for a transaction to work on."""
         return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
 
 class MemoryTransactions(Transactions):
     """Transactions over dictionaries; nothing outlives the process.
 
-    What a person may do is held by the use cases alone: there is no database to hold it too.
+    Authorization is enforced by the use cases only: there is no row-level security here.
     """
 
     def __init__(self) -> None:
@@ -94,30 +96,27 @@ class MemoryTransactions(Transactions):
         self._one_at_a_time = Lock()
 
     @asynccontextmanager
-    async def begin(
-        self,
-        person: UserId | None = None,  # noqa: ARG002 - see the class
-    ) -> AsyncIterator[Repositories]:
+    async def begin(self, actor: Actor) -> AsyncIterator[Repositories]:  # noqa: ARG002 - see the class
         async with self._one_at_a_time:
-            store = self.committed.draft()
+            tables = self.committed.draft()
             yield Repositories(
-                organizations=MemoryOrganizationRepository(store),
-                users=MemoryUserRepository(store),
-                connections=MemoryConnectionRepository(store),
-                snapshots=MemoryIngestSnapshotReader(store),
-                contacts=MemoryContactRepository(store),
-                threads=MemoryThreadRepository(store),
-                messages=MemoryMessageRepository(store),
-                changes=MemoryChangeRepository(store),
-                deals=MemoryDealRepository(store),
-                insights=MemoryInsightRepository(store),
-                events=MemoryEventLog(store),
-                failed_messages=MemoryFailedMessageRepository(store),
-                unmatched=MemoryUnmatchedRepository(store),
-                sessions=MemorySessionRepository(store),
-                leads=MemoryLeadReader(store),
+                organizations=MemoryOrganizationRepository(tables),
+                users=MemoryUserRepository(tables),
+                connections=MemoryConnectionRepository(tables),
+                snapshots=MemoryIngestSnapshotReader(tables),
+                contacts=MemoryContactRepository(tables),
+                threads=MemoryThreadRepository(tables),
+                messages=MemoryMessageRepository(tables),
+                changes=MemoryChangeRepository(tables),
+                deals=MemoryDealRepository(tables),
+                insights=MemoryInsightRepository(tables),
+                events=MemoryEventLog(tables),
+                failed_messages=MemoryFailedMessageRepository(tables),
+                unmatched=MemoryUnmatchedRepository(tables),
+                sessions=MemorySessionRepository(tables),
+                leads=MemoryLeadReader(tables),
             )
-            self.committed = store  # not reached when the block raised
+            self.committed = tables  # not reached when the block raised
 
     async def check_ready(self) -> None:
         return
@@ -125,160 +124,209 @@ class MemoryTransactions(Transactions):
 
 @dataclass(frozen=True, slots=True)
 class MemoryOrganizationRepository(OrganizationRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def add(self, organization: Organization) -> None:
-        self.store.organizations[organization.id] = organization
+        if organization.id in self.tables.organizations:
+            raise ConcurrentUpdate
+        self.tables.organizations[organization.id] = organization
 
     async def get(self, org_id: OrgId) -> Organization | None:
-        return self.store.organizations.get(org_id)
+        return self.tables.organizations.get(org_id)
 
     async def list_all(self) -> list[Organization]:
-        return _sorted_by_id(self.store.organizations.values())
+        return _sort_by_id(self.tables.organizations.values())
 
     async def list_for_user(self, user_id: UserId) -> list[Membership]:
-        mine = _sorted_by_id(m for m in self.store.members.values() if m.user_id == user_id)
-        organizations = self.store.organizations
-        return [Membership(organization=organizations[m.org_id], role=m.role) for m in mine]
+        members = _sort_by_id(m for m in self.tables.members.values() if m.user_id == user_id)
+        organizations = self.tables.organizations
+        return [Membership(organization=organizations[m.org_id], role=m.role) for m in members]
 
     async def upsert_member(self, member: Member) -> None:
         key = (member.org_id, member.user_id)
-        stored = self.store.members.get(key, member)
-        self.store.members[key] = replace(stored, role=member.role)
-
-    async def list_members(self, org_id: OrgId) -> list[Member]:
-        return _sorted_by_id(m for m in self.store.members.values() if m.org_id == org_id)
+        stored = self.tables.members.get(key, member)
+        self.tables.members[key] = replace(stored, role=member.role)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUserRepository(UserRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def find_by_email(self, email: str) -> User | None:
-        same = (u for u in self.store.users.values() if u.email.lower() == email.lower())
+        same = (u for u in self.tables.users.values() if u.email.lower() == email.lower())
         return next(same, None)
 
     async def add(self, user: User) -> None:
         if await self.find_by_email(user.email):
             raise ConcurrentUpdate
-        self.store.users[user.id] = user
+        self.tables.users[user.id] = user
 
     async def change_password(self, user_id: UserId, password_hash: str) -> None:
-        user = self.store.users[user_id]
-        self.store.users[user_id] = replace(user, password_hash=password_hash)
+        if user := self.tables.users.get(user_id):
+            self.tables.users[user_id] = replace(user, password_hash=password_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySessionRepository(SessionRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def end(self, id: UUID, expires_at: datetime) -> None:
-        self.store.ended_sessions[id] = expires_at
+        self.tables.ended_sessions[id] = expires_at
 
     async def is_ended(self, id: UUID) -> bool:
-        return id in self.store.ended_sessions
+        return id in self.tables.ended_sessions
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryConnectionRepository(ConnectionRepository):
-    store: MemoryTables
-
-    async def find_enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
-        stored = self.store.connections.values()
-        return {c.address: c for c in stored if c.is_enabled and c.address in addresses}
+    tables: MemoryTables
 
     async def get_for_update(self, org_id: OrgId, address: Address) -> Connection | None:
-        return next(
-            (c for c in await self.list_for_organization(org_id) if c.address == address), None
-        )
+        connections = await self.list_for_organization(org_id)
+        return next((c for c in connections if c.address == address), None)
 
     async def find_by_id(self, id: ConnectionId) -> Connection | None:
-        return self.store.connections.get(id)
+        return self.tables.connections.get(id)
 
     async def add(self, connection: Connection) -> Connection:
         if await self.get_for_update(connection.org_id, connection.address):
             raise ConcurrentUpdate
-        return await self._write(replace(connection, created_at=_now()))
+        return self._write(replace(connection, created_at=_now()))
 
     async def update(self, connection: Connection) -> Connection:
-        stored = self.store.connections.get(connection.id)
+        stored = self.tables.connections.get(connection.id)
         if stored is None:
             raise ConcurrentUpdate
-        return await self._write(replace(connection, created_at=stored.created_at))
+        return self._write(
+            replace(
+                stored,
+                display_name=connection.display_name,
+                access_token=connection.access_token,
+                is_enabled=connection.is_enabled,
+            )
+        )
 
-    async def _write(self, connection: Connection) -> Connection:
-        owner = (await self.find_enabled({connection.address})).get(connection.address, connection)
-        if connection.is_enabled and owner.org_id != connection.org_id:
+    def _write(self, connection: Connection) -> Connection:
+        if connection.is_enabled and any(
+            other.is_enabled
+            and other.address == connection.address
+            and other.org_id != connection.org_id
+            for other in self.tables.connections.values()
+        ):
             raise NumberConnectedElsewhere
         written = replace(connection, updated_at=_now())
-        self.store.connections[connection.id] = written
+        self.tables.connections[connection.id] = written
         return written
 
     async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
-        return _sorted_by_id(c for c in self.store.connections.values() if c.org_id == org_id)
+        return _sort_by_id(c for c in self.tables.connections.values() if c.org_id == org_id)
 
     async def read_activity(
-        self, org_id: OrgId, since: datetime
+        self, org_id: OrgId, since: datetime, only: ConnectionId | None = None
     ) -> dict[ConnectionId, ConnectionActivity]:
-        found: dict[ConnectionId, ConnectionActivity] = {}
-        for thread in self.store.threads.values():
-            if thread.org_id == org_id and thread.connection_id:
+        activity: dict[ConnectionId, ConnectionActivity] = {}
+        for thread in self.tables.threads.values():
+            if (
+                thread.org_id == org_id
+                and thread.connection_id
+                and only in (None, thread.connection_id)
+            ):
                 recent = sum(
                     m.thread_id == thread.id
                     and m.direction is Direction.INBOUND
                     and m.sent_at >= since
-                    for m in self.store.messages.values()
+                    for m in self.tables.messages.values()
                 )
-                seen = found.get(thread.connection_id, ConnectionActivity())
-                ends = [t for t in (seen.last_message_at, thread.last_message_at) if t]
-                found[thread.connection_id] = ConnectionActivity(
-                    last_message_at=max(ends, default=None),
+                seen = activity.get(thread.connection_id, ConnectionActivity())
+                times = [t for t in (seen.last_message_at, thread.last_message_at) if t]
+                activity[thread.connection_id] = ConnectionActivity(
+                    last_message_at=max(times, default=None),
                     messages_last_day=seen.messages_last_day + recent,
                 )
-        return found
+        return activity
 
-    async def list_not_encrypted_with(self, prefix: str, limit: int) -> list[Connection]:
-        return _sorted_by_id(
+    async def list_not_encrypted_with(self, key_id: str, limit: int) -> list[Connection]:
+        prefix = EncryptedToken.prefix_for(key_id)
+        return _sort_by_id(
             c
-            for c in self.store.connections.values()
+            for c in self.tables.connections.values()
             if c.access_token and not c.access_token.startswith(prefix)
         )[:limit]
 
     async def remove(self, id: ConnectionId) -> bool:
-        if self.store.connections.pop(id, None) is None:
+        if self.tables.connections.pop(id, None) is None:
             return False
-        for thread in self.store.threads.values():
+        for thread in self.tables.threads.values():
             if thread.connection_id == id:
-                self.store.threads[thread.id] = replace(thread, connection_id=None)
+                self.tables.threads[thread.id] = replace(thread, connection_id=None)
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryIngestSnapshotReader(IngestSnapshotReader):
-    store: MemoryTables
+    tables: MemoryTables
 
-    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
-        addresses = {message.address for message in messages}
-        connections = await MemoryConnectionRepository(self.store).find_enabled(addresses)
-        batch = MessageBatch.of(messages, connections)
-        owners = await MemoryContactRepository(self.store).match_identities(batch.identities)
-        theirs = {ContactKey(key.org_id, owner.contact.id) for key, owner in owners.items()}
-        found = await MemoryThreadRepository(self.store).find(batch.thread_keys, theirs)
-        theirs |= {ContactKey(thread.org_id, thread.contact_id) for thread in found}
+    async def read(self, request: SnapshotRequest) -> IngestSnapshot:
+        connections = self._find_connections(request.addresses)
+        messages = [
+            (connections[m.address], m) for m in request.messages if m.address in connections
+        ]
+        people = [
+            (connections[address], identity)
+            for address, identity in request.participants
+            if address in connections
+        ]
+        keys = {MessageKey(c.org_id, c.channel, m.external_id) for c, m in messages}
+        targets = {ChangeTarget(*key) for key in keys} | {
+            ChangeTarget.for_person(c.org_id, c.channel, identity) for c, identity in people
+        }
+        matches = self._match_identities({IdentityKey(c.org_id, *i) for c, i in people})
+        contacts = {ContactKey(key.org_id, match.contact.id) for key, match in matches.items()}
+        names = {(c.org_id, m.thread_external_id) for c, m in messages if m.thread_external_id}
+        threads = [
+            thread
+            for thread in self.tables.threads.values()
+            if (thread.org_id, thread.external_id) in names
+            or (thread.org_id, thread.contact_id) in contacts
+        ]
+        contacts |= {ContactKey(thread.org_id, thread.contact_id) for thread in threads}
         return IngestSnapshot(
             connections=connections,
-            known=batch.resolved.keys() & self.store.messages.keys(),
-            waiting=await MemoryChangeRepository(self.store).find_pending(batch.targets),
-            owners=owners,
-            threads=found,
-            deals=self._open_deals(theirs),
+            stored_keys=keys & self.tables.messages.keys(),
+            pending=await MemoryChangeRepository(self.tables).find_pending(targets),
+            matches=matches,
+            threads=threads,
+            open_deals=self._find_open_deals(contacts),
         )
 
-    def _open_deals(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
-        messages = {message.id: message for message in self.store.messages.values()}
+    def _find_connections(self, addresses: Set[Address]) -> dict[Address, Connection]:
+        return {
+            c.address: Connection(
+                id=c.id, org_id=c.org_id, channel=c.channel, external_id=c.external_id
+            )
+            for c in self.tables.connections.values()
+            if c.is_enabled and c.address in addresses
+        }
+
+    def _match_identities(self, identities: Set[IdentityKey]) -> dict[IdentityKey, IdentityMatch]:
+        by_phone = {
+            IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
+            for c in self.tables.contacts.values()
+            if c.phone
+        }
+        by_identity = {key: i.contact_id for key, i in self.tables.identities.items()}
+        contact_ids = by_phone | by_identity
+        return {
+            key: IdentityMatch(self.tables.contacts[contact_ids[key]], key in by_identity)
+            for key in identities
+            if key in contact_ids
+        }
+
+    def _find_open_deals(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
+        messages = {message.id: message for message in self.tables.messages.values()}
         return {
             key: OpenDeal(deal, messages.get(deal.message_id) if deal.message_id else None)
-            for deal in self.store.deals.values()
+            for deal in self.tables.deals.values()
             if deal.status is DealStatus.OPEN
             and (key := ContactKey(deal.org_id, deal.contact_id)) in contacts
         }
@@ -286,74 +334,56 @@ class MemoryIngestSnapshotReader(IngestSnapshotReader):
 
 @dataclass(frozen=True, slots=True)
 class MemoryContactRepository(ContactRepository):
-    store: MemoryTables
-
-    async def match_identities(
-        self, identities: Set[IdentityKey]
-    ) -> dict[IdentityKey, IdentityMatch]:
-        by_phone = {
-            IdentityKey(c.org_id, IdentityKind.WHATSAPP_PHONE, c.phone.removeprefix("+")): c.id
-            for c in self.store.contacts.values()
-            if c.phone
-        }
-        by_identity = {key: i.contact_id for key, i in self.store.identities.items()}
-        owners = by_phone | by_identity
-        return {
-            key: IdentityMatch(self.store.contacts[owners[key]], key in by_identity)
-            for key in identities
-            if key in owners
-        }
+    tables: MemoryTables
 
     async def add(
         self,
         contacts: Mapping[ContactId, Contact],
         identities: Mapping[IdentityKey, ContactIdentity],
     ) -> None:
-        taken = {(c.org_id, c.phone) for c in self.store.contacts.values() if c.phone}
-        if identities.keys() & self.store.identities.keys() or any(
-            (c.org_id, c.phone) in taken for c in contacts.values()
-        ):
+        if identities.keys() & self.tables.identities.keys():
             raise ConcurrentUpdate
-        self.store.identities |= identities
-        self.store.contacts |= contacts
+        self.tables.identities |= identities
+        self.tables.contacts |= contacts
+        self._require_unique_phones()
 
     async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
-        _swap(self.store.contacts, contacts)
-        phones = Counter((c.org_id, c.phone) for c in self.store.contacts.values() if c.phone)
-        if any(count > 1 for count in phones.values()):
+        _compare_and_swap(self.tables.contacts, contacts, SWAPPED_CONTACT_FIELDS)
+        self._require_unique_phones()
+
+    def _require_unique_phones(self) -> None:
+        phones = [(c.org_id, c.phone) for c in self.tables.contacts.values() if c.phone]
+        if len(set(phones)) < len(phones):
             raise ConcurrentUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryThreadRepository(ThreadRepository):
-    store: MemoryTables
-
-    async def find(self, names: Set[ThreadKey], contacts: Set[ContactKey]) -> list[Thread]:
-        return [
-            thread
-            for thread in self.store.threads.values()
-            if (thread.org_id, thread.external_id) in names
-            or (thread.org_id, thread.contact_id) in contacts
-        ]
+    tables: MemoryTables
 
     async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
-        taken = {key for t in self.store.threads.values() for key in _thread_keys(t)}
-        if any(key in taken for thread in threads.values() for key in _thread_keys(thread)):
-            raise ConcurrentUpdate
-        self.store.threads |= threads
+        self.tables.threads |= threads
+        self._require_unique_keys()
 
     async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
         for id_, thread in threads.items():
-            stored = self.store.threads.get(id_)
+            stored = self.tables.threads.get(id_)
             if stored and thread.last_message_at:
-                self.store.threads[id_] = replace(
+                self.tables.threads[id_] = replace(
                     stored.with_last_message_at(thread.last_message_at),
                     connection_id=stored.connection_id or thread.connection_id,
                 )
+        if threads:
+            self._require_unique_keys()
+
+    def _require_unique_keys(self) -> None:
+        keys = [key for thread in self.tables.threads.values() for key in _list_unique_keys(thread)]
+        if len(set(keys)) < len(keys):
+            raise ConcurrentUpdate
 
 
-def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:
-    """What no two threads share: the name, and contact with connection, where they have them."""
+def _list_unique_keys(thread: Thread) -> list[tuple[Any, ...]]:
+    """List the keys that no two threads share: external id, and contact with connection."""
     keys: list[tuple[Any, ...]] = []
     if thread.external_id is not None:
         keys.append((thread.org_id, thread.external_id))
@@ -364,26 +394,30 @@ def _thread_keys(thread: Thread) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessageRepository(MessageRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> None:
-        if messages.keys() & self.store.messages.keys():
+        if messages.keys() & self.tables.messages.keys():
             raise ConcurrentUpdate
-        self.store.messages |= messages
+        self.tables.messages |= messages
 
     async def get_for_update(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
-        return {key: self.store.messages[key] for key in keys & self.store.messages.keys()}
+        return {key: self.tables.messages[key] for key in keys & self.tables.messages.keys()}
 
     async def update(self, messages: Mapping[MessageKey, Message]) -> None:
-        self.store.messages |= messages
+        for key, message in messages.items():
+            if stored := self.tables.messages.get(key):
+                self.tables.messages[key] = replace(
+                    stored, body=message.body, content=message.content
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryChangeRepository(ChangeRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]:
-        return keys & self.store.changes.keys()
+        return keys & self.tables.changes.keys()
 
     async def find_pending(
         self, targets: Set[ChangeTarget]
@@ -402,7 +436,7 @@ class MemoryChangeRepository(ChangeRepository):
         self, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
         found: dict[ChangeTarget, list[ChangeRecord]] = {}
-        for change in self.store.changes.values():
+        for change in self.tables.changes.values():
             if change.target in targets:
                 found.setdefault(change.target, []).append(change)
             if change.kind is ChangeKind.ECHO and ChangeTarget(*change.key) in targets:
@@ -410,100 +444,106 @@ class MemoryChangeRepository(ChangeRepository):
         return found
 
     async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
-        fresh = changes.keys() - self.store.changes.keys()
-        self.store.changes |= {key: changes[key] for key in fresh}
+        fresh = changes.keys() - self.tables.changes.keys()
+        self.tables.changes |= {key: changes[key] for key in fresh}
         return fresh
 
     async def update(self, changes: Collection[ChangeRecord]) -> None:
-        self.store.changes |= {change.key: change for change in changes}
+        for change in changes:
+            if stored := self.tables.changes.get(change.key):
+                self.tables.changes[change.key] = replace(
+                    stored, content=change.content, is_waiting=change.is_waiting
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryDealRepository(DealRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def list_with_first_message_in(self, messages: Collection[Message]) -> list[Deal]:
         ids = {message.id for message in messages}
-        return [deal for deal in self.store.deals.values() if deal.message_id in ids]
+        return [deal for deal in self.tables.deals.values() if deal.message_id in ids]
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
         has_one = {
             (deal.org_id, deal.contact_id)
-            for deal in self.store.deals.values()
+            for deal in self.tables.deals.values()
             if deal.status is DealStatus.OPEN
         }
         if any(contact in has_one for contact in deals):
             raise ConcurrentUpdate
-        self.store.deals |= {deal.id: deal for deal in deals.values()}
+        self.tables.deals |= {deal.id: deal for deal in deals.values()}
 
     async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
-        _swap(self.store.deals, deals)
+        _compare_and_swap(self.tables.deals, deals, SWAPPED_DEAL_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryInsightRepository(InsightRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
         for deal_id, insight in insights.items():
-            stored = self.store.insights.get(deal_id)
+            stored = self.tables.insights.get(deal_id)
             if stored is None:
-                self.store.insights[deal_id] = insight
+                self.tables.insights[deal_id] = insight
             elif stored.rank <= insight.rank:
-                self.store.insights[deal_id] = replace(insight, id=stored.id)
+                self.tables.insights[deal_id] = replace(insight, id=stored.id)
 
     async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
-        for key, said in messages.items():
-            message = self.store.messages[key]
-            contact_id = self.store.threads[message.thread_id].contact_id
-            for deal_id, insight in self.store.insights.items():
-                if (self.store.deals[deal_id].contact_id, insight.message_external_id) == (
+        for key, description in messages.items():
+            message = self.tables.messages[key]
+            contact_id = self.tables.threads[message.thread_id].contact_id
+            for deal_id, insight in self.tables.insights.items():
+                if (self.tables.deals[deal_id].contact_id, insight.message_external_id) == (
                     contact_id,
                     key.external_id,
                 ):
-                    self.store.insights[deal_id] = replace(
+                    self.tables.insights[deal_id] = replace(
                         insight,
-                        summary=said.summary,
-                        intent=said.intent,
-                        score=said.score,
-                        next_step=said.next_step,
+                        summary=description.summary,
+                        intent=description.intent,
+                        score=description.score,
+                        next_step=description.next_step,
                     )
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryEventLog(EventLog):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def append(self, events: Collection[Event]) -> None:
-        self.store.events += [(_now(), event) for event in events]
+        self.tables.events += [(_now(), event) for event in events]
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryFailedMessageRepository(FailedMessageRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
-        kept = {(f.org_id, f.digest) for f in self.store.failed_messages.values()}
+        stored = {(f.org_id, f.digest) for f in self.tables.failed_messages.values()}
         for failure in failures:
             key = (failure.org_id, failure.digest)
-            if not failure.digest or key not in kept:
-                kept.add(key)
-                self.store.failed_messages[failure.id] = replace(failure, created_at=_now())
+            if not failure.digest or key not in stored:
+                stored.add(key)
+                self.tables.failed_messages[failure.id] = replace(failure, created_at=_now())
 
-    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
-        kept = self.store.failed_messages.values()
-        return _sorted_by_id(f for f in kept if org_id in (None, f.org_id))
+    async def list_all(self) -> list[FailedMessage]:
+        return _sort_by_id(self.tables.failed_messages.values())
+
+    async def list_for_organization(self, org_id: OrgId) -> list[FailedMessage]:
+        return [failure for failure in await self.list_all() if failure.org_id == org_id]
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
-        kept = _sorted_by_id(self.store.failed_messages.values())
-        due = [f for f in kept if f.next_attempt_at and f.next_attempt_at <= now][:limit]
+        stored = _sort_by_id(self.tables.failed_messages.values())
+        due = [f for f in stored if f.next_attempt_at <= now][:limit]
         for failure in due:
             await self.update(replace(failure, next_attempt_at=until))
         return due
 
     async def update(self, failure: FailedMessage) -> None:
-        if stored := self.store.failed_messages.get(failure.id):  # else resolved meanwhile
-            self.store.failed_messages[failure.id] = replace(
+        if stored := self.tables.failed_messages.get(failure.id):  # else resolved meanwhile
+            self.tables.failed_messages[failure.id] = replace(
                 stored,
                 error=failure.error,
                 attempts=failure.attempts,
@@ -511,40 +551,40 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
             )
 
     async def resolve(self, id: FailedMessageId, now: datetime) -> None:  # noqa: ARG002 - gone
-        self.store.failed_messages.pop(id, None)
+        self.tables.failed_messages.pop(id, None)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUnmatchedRepository(UnmatchedRepository):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None:
         for address, count in messages.items():
-            seen = self.store.unmatched.get(address) or UnmatchedTraffic(
+            seen = self.tables.unmatched.get(address) or UnmatchedTraffic(
                 address=address, count=0, first_at=now, last_at=now
             )
-            self.store.unmatched[address] = replace(
+            self.tables.unmatched[address] = replace(
                 seen, count=seen.count + count, last_at=max(seen.last_at, now)
             )
 
     async def list_all(self) -> list[UnmatchedTraffic]:
-        seen = self.store.unmatched.values()
-        return sorted(seen, key=lambda unmatched: unmatched.last_at, reverse=True)
+        traffic = self.tables.unmatched.values()
+        return sorted(traffic, key=lambda each: each.last_at, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryLeadReader(LeadReader):
-    store: MemoryTables
+    tables: MemoryTables
 
     async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
         leads = [
             (captured_at, event)
-            for captured_at, event in self.store.events
+            for captured_at, event in self.tables.events
             if event.type == LEAD_CAPTURED and org_id in (None, event.org_id)
         ]
-        messages = {str(message.id): message for message in self.store.messages.values()}
-        contacts = {str(id_): contact for id_, contact in self.store.contacts.items()}
-        deals = {str(id_): deal for id_, deal in self.store.deals.items()}
+        messages = {str(message.id): message for message in self.tables.messages.values()}
+        contacts = {str(id_): contact for id_, contact in self.tables.contacts.items()}
+        deals = {str(id_): deal for id_, deal in self.tables.deals.items()}
         return [
             self._lead(
                 captured_at,
@@ -556,11 +596,11 @@ class MemoryLeadReader(LeadReader):
         ]
 
     def _lead(self, captured_at: datetime, message: Message, contact: Contact, deal: Deal) -> Lead:
-        insight = self.store.insights.get(deal.id)
+        insight = self.tables.insights.get(deal.id)
         return Lead(
             captured_at=captured_at,
             org_id=message.org_id,
-            organization=self.store.organizations[message.org_id].name,
+            organization=self.tables.organizations[message.org_id].name,
             channel=message.channel,
             external_id=message.external_id,
             contact=contact.name or contact.phone or "",
@@ -573,15 +613,19 @@ class MemoryLeadReader(LeadReader):
         )
 
 
-def _sorted_by_id(found: Any) -> list[Any]:
+def _sort_by_id(found: Any) -> list[Any]:
     return sorted(found, key=lambda entity: entity.id)
 
 
-def _swap(stored: dict[Any, Any], changes: Mapping[Any, tuple[Any, Any]]) -> None:
-    """Write the second of each two, where the first is still stored."""
-    if any(stored.get(key) != old for key, (old, _) in changes.items()):
-        raise ConcurrentUpdate
-    stored |= {key: new for key, (_, new) in changes.items()}
+def _compare_and_swap(
+    stored: dict[Any, Any], changes: Mapping[Any, tuple[Any, Any]], names: Sequence[str]
+) -> None:
+    """Write these fields of the second of each pair, if those of the first are still stored."""
+    for key, (old, new) in changes.items():
+        entity = stored.get(key)
+        if entity is None or any(getattr(entity, n) != getattr(old, n) for n in names):
+            raise ConcurrentUpdate
+        stored[key] = replace(entity, **{name: getattr(new, name) for name in names})
 
 
 def _now() -> datetime:

@@ -1,8 +1,9 @@
-"""How often somebody may try to sign in, counted by each worker for itself."""
+"""Limits sign-in attempts by network address and by account, counted by each worker for itself."""
 
 import math
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -13,7 +14,7 @@ from application.ports.auth import SignInThrottle
 
 @dataclass(frozen=True, slots=True)
 class MovingWindowSignInThrottle(SignInThrottle):
-    """So many for a network address, fewer for an account, within a window that moves."""
+    """Allows so many attempts for a network address, and fewer for an account, in a moving window."""
 
     per_address: RateLimitItem = field(default_factory=lambda: parse("30/5 minutes"))
     per_account: RateLimitItem = field(default_factory=lambda: parse("10/15 minutes"))
@@ -21,16 +22,15 @@ class MovingWindowSignInThrottle(SignInThrottle):
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
     )
 
-    def register_attempt(self, address: str, account: str) -> int:
-        # The account is charged only where the address may try at all, or one machine could keep
-        # an account's owner out for ever.
-        return self._wait(self.per_address, "address", address) or self._wait(
+    def register_attempt(self, address: str, account: str) -> timedelta | None:
+        # The account is charged only where the address is allowed. Else one machine could lock
+        # the owner of an account out without end.
+        return self._hit(self.per_address, "address", address) or self._hit(
             self.per_account, "account", account
         )
 
-    def _wait(self, limit: RateLimitItem, *key: str) -> int:
+    def _hit(self, limit: RateLimitItem, *key: str) -> timedelta | None:
         if self.limiter.hit(limit, *key):
-            return 0
-        return max(
-            1, math.ceil(self.limiter.get_window_stats(limit, *key).reset_time - time.time())
-        )
+            return None
+        reset_at = self.limiter.get_window_stats(limit, *key).reset_time
+        return timedelta(seconds=max(1, math.ceil(reset_at - time.time())))

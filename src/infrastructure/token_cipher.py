@@ -1,4 +1,4 @@
-"""Access tokens encrypted with AES-256-GCM, each for one connection of one organisation."""
+"""Encrypts access tokens with AES-256-GCM, each for one connection of one organisation."""
 
 import base64
 import hashlib
@@ -11,27 +11,28 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.errors import TokenDecryptionError
 from application.ports.access_tokens import TokenCipher
+from domain.access_token import EncryptedToken
 from domain.connection import Connection
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-HINT = 4
+HINT_LENGTH = 4
 
 
 class InvalidEncryptionKey(ValueError):
-    """A key is not 32 bytes in base64."""
+    """A key is not 32 bytes in base64. The text says what is wrong, without the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """A key and the id that sealed tokens carry."""
+    """A key, and the id by which encrypted tokens name it: 8 hex digits of its SHA-256."""
 
     id: str
     secret: bytes = field(repr=False)
 
     @classmethod
     def read(cls, text: str) -> "EncryptionKey":
-        """Read 32 bytes in base64, of either alphabet. Raises WrongKey."""
+        """Read 32 bytes in base64, of the standard or the URL alphabet. Raises InvalidEncryptionKey."""
         try:
             secret = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "==")
         except ValueError as error:
@@ -45,40 +46,42 @@ class EncryptionKey:
 
 @dataclass(frozen=True, slots=True)
 class AesGcmTokenCipher(TokenCipher):
-    """Seals with the first key, opens with any: `v1.<key id>.<nonce and ciphertext>.<hint>`.
+    """Encrypts with the first key, decrypts with any of them.
 
-    Organisation, connection and hint are associated data, so a sealed token moved to another
-    row does not open.
+    Organisation, connection and hint are associated data, so a token that was moved to another row
+    cannot be decrypted.
     """
 
     keys: Sequence[EncryptionKey]
 
     @property
-    def prefix(self) -> str:
-        return f"v1.{self.keys[0].id}."
+    def key_id(self) -> str:
+        return self.keys[0].id
 
     def encrypt(self, token: str, connection: Connection) -> str:
-        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT:]
+        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT_LENGTH:]
         cipher = AESGCM(self.keys[0].secret)
-        sealed = nonce + cipher.encrypt(nonce, token.encode(), _bound_to(connection, hint))
-        return f"{self.prefix}{base64.urlsafe_b64encode(sealed).decode()}.{hint}"
+        data = nonce + cipher.encrypt(nonce, token.encode(), _associated_data(connection, hint))
+        ciphertext = base64.urlsafe_b64encode(data).decode()
+        return str(EncryptedToken(self.key_id, ciphertext, hint))
 
     def decrypt(self, connection: Connection) -> str:
         try:
-            _, key_id, encoded, hint = (connection.access_token or "").split(".", 3)
-            secret = next(key.secret for key in self.keys if key.id == key_id)
-            sealed = base64.urlsafe_b64decode(encoded)
-            nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-            return AESGCM(secret).decrypt(nonce, ciphertext, _bound_to(connection, hint)).decode()
+            token = EncryptedToken.parse(connection.access_token or "")
+            secret = next(key.secret for key in self.keys if key.id == token.key_id)
+            data = base64.urlsafe_b64decode(token.ciphertext)
+            nonce, ciphertext = data[:NONCE_BYTES], data[NONCE_BYTES:]
+            associated_data = _associated_data(connection, token.hint)
+            return AESGCM(secret).decrypt(nonce, ciphertext, associated_data).decode()
         except StopIteration as error:
             raise TokenDecryptionError(
                 f"the key of connection {connection.id} is missing"
             ) from error
         except (ValueError, InvalidTag) as error:
             raise TokenDecryptionError(
-                f"the token of connection {connection.id} does not open"
+                f"the token of connection {connection.id} cannot be decrypted"
             ) from error
 
 
-def _bound_to(connection: Connection, hint: str) -> bytes:
+def _associated_data(connection: Connection, hint: str) -> bytes:
     return f"{connection.org_id}/{connection.id}/{hint}".encode()

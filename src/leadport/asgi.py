@@ -42,7 +42,7 @@ def create() -> Litestar:
         return build_app(
             on_startup=[demo, run_maintenance.start], on_shutdown=[run_maintenance.stop]
         )
-    disposals = [engine.dispose for engine in container.engines()]
+    disposals = [pool.dispose for pool in container.pools().values()]
     return build_app(
         on_startup=[run_maintenance.start], on_shutdown=[run_maintenance.stop, *disposals]
     )

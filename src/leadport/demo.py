@@ -1,6 +1,7 @@
-"""An organisation to try things with, in development."""
+"""The demo organisation of development: an owner and two connections with made-up ids."""
 
 from application.use_cases import UseCases
+from domain.actor import Operator
 from domain.connection import Channel
 from domain.errors import NumberConnectedElsewhere
 from leadport.settings import Settings
@@ -15,15 +16,15 @@ CONNECTIONS = {
 
 
 async def make_demo(use_cases: UseCases, settings: Settings) -> None:
-    """Make it, unless there is one of its name."""
-    async with use_cases.transactions.begin() as repos:
-        if any(organization.name == NAME for organization in await repos.organizations.list_all()):
-            return
+    """Make the organisation, unless there is one with its name."""
+    organizations = await use_cases.list_all_organizations()
+    if any(organization.name == NAME for organization in organizations):
+        return
     demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
     for channel, (external_id, name) in CONNECTIONS.items():
         try:
             await use_cases.upsert_connection(
-                demo.org_id, channel, external_id, person=None, display_name=name
+                demo.org_id, channel, external_id, actor=Operator(), display_name=name
             )
         except NumberConnectedElsewhere:
             continue

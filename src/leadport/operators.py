@@ -1,20 +1,18 @@
-"""The use cases as an operator's command has them: acting as the owner of the database."""
+"""The container as operators' commands have it: with a pool that acts as the database's owner."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-from dependency_injector.providers import Object
 
 from leadport.container import Container
 
 
 @asynccontextmanager
 async def open_operator_container() -> AsyncIterator[Container]:
-    """Make a container without a role, and close its pools."""
+    """Make a container in which transactions of an Operator are possible; close its pools."""
     container = Container()
-    container.role.override(Object(None))
+    container.pools.override(container.operator_pools)
     try:
         yield container
     finally:
-        for engine in container.engines():
-            await engine.dispose()
+        for pool in container.pools().values():
+            await pool.dispose()

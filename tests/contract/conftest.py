@@ -14,9 +14,9 @@ from dependency_injector.providers import Object
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application.ingestion import delivery_queue
 from application.ingestion.ingest_messages import Counters
 from application.use_cases import UseCases
+from domain.actor import Operator
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.password_hasher import Argon2PasswordHasher
@@ -65,7 +65,7 @@ def make_operator_container(container: Container) -> Container:
     operator_container = Container()
     operator_container.settings.override(container.settings())
     operator_container.memory.override(container.memory())
-    operator_container.role.override(Object(None))
+    operator_container.pools.override(operator_container.operator_pools)
     operator_container.passwords.override(FAST_PASSWORD_HASHER)
     return operator_container
 
@@ -73,7 +73,7 @@ def make_operator_container(container: Container) -> Container:
 async def close_pools(*containers: Container) -> None:
     for each in containers:
         if each.settings().storage == "postgres":
-            for engine in each.engines():
+            for engine in each.pools().values():
                 await engine.dispose()
 
 
@@ -98,7 +98,7 @@ async def shop(operator_use_cases: UseCases) -> OrgId:
     """An organisation whose number is connected."""
     made = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     await operator_use_cases.upsert_connection(
-        made.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+        made.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
     )
     return made.org_id
 
@@ -115,13 +115,13 @@ def deliver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Deliver:
     """Posts WhatsApp's items, but for the door; a busy machine is no failure."""
-    monkeypatch.setattr(delivery_queue, "PATIENCE", 60)
+    container.delivery_timeouts().silent_seconds = 60
 
     async def post(*items: Json, to: str = SHOP_NUMBER, **value: Json) -> Counters:
         parts = {"contacts": [], **value}
         body, arrived_at = encoded(whatsapp(change(*items, to=to, **parts))), clock.now()
         return await use_cases.receive_delivery(
-            container.read()(body, arrived_at), body, arrived_at
+            container.parser().parse(body, arrived_at), body, arrived_at
         )
 
     return post

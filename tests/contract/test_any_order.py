@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity
@@ -33,6 +34,7 @@ from tests.support.builders import (
     phone_identity,
     user_identity,
 )
+from tests.support.database import share_pool
 from tests.support.stored_rows import open_stored_rows
 
 Thing: TypeAlias = InboundMessage | IncomingChange
@@ -168,7 +170,7 @@ async def open_shops(transactions: Transactions, owners: Sequence[int]) -> Shops
             shops[str(n)] = await create_shop(transactions, number)
         else:
             shops[str(n)] = replace(first, id=ConnectionId(new_id()), external_id=number)
-            async with transactions.begin() as repos:
+            async with transactions.begin(Operator()) as repos:
                 await repos.connections.add(shops[str(n)])
     return shops
 
@@ -318,7 +320,7 @@ async def test_any_order_ends_the_same_in_memory(story: Story) -> None:
 async def webhook(database_url: str) -> AsyncIterator[Transactions]:
     """With the rights that the service has, and no others."""
     engine = open_pool(database_url, role=INGEST_ROLE)
-    yield PostgresTransactions(engine, patience=60)
+    yield PostgresTransactions(share_pool(engine), timeout_seconds=60)
     await engine.dispose()
 
 

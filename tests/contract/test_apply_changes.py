@@ -12,6 +12,7 @@ import pytest
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Contact, ContactId
@@ -57,7 +58,7 @@ def a_crm_contact(org_id: OrgId, number: str) -> Contact:
 async def a_second_number(transactions: Transactions, shop: Connection) -> Connection:
     """Of the same organisation."""
     second = replace(shop, id=ConnectionId(new_id()), external_id="222")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         return await repos.connections.add(second)
 
 
@@ -119,7 +120,7 @@ async def told(transactions: Transactions, *types: str) -> list[Event]:
 
 async def everything(transactions: Transactions) -> dict[str, Any]:
     stored_rows = open_stored_rows(transactions)
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         organizations = await repos.organizations.list_all()
         failed = [
             await repos.failed_messages.list_for_organization(org.id) for org in organizations
@@ -722,7 +723,7 @@ async def test_another_number_of_a_crm_contact_replaces_its_own(
     """Which may be written with a plus, and which no message has shown yet."""
     shop = await create_shop(transactions)
     eva = a_crm_contact(shop.org_id, f"+{OLD}")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
 
     await deliver(transactions, make_identity_change(phone_identity(NEW), by=OLD))
@@ -733,7 +734,7 @@ async def test_another_number_of_a_crm_contact_replaces_its_own(
 async def test_a_phone_that_people_gave_is_not_replaced(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
     eva = a_crm_contact(shop.org_id, "5491100000000")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
     await deliver(
         transactions, make_message(by=[phone_identity("5491100000000"), user_identity("AR.1")])
@@ -752,7 +753,7 @@ async def test_a_phone_that_people_gave_is_not_replaced(transactions: Transactio
 async def test_the_old_number_of_a_crm_contact_stays_theirs(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
     eva = a_crm_contact(shop.org_id, f"+{OLD}")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
     await deliver(
         transactions, make_message(by=OLD), make_identity_change(phone_identity(NEW), by=OLD)
@@ -1195,7 +1196,7 @@ async def test_a_change_that_cannot_be_processed_is_kept_and_its_neighbours_are_
     assert [bodies[message.external_id] for message in messages] == [
         "4" if n == 4 else f"edit {n}" for n in range(9)
     ]
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         (failure,) = await repos.failed_messages.list_for_organization(shop.org_id)
     assert (failure.payload, failure.error) == ({"entry": [SECRET]}, "KeyError")
     assert failure.next_attempt_at

@@ -9,6 +9,7 @@ from application.connections.rotate_keys import RotateKeys
 from application.errors import TokenDecryptionError
 from application.recovery.drain_spool import MergedDelivery
 from application.use_cases import UseCases
+from domain.actor import Operator, SignedInUser
 from domain.connection import Channel, ConnectionActivity, ConnectionId
 from domain.errors import (
     Forbidden,
@@ -44,13 +45,13 @@ async def test_operators_make_organisations_and_members(operator_use_cases: UseC
 
     assert shop.password
     assert (other.user_id, other.password) == (shop.user_id, None)
-    async with operator_use_cases.transactions.begin() as repos:
-        members = await repos.organizations.list_members(shop.org_id)
+    async with operator_use_cases.rotate_keys.transactions.begin(Operator()) as repos:
+        roles = {
+            user_id: [m.role for m in await repos.organizations.list_for_user(user_id)]
+            for user_id in (shop.user_id, eva.user_id)
+        }
         owner = await repos.users.find_by_email("ana@shop.example")
-    assert [(m.user_id, m.role) for m in members] == [
-        (shop.user_id, Role.OWNER),
-        (eva.user_id, Role.MEMBER),
-    ]
+    assert roles == {shop.user_id: [Role.OWNER, Role.OWNER], eva.user_id: [Role.MEMBER]}
     assert owner
     assert owner.password_hash.startswith("$argon2id$")
     assert shop.password not in owner.password_hash
@@ -64,24 +65,28 @@ async def test_owners_and_admins_manage_connections(
     person = (await operator_use_cases.add_member(shop.org_id, "eva@shop.example", role)).user_id
 
     made, is_new = await use_cases.upsert_connection(
-        shop.org_id, Channel.WHATSAPP, f" {SHOP_NUMBER} ", person=person, display_name=" Ventas "
+        shop.org_id,
+        Channel.WHATSAPP,
+        f" {SHOP_NUMBER} ",
+        actor=SignedInUser(person),
+        display_name=" Ventas ",
     )
     assert (made.external_id, made.display_name, made.is_enabled) == (SHOP_NUMBER, "Ventas", True)
     assert is_new
 
     changed, is_new = await use_cases.upsert_connection(
-        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=person, is_enabled=False
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(person), is_enabled=False
     )
     assert (changed.id, changed.display_name, changed.is_enabled) == (made.id, "Ventas", False)
     assert not is_new
-    assert await use_cases.list_connections(shop.org_id, person=person) == [
+    assert await use_cases.list_connections(shop.org_id, actor=SignedInUser(person)) == [
         (changed, ConnectionActivity())
     ]
 
-    await use_cases.remove_connection(made.id, person=person)
-    assert await use_cases.list_connections(shop.org_id, person=person) == []
+    await use_cases.remove_connection(made.id, actor=SignedInUser(person))
+    assert await use_cases.list_connections(shop.org_id, actor=SignedInUser(person)) == []
     with pytest.raises(NotFound):
-        await use_cases.remove_connection(made.id, person=person)
+        await use_cases.remove_connection(made.id, actor=SignedInUser(person))
 
 
 @pytest.mark.parametrize("who", ["member", "owner of another", "nobody"])
@@ -92,23 +97,25 @@ async def test_nobody_else_sees_or_changes_connections(
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     member = await operator_use_cases.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
     made, _ = await operator_use_cases.upsert_connection(
-        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
     )
     people = {"member": member.user_id, "owner of another": other.user_id}
     person = people.get(who, UserId(new_id()))
 
     with pytest.raises(Forbidden):
-        await use_cases.list_connections(shop.org_id, person=person)
-    with pytest.raises(Forbidden):
-        await use_cases.upsert_connection(shop.org_id, Channel.INSTAGRAM, "1", person=person)
+        await use_cases.list_connections(shop.org_id, actor=SignedInUser(person))
     with pytest.raises(Forbidden):
         await use_cases.upsert_connection(
-            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=person, is_enabled=False
+            shop.org_id, Channel.INSTAGRAM, "1", actor=SignedInUser(person)
+        )
+    with pytest.raises(Forbidden):
+        await use_cases.upsert_connection(
+            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(person), is_enabled=False
         )
     with pytest.raises(NotFound):
-        await use_cases.remove_connection(made.id, person=person)
+        await use_cases.remove_connection(made.id, actor=SignedInUser(person))
 
-    assert await operator_use_cases.list_connections(shop.org_id, person=None) == [
+    assert await operator_use_cases.list_connections(shop.org_id, actor=Operator()) == [
         (made, ConnectionActivity())
     ]
 
@@ -119,19 +126,23 @@ async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     await use_cases.upsert_connection(
-        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(shop.user_id)
     )
 
     with pytest.raises(NumberConnectedElsewhere) as refusal:
         await use_cases.upsert_connection(
-            other.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=other.user_id
+            other.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(other.user_id)
         )
     await use_cases.upsert_connection(
-        other.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=other.user_id, is_enabled=False
+        other.org_id,
+        Channel.WHATSAPP,
+        SHOP_NUMBER,
+        actor=SignedInUser(other.user_id),
+        is_enabled=False,
     )
 
     assert "Shop" not in str(refusal.value)
-    (event,) = await open_stored_rows(operator_use_cases.transactions).events()
+    (event,) = await open_stored_rows(operator_use_cases.rotate_keys.transactions).events()
     assert (event.org_id, event.type) == (other.org_id, CONNECTION_REFUSED)
     assert event.payload == {
         "channel": "whatsapp",
@@ -143,7 +154,7 @@ async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
 async def test_messages_show_as_activity(use_cases: UseCases, operator_use_cases: UseCases) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     await use_cases.upsert_connection(
-        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=shop.user_id
+        shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(shop.user_id)
     )
 
     counters = await use_cases.receive_delivery(
@@ -151,7 +162,9 @@ async def test_messages_show_as_activity(use_cases: UseCases, operator_use_cases
     )
 
     assert counters.ingested == 2
-    ((_, activity),) = await use_cases.list_connections(shop.org_id, person=shop.user_id)
+    ((_, activity),) = await use_cases.list_connections(
+        shop.org_id, actor=SignedInUser(shop.user_id)
+    )
     assert activity.last_message_at is not None
     assert activity.last_message_at > NOON
 
@@ -163,13 +176,13 @@ async def test_a_person_sees_their_own_organisations(
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     await operator_use_cases.add_member(other.org_id, "ana@shop.example", Role.ADMIN)
 
-    mine = await use_cases.list_organizations(shop.user_id)
+    mine = await use_cases.list_organizations(SignedInUser(shop.user_id))
 
     assert [(m.organization.name, m.role) for m in mine] == [
         ("Shop", Role.OWNER),
         ("Other", Role.ADMIN),
     ]
-    assert await use_cases.list_organizations(UserId(new_id())) == []
+    assert await use_cases.list_organizations(SignedInUser(UserId(new_id()))) == []
 
 
 async def test_an_access_token_is_sealed_kept_and_removed(
@@ -182,7 +195,7 @@ async def test_an_access_token_is_sealed_kept_and_removed(
             shop.org_id,
             Channel.WHATSAPP,
             SHOP_NUMBER,
-            person=shop.user_id,
+            actor=SignedInUser(shop.user_id),
             access_token=token,
             display_name=name,
         )
@@ -205,16 +218,18 @@ async def test_keys_are_rotated_and_old_ones_may_go(
             shop.org_id,
             Channel.WHATSAPP,
             str(number),
-            person=None,
+            actor=Operator(),
             access_token=f"{CANARY}{number}",
         )
     new, old = EncryptionKey.read("B" * 43), operator_container.settings().encryption_keys[0]
 
-    rotate_keys = RotateKeys(operator_use_cases.transactions, AesGcmTokenCipher([new, old]))
+    rotate_keys = RotateKeys(
+        operator_use_cases.rotate_keys.transactions, AesGcmTokenCipher([new, old])
+    )
 
     assert await rotate_keys() == 3
     assert await rotate_keys() == 0
-    for connection, _ in await operator_use_cases.list_connections(shop.org_id, person=None):
+    for connection, _ in await operator_use_cases.list_connections(shop.org_id, actor=Operator()):
         assert AesGcmTokenCipher([new]).decrypt(connection) == CANARY + connection.external_id
         with pytest.raises(TokenDecryptionError):
             AesGcmTokenCipher([old]).decrypt(connection)
@@ -314,10 +329,10 @@ async def test_what_does_not_exist_is_not_found(operator_use_cases: UseCases) ->
     nowhere = OrgId(new_id())
 
     for attempt in (
-        operator_use_cases.list_connections(nowhere, person=None),
-        operator_use_cases.upsert_connection(nowhere, Channel.WHATSAPP, "1", person=None),
+        operator_use_cases.list_connections(nowhere, actor=Operator()),
+        operator_use_cases.upsert_connection(nowhere, Channel.WHATSAPP, "1", actor=Operator()),
         operator_use_cases.add_member(nowhere, "ana@shop.example", Role.OWNER),
-        operator_use_cases.remove_connection(ConnectionId(new_id()), person=None),
+        operator_use_cases.remove_connection(ConnectionId(new_id()), actor=Operator()),
     ):
         with pytest.raises(NotFound):
             await attempt
@@ -325,7 +340,7 @@ async def test_what_does_not_exist_is_not_found(operator_use_cases: UseCases) ->
         operator_use_cases.create_organization(" ", "a@b"),
         operator_use_cases.create_organization("Shop", "ana"),
         operator_use_cases.upsert_connection(
-            nowhere, Channel.WHATSAPP, "1", person=None, access_token="a b"
+            nowhere, Channel.WHATSAPP, "1", actor=Operator(), access_token="a b"
         ),
     ):
         with pytest.raises(InvalidInput):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from application.ingestion import describe_messages as describe
-from application.ingestion.describe_messages import REST, DescribeMessages
+from application.ingestion.describe_messages import PAUSE_AFTER_FAILURE, DescribeMessages
 from application.ingestion.ingest_messages import Counters, IngestMessages
 from application.ports.storage import Transactions
 from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.actor import Operator
 from domain.insight import MAX_DESCRIPTION_LENGTH, Description
 from infrastructure.insights.dummy import DummyInsights
 from tests.support.builders import (
@@ -107,14 +107,11 @@ BAD: dict[str, Answer] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def generous_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who answers at once has all the time of a busy machine; who hangs is not waited for."""
-    monkeypatch.setattr(describe, "PATIENCE", 60)
+GENEROUS_TIMEOUT_SECONDS = 60.0
+"""For providers that answer: a busy machine is no failure."""
 
-
-def hanging_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(describe, "PATIENCE", 0.01)
+SHORT_TIMEOUT_SECONDS = 0.01
+"""For providers that hang."""
 
 
 @pytest.fixture
@@ -128,13 +125,20 @@ async def loop_errors() -> AsyncIterator[list[dict[str, Any]]]:
 
 
 def asking(
-    transactions: Transactions, provider: StubInsightProvider, clock: StoppedClock | None = None
+    transactions: Transactions,
+    provider: StubInsightProvider,
+    clock: StoppedClock | None = None,
+    timeout_seconds: float = GENEROUS_TIMEOUT_SECONDS,
 ) -> CountingIngestion:
     clock = clock or StoppedClock()
     store_failed_messages = StoreFailedMessages(transactions, clock, new_id)
     return CountingIngestion(
         IngestMessages(
-            transactions, DescribeMessages(provider, clock), store_failed_messages, new_id
+            transactions,
+            DescribeMessages(provider, clock, timeout_seconds),
+            store_failed_messages,
+            clock,
+            new_id,
         )
     )
 
@@ -154,11 +158,9 @@ async def rows(stored_rows: StoredRows) -> dict[str, list[Any]]:
 async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
     transactions: Transactions,
     mood: str,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    if mood.startswith("hangs"):
-        hanging_is_noticed_at_once(monkeypatch)
+    timeout = SHORT_TIMEOUT_SECONDS if mood.startswith("hangs") else GENEROUS_TIMEOUT_SECONDS
     shop = await create_shop(transactions)
     other = await create_shop(transactions, "2")
     stored_rows = open_stored_rows(transactions)
@@ -171,7 +173,7 @@ async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
     provider = StubInsightProvider(BAD[mood])
 
     with caplog.at_level(logging.DEBUG):
-        counters = await asking(transactions, provider)(delivery)
+        counters = await asking(transactions, provider, timeout_seconds=timeout)(delivery)
 
     assert counters == Counters(received=3, ingested=2, skipped=1, failed=0)
     assert provider.calls[0][0] == "secret words"
@@ -179,8 +181,8 @@ async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
     assert {m.org_id for m in await stored_rows.messages()} == {shop.org_id}
     stored = await rows(stored_rows)
     assert (len(stored["messages"]), len(stored["deals"]), len(stored["events"])) == (2, 1, 2)
-    async with transactions.begin() as repos:
-        assert await repos.failed_messages.list_for_organization(None) == []
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.failed_messages.list_all() == []
     assert "secret words" not in "".join(str(record.__dict__) for record in caplog.records)
 
     # As without a provider's help: another organisation, and the dummy.
@@ -240,22 +242,18 @@ async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None
 
 
 @pytest.mark.parametrize("mood", ["raises", "is cancelled", "hangs", "too few"])
-async def test_a_provider_that_failed_is_left_alone_for_a_while(
-    mood: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_provider_that_failed_is_left_alone_for_a_while(mood: str) -> None:
     clock, provider = StoppedClock(), StubInsightProvider(BAD[mood])
-    ask = DescribeMessages(provider, clock)
-    with monkeypatch.context() as patch:
-        hanging_is_noticed_at_once(patch)
-        assert await ask([make_message("one")]) == {}
-    provider.answer = good
+    ask = DescribeMessages(provider, clock, SHORT_TIMEOUT_SECONDS)
+    assert await ask([make_message("one")]) == {}
+    provider.answer, ask.timeout_seconds = good, GENEROUS_TIMEOUT_SECONDS
 
     assert await ask([make_message("two")]) == {}
-    clock.time += REST * 0.9
+    clock.time += PAUSE_AFTER_FAILURE * 0.9
     assert await ask([make_message("three")]) == {}
     assert provider.calls == [["one"]]
 
-    clock.time += REST * 0.2
+    clock.time += PAUSE_AFTER_FAILURE * 0.2
     four = make_message("four")
     assert await ask([four]) == {
         (four.address.channel, four.external_id): replace(GOOD, summary="four")
@@ -264,18 +262,13 @@ async def test_a_provider_that_failed_is_left_alone_for_a_while(
 
 
 async def test_a_provider_that_hangs_is_stopped_and_says_nothing_later(
-    monkeypatch: pytest.MonkeyPatch, loop_errors: list[dict[str, Any]]
+    loop_errors: list[dict[str, Any]],
 ) -> None:
-    hanging_is_noticed_at_once(monkeypatch)
-
     for answer in (never, never_and_not_to_be_stopped):
         before = asyncio.all_tasks()
-        assert (
-            await DescribeMessages(StubInsightProvider(answer), StoppedClock())(
-                [make_message("secret words")]
-            )
-            == {}
-        )
+        provider = StubInsightProvider(answer)
+        describe = DescribeMessages(provider, StoppedClock(), SHORT_TIMEOUT_SECONDS)
+        assert await describe([make_message("secret words")]) == {}
         async with asyncio.timeout(60):
             while asyncio.all_tasks() - before:
                 await asyncio.sleep(0)

@@ -13,13 +13,16 @@ import pytest
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
-from application.recovery.retry_failed_messages import AT_ONCE, CLAIM
+from application.recovery.retry_failed_messages import CLAIM_DURATION, FAILURES_PER_CLAIM
 from application.use_cases import UseCases
+from domain.actor import Operator, WebhookWriter
 from domain.change import ChangeKind
 from domain.connection import Address, Channel
+from domain.errors import NotFound
 from domain.failed_message import FIRST_RETRY_DELAY, MAX_RETRY_DELAY, FailedMessage, FailedMessageId
 from domain.inbound import BrokenMessage, InboundMessage
 from domain.organization import OrgId
+from domain.planning.snapshot import SnapshotRequest
 from interfaces.cli import failed
 from leadport.container import Container
 from tests.contract.conftest import Command, Deliver, text_item
@@ -45,8 +48,8 @@ LATER = timedelta(days=1)
 
 
 @pytest.fixture
-def stored_rows(operator_use_cases: UseCases) -> StoredRows:
-    return open_stored_rows(operator_use_cases.transactions)
+def stored_rows(operator_container: Container) -> StoredRows:
+    return open_stored_rows(operator_container.transactions())
 
 
 @pytest.fixture
@@ -58,12 +61,14 @@ async def failure(
     counters = await deliver(text_item("poison"))
     storage.rejected_words = set()
     assert counters == Counters(received=1, ingested=0, skipped=0, failed=1)
-    (kept,) = await kept_for(use_cases, shop)
+    (kept,) = await list_failures(use_cases, shop)
     return kept
 
 
-async def kept_for(use_cases: UseCases, org_id: OrgId | None = None) -> list[FailedMessage]:
-    async with use_cases.transactions.begin() as repos:
+async def list_failures(use_cases: UseCases, org_id: OrgId | None = None) -> list[FailedMessage]:
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
+        if org_id is None:
+            return await repos.failed_messages.list_all()
         return await repos.failed_messages.list_for_organization(org_id)
 
 
@@ -73,11 +78,11 @@ async def bodies(stored_rows: StoredRows) -> list[str]:
 
 async def move_number(operator_use_cases: UseCases, from_: OrgId, to: OrgId | None) -> None:
     await operator_use_cases.upsert_connection(
-        from_, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=False
+        from_, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator(), is_enabled=False
     )
     if to:
         await operator_use_cases.upsert_connection(
-            to, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=True
+            to, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator(), is_enabled=True
         )
 
 
@@ -92,12 +97,12 @@ async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
 
     assert counters == Counters(received=2, ingested=1, skipped=0, failed=1)
     assert await bodies(stored_rows) == ["hola"]
-    (kept,) = await kept_for(use_cases)
+    (kept,) = await list_failures(use_cases)
     assert (kept.org_id, kept.attempts) == (shop, 1)
     assert "sender" in kept.error
     assert kept.next_attempt_at
     assert FIRST_RETRY_DELAY / 2 <= kept.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
-    delivery = container.read()(json.dumps(kept.payload).encode(), NOON)
+    delivery = container.parser().parse(json.dumps(kept.payload).encode(), NOON)
     assert [type(message) for message in delivery.messages] == [BrokenMessage]
     assert "secret words" in str(kept.payload)
     assert "hola" not in str(kept.payload).replace("wamid.hola", "")
@@ -118,9 +123,9 @@ async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
 
     assert counters == Counters(received=4, ingested=3, skipped=0, failed=1)
     assert sorted(await bodies(stored_rows)) == ["one", "three", "two"]
-    (kept,) = await kept_for(use_cases, shop)
+    (kept,) = await list_failures(use_cases, shop)
     assert (kept.error, kept.attempts) == (REFUSED, 1)
-    (message,) = container.read()(json.dumps(kept.payload).encode(), NOON).messages
+    (message,) = container.parser().parse(json.dumps(kept.payload).encode(), NOON).messages
     assert isinstance(message, InboundMessage)
     assert (message.body, message.address.external_id) == ("poison", SHOP_NUMBER)
     logged = "".join(str(record.__dict__) for record in caplog.records)
@@ -135,23 +140,23 @@ async def test_the_same_failure_is_counted_each_time_and_kept_once(
     again = await deliver(NOBODYS)
 
     assert (twice.failed, again.failed) == (2, 1)
-    assert len(await kept_for(use_cases, shop)) == 1
+    assert len(await list_failures(use_cases, shop)) == 1
 
     await deliver(NOBODYS | {"id": "wamid.another"})
-    assert len(await kept_for(use_cases, shop)) == 2
+    assert len(await list_failures(use_cases, shop)) == 2
 
 
 async def test_a_failure_that_comes_back_after_it_was_resolved_is_kept_again(
     deliver: Deliver, failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
 ) -> None:
-    async with use_cases.transactions.begin() as repos:
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
-    assert await kept_for(use_cases) == []
+    assert await list_failures(use_cases) == []
 
     storage.rejected_words = {"poison"}
     await deliver(text_item("poison"))
 
-    (kept,) = await kept_for(use_cases)
+    (kept,) = await list_failures(use_cases)
     assert kept == replace(failure, id=kept.id, next_attempt_at=kept.next_attempt_at)
     assert kept.id != failure.id
 
@@ -162,19 +167,19 @@ async def test_the_same_failure_of_two_organisations_is_kept_twice(
     shops = [await create_shop(transactions, number) for number in ("1", "2")]
     failures = [a_failure(shop.org_id, NOON) for shop in shops]
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.failed_messages.add(failures)
         await repos.failed_messages.add([replace(f, id=_id()) for f in failures])
 
-    async with transactions.begin() as repos:
-        assert await repos.failed_messages.list_for_organization(None) == failures
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.failed_messages.list_all() == failures
 
 
 def _id() -> FailedMessageId:
     return FailedMessageId(new_id())
 
 
-def a_failure(org_id: OrgId, due_at: datetime | None, digest: str = "d") -> FailedMessage:
+def a_failure(org_id: OrgId, due_at: datetime, digest: str = "d") -> FailedMessage:
     return FailedMessage(
         id=_id(), org_id=org_id, payload={}, error="e", next_attempt_at=due_at, digest=digest
     )
@@ -182,30 +187,29 @@ def a_failure(org_id: OrgId, due_at: datetime | None, digest: str = "d") -> Fail
 
 async def test_only_what_is_due_is_claimed_and_by_one_at_a_time(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
-    past, now, future, by_hand = (
+    past, now, future = (
         a_failure(shop.org_id, due_at, digest)
         for digest, due_at in {
             "a": NOON - LATER,
             "b": NOON,
             "c": NOON + timedelta(seconds=1),
-            "d": None,
         }.items()
     )
     resolved = a_failure(shop.org_id, NOON, "e")
-    async with transactions.begin() as repos:
-        await repos.failed_messages.add([past, now, future, by_hand, resolved])
+    async with transactions.begin(Operator()) as repos:
+        await repos.failed_messages.add([past, now, future, resolved])
         await repos.failed_messages.resolve(resolved.id, NOON)
 
     async def claimed(at: datetime, limit: int = 10) -> list[FailedMessageId]:
-        async with transactions.begin() as repos:
-            found = await repos.failed_messages.claim_due(at, at + CLAIM, limit)
+        async with transactions.begin(Operator()) as repos:
+            found = await repos.failed_messages.claim_due(at, at + CLAIM_DURATION, limit)
         return [failure.id for failure in found]
 
     assert await claimed(NOON) == [past.id, now.id]
     assert await claimed(NOON) == []
-    assert await claimed(NOON + CLAIM / 2) == [future.id]
-    assert await claimed(NOON + CLAIM, limit=1) in ([past.id], [now.id])
-    assert len(await claimed(NOON + CLAIM)) == 1
+    assert await claimed(NOON + CLAIM_DURATION / 2) == [future.id]
+    assert await claimed(NOON + CLAIM_DURATION, limit=1) in ([past.id], [now.id])
+    assert len(await claimed(NOON + CLAIM_DURATION)) == 1
 
 
 async def test_two_who_claim_at_once_get_different_ones_and_do_not_wait(
@@ -213,12 +217,15 @@ async def test_two_who_claim_at_once_get_different_ones_and_do_not_wait(
 ) -> None:
     shop = await create_shop(postgres_transactions)
     failures = [a_failure(shop.org_id, NOON, str(n)) for n in range(5)]
-    async with postgres_transactions.begin() as repos:
+    async with postgres_transactions.begin(Operator()) as repos:
         await repos.failed_messages.add(failures)
 
-    async with postgres_transactions.begin() as one, postgres_transactions.begin() as other:
-        first = await one.failed_messages.claim_due(NOON, NOON + CLAIM, 2)
-        second = await other.failed_messages.claim_due(NOON, NOON + CLAIM, 10)
+    async with (
+        postgres_transactions.begin(Operator()) as one,
+        postgres_transactions.begin(Operator()) as other,
+    ):
+        first = await one.failed_messages.claim_due(NOON, NOON + CLAIM_DURATION, 2)
+        second = await other.failed_messages.claim_due(NOON, NOON + CLAIM_DURATION, 10)
 
     assert (len(first), len(second)) == (2, 3)
     assert {f.id for f in [*first, *second]} == {f.id for f in failures}
@@ -256,21 +263,21 @@ async def test_the_jitter_is_another_one_each_time(
     await deliver(*(text_item(f"poison {n}") for n in range(10)))
     clock.time += LATER
 
-    assert await use_cases.retry_failed_messages.due() == 0
+    assert await use_cases.retry_failed_messages.retry_due() == 0
 
-    assert len({kept.next_attempt_at for kept in await kept_for(use_cases, shop)}) > 5
+    assert len({kept.next_attempt_at for kept in await list_failures(use_cases, shop)}) > 5
 
 
 async def test_what_is_due_is_stored_once_its_cause_is_gone(
     failure: FailedMessage, clock: StoppedClock, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    assert await use_cases.retry_failed_messages.due() == 0
-    assert await kept_for(use_cases) == [failure]
+    assert await use_cases.retry_failed_messages.retry_due() == 0
+    assert await list_failures(use_cases) == [failure]
 
     clock.time += FIRST_RETRY_DELAY * 1.5
     await use_cases.run_maintenance()
 
-    assert await kept_for(use_cases) == []
+    assert await list_failures(use_cases) == []
     assert await bodies(stored_rows) == ["poison"]
     assert [event.type for event in await stored_rows.events()] == ["lead_captured"]
 
@@ -286,9 +293,9 @@ async def test_what_fails_again_stays_one_row_and_waits_longer(
     storage.rejected_words = {"poison"}
     for attempts in (2, 3, 4):
         clock.time += LATER
-        assert await use_cases.retry_failed_messages.due() == 0
+        assert await use_cases.retry_failed_messages.retry_due() == 0
 
-        (kept,) = await kept_for(use_cases)
+        (kept,) = await list_failures(use_cases)
         assert (kept.id, kept.attempts, kept.error) == (failure.id, attempts, REFUSED)
         assert kept.next_attempt_at
         wait = FIRST_RETRY_DELAY * 2 ** (attempts - 1)
@@ -296,7 +303,7 @@ async def test_what_fails_again_stays_one_row_and_waits_longer(
         assert kept.payload == failure.payload
 
     await deliver(text_item("poison"))
-    (kept,) = await kept_for(use_cases)
+    (kept,) = await list_failures(use_cases)
     assert (kept.id, kept.attempts) == (failure.id, 4)
     assert await bodies(stored_rows) == []
 
@@ -305,12 +312,12 @@ async def test_what_cannot_be_read_stays_kept_with_its_reason(
     deliver: Deliver, shop: OrgId, clock: StoppedClock, use_cases: UseCases
 ) -> None:
     await deliver(NOBODYS)
-    (before,) = await kept_for(use_cases, shop)
+    (before,) = await list_failures(use_cases, shop)
     clock.time += LATER
 
-    assert await use_cases.retry_failed_messages.due() == 0
+    assert await use_cases.retry_failed_messages.retry_due() == 0
 
-    (kept,) = await kept_for(use_cases, shop)
+    (kept,) = await list_failures(use_cases, shop)
     assert (kept.id, kept.error, kept.attempts) == (before.id, before.error, 2)
 
 
@@ -318,51 +325,51 @@ async def test_retrying_twice_is_retrying_once(
     failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
     first, second = (
-        await use_cases.retry_failed_messages(failure),
-        await use_cases.retry_failed_messages(failure),
+        await use_cases.retry_failed_messages.retry(failure),
+        await use_cases.retry_failed_messages.retry(failure),
     )
 
     assert first
     assert second
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == len(await stored_rows.deals()) == 1
-    assert await kept_for(use_cases) == []
+    assert await list_failures(use_cases) == []
 
 
 async def test_many_who_retry_the_same_at_once_store_it_once(
     failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
-    assert all(await gather(*(use_cases.retry_failed_messages(failure) for _ in range(8))))
+    assert all(await gather(*(use_cases.retry_failed_messages.retry(failure) for _ in range(8))))
 
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == 1
-    assert await kept_for(use_cases) == []
+    assert await list_failures(use_cases) == []
 
 
 async def test_what_was_stored_meanwhile_is_resolved_and_not_stored_twice(
     failure: FailedMessage, deliver: Deliver, use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
     assert (await deliver(text_item("poison"))).ingested == 1
-    assert await kept_for(use_cases) == [failure]
+    assert await list_failures(use_cases) == [failure]
 
-    assert await use_cases.retry_failed_messages(failure)
+    assert await use_cases.retry_failed_messages.retry(failure)
 
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == 1
-    assert await kept_for(use_cases) == []
+    assert await list_failures(use_cases) == []
 
 
 async def test_one_that_was_resolved_meanwhile_is_not_kept_again_by_who_fails(
     failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
 ) -> None:
-    async with use_cases.transactions.begin() as repos:
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
     storage.rejected_words = {"poison"}
 
-    assert not await use_cases.retry_failed_messages(failure)
+    assert not await use_cases.retry_failed_messages.retry(failure)
 
-    assert await kept_for(use_cases) == []
-    async with use_cases.transactions.begin() as repos:
+    assert await list_failures(use_cases) == []
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
         assert await repos.failed_messages.claim_due(NOON + LATER, NOON + LATER, 10) == []
 
 
@@ -374,16 +381,16 @@ async def test_what_came_for_a_number_that_was_disconnected_waits_for_it(
     stored_rows: StoredRows,
 ) -> None:
     await move_number(operator_use_cases, shop, None)
-    assert not await use_cases.retry_failed_messages(failure)
+    assert not await use_cases.retry_failed_messages.retry(failure)
 
-    (kept,) = await kept_for(use_cases, shop)
-    assert (kept.error, kept.attempts) == ("nobody has connected and enabled its number", 2)
+    (kept,) = await list_failures(use_cases, shop)
+    assert (kept.error, kept.attempts) == ("no enabled connection for this number", 2)
     assert kept.payload == failure.payload
 
     await operator_use_cases.upsert_connection(
-        shop, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=True
+        shop, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator(), is_enabled=True
     )
-    assert await use_cases.retry_failed_messages(kept)
+    assert await use_cases.retry_failed_messages.retry(kept)
     assert await bodies(stored_rows) == ["poison"]
 
 
@@ -397,22 +404,22 @@ async def test_what_came_for_one_organisation_is_never_anothers(
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     await move_number(operator_use_cases, shop, other.org_id)
 
-    assert not await use_cases.retry_failed_messages(failure)
+    assert not await use_cases.retry_failed_messages.retry(failure)
 
     assert await bodies(stored_rows) == []
-    (kept,) = await kept_for(use_cases)
-    assert (kept.org_id, kept.error) == (shop, "another organisation has its number now")
+    (kept,) = await list_failures(use_cases)
+    assert (kept.org_id, kept.error) == (shop, "the number is enabled in another organisation now")
 
 
 async def test_what_this_version_reads_nothing_in_stays_kept(
     failure: FailedMessage, use_cases: UseCases
 ) -> None:
-    assert not await use_cases.retry_failed_messages(
+    assert not await use_cases.retry_failed_messages.retry(
         replace(failure, payload={"from": "another version"})
     )
 
-    (kept,) = await kept_for(use_cases)
-    assert (kept.error, kept.payload) == ("nothing can be read in it", failure.payload)
+    (kept,) = await list_failures(use_cases)
+    assert (kept.error, kept.payload) == ("the stored payload contains no message", failure.payload)
 
 
 async def test_changes_are_kept_and_tried_again_too(
@@ -427,16 +434,16 @@ async def test_changes_are_kept_and_tried_again_too(
 
     assert counters == Counters(received=1, ingested=1, skipped=0, failed=0)
     assert await bodies(stored_rows) == ["hola"]
-    (kept,) = await kept_for(use_cases, shop)
+    (kept,) = await list_failures(use_cases, shop)
     assert kept.error == REFUSED
-    assert not await use_cases.retry_failed_messages(kept)
+    assert not await use_cases.retry_failed_messages.retry(kept)
     assert await bodies(stored_rows) == ["hola"]
 
     storage.rejected_words = set()
-    (kept,) = await kept_for(use_cases, shop)
+    (kept,) = await list_failures(use_cases, shop)
     assert kept.attempts == 2
-    assert await use_cases.retry_failed_messages(kept)
-    assert await use_cases.retry_failed_messages(kept)
+    assert await use_cases.retry_failed_messages.retry(kept)
+    assert await use_cases.retry_failed_messages.retry(kept)
 
     (message,) = await stored_rows.messages()
     assert message.body == "poison"
@@ -454,8 +461,8 @@ async def test_what_nobody_has_connected_is_never_kept(
     counters = await deliver(NOBODYS, text_item("poison"), EDIT, to="999")
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await kept_for(use_cases) == []
-    assert await kept_for(use_cases, shop) == []
+    assert await list_failures(use_cases) == []
+    assert await list_failures(use_cases, shop) == []
 
 
 async def test_more_than_one_go_are_all_tried(
@@ -466,16 +473,16 @@ async def test_more_than_one_go_are_all_tried(
     use_cases: UseCases,
     stored_rows: StoredRows,
 ) -> None:
-    count = AT_ONCE * 2 + 1
+    count = FAILURES_PER_CLAIM * 2 + 1
     storage.rejected_words = {"poison"}
     await deliver(*(text_item(f"poison {n}") for n in range(count)))
     storage.rejected_words = set()
-    assert len(await kept_for(use_cases, shop)) == count
+    assert len(await list_failures(use_cases, shop)) == count
     clock.time += FIRST_RETRY_DELAY * 1.5
 
-    resolved = [await use_cases.retry_failed_messages.due() for _ in range(4)]
+    resolved = [await use_cases.retry_failed_messages.retry_due() for _ in range(4)]
 
-    assert resolved == [AT_ONCE, AT_ONCE, 1, 0]
+    assert resolved == [FAILURES_PER_CLAIM, FAILURES_PER_CLAIM, 1, 0]
     assert len(await bodies(stored_rows)) == count
 
 
@@ -495,14 +502,14 @@ async def test_a_storage_that_goes_away_in_the_middle_costs_nothing(
 
     storage.fault = away_after_the_claim
     with pytest.raises(StorageUnavailable):
-        await use_cases.retry_failed_messages.due()
+        await use_cases.retry_failed_messages.retry_due()
 
     storage.fault = None
-    (kept,) = await kept_for(use_cases)
+    (kept,) = await list_failures(use_cases)
     assert (kept.attempts, kept.error) == (1, failure.error)
-    assert await use_cases.retry_failed_messages.due() == 0
-    clock.time += CLAIM
-    assert await use_cases.retry_failed_messages.due() == 1
+    assert await use_cases.retry_failed_messages.retry_due() == 0
+    clock.time += CLAIM_DURATION
+    assert await use_cases.retry_failed_messages.retry_due() == 1
     assert await bodies(stored_rows) == ["poison"]
 
 
@@ -524,7 +531,7 @@ async def test_where_not_even_the_failure_can_be_kept_the_delivery_waits_whole(
     await use_cases.run_maintenance()
 
     assert await container.spool().read_oldest(10, 0) == []
-    assert len(await kept_for(use_cases, shop)) == 1
+    assert len(await list_failures(use_cases, shop)) == 1
     assert await bodies(stored_rows) == ["hola"]
 
 
@@ -549,7 +556,7 @@ async def test_what_people_wrote_is_forgotten_when_it_is_resolved(
     assert "poison" in everything_kept()
     assert ANA in everything_kept()
 
-    assert await use_cases.retry_failed_messages(failure)
+    assert await use_cases.retry_failed_messages.retry(failure)
 
     assert "poison" not in everything_kept()
     assert ANA not in everything_kept()
@@ -605,17 +612,17 @@ async def test_an_operator_retries_some_by_id_without_waiting_for_their_time(
     stored_rows: StoredRows,
 ) -> None:
     await deliver(NOBODYS)
-    (broken,) = (kept for kept in await kept_for(use_cases) if kept.id != failure.id)
+    (broken,) = (kept for kept in await list_failures(use_cases) if kept.id != failure.id)
 
     done = await leadport(failed.group, "retry", failure.id)
 
     assert (done.exit_code, done.stdout) == (0, "1 of 1 resolved.\n")
     assert await bodies(stored_rows) == ["poison"]
-    assert await kept_for(use_cases) == [broken]
+    assert await list_failures(use_cases) == [broken]
 
     done = await leadport(failed.group, "retry", broken.id, "--json")
     assert json.loads(done.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
-    assert [kept.attempts for kept in await kept_for(use_cases)] == [2]
+    assert [kept.attempts for kept in await list_failures(use_cases)] == [2]
 
 
 async def test_an_operator_retries_all_and_again(
@@ -633,7 +640,7 @@ async def test_an_operator_retries_all_and_again(
     assert json.loads(first.stdout) == {"tried": 2, "resolved": 1, "failed": 1}
     assert json.loads(second.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
     assert await bodies(stored_rows) == ["poison"]
-    (kept,) = await kept_for(use_cases)
+    (kept,) = await list_failures(use_cases)
     assert (kept.attempts, kept.id == failure.id) == (3, False)
 
 
@@ -645,9 +652,10 @@ async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
     done = await leadport(failed.group, "retry", failure.id, unknown)
 
     assert done.exit_code == 1
-    assert f"nothing is kept under {unknown}" in done.stderr
-    assert str(failure.id) not in done.stderr
-    assert await kept_for(use_cases) == [failure]
+    assert isinstance(done.exception, NotFound)
+    assert str(unknown) in str(done.exception)
+    assert str(failure.id) not in str(done.exception)
+    assert await list_failures(use_cases) == [failure]
 
 
 @pytest.mark.parametrize(
@@ -666,7 +674,7 @@ async def test_a_retry_of_nothing_in_particular_is_a_usage_error(
 
     assert done.exit_code == 2
     assert told in done.stderr
-    assert await kept_for(use_cases) == [failure]
+    assert await list_failures(use_cases) == [failure]
 
 
 async def test_a_message_of_the_same_id_elsewhere_is_another_message(
@@ -678,12 +686,15 @@ async def test_a_message_of_the_same_id_elsewhere_is_another_message(
 ) -> None:
     """The duplicate check is each organisation's own, for what is kept too."""
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
-    await operator_use_cases.upsert_connection(other.org_id, Channel.WHATSAPP, "999", person=None)
+    await operator_use_cases.upsert_connection(
+        other.org_id, Channel.WHATSAPP, "999", actor=Operator()
+    )
     assert (await deliver(text_item("poison"), to="999")).ingested == 1
 
-    assert await use_cases.retry_failed_messages(failure)
+    assert await use_cases.retry_failed_messages.retry(failure)
 
     assert {m.org_id for m in await stored_rows.messages()} == {failure.org_id, other.org_id}
-    async with use_cases.transactions.begin() as repos:
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
         addresses = {Address(Channel.WHATSAPP, number) for number in (SHOP_NUMBER, "999")}
-        assert len(await repos.connections.find_enabled(addresses)) == 2
+        snapshot = await repos.snapshots.read(SnapshotRequest(addresses=addresses))
+    assert snapshot.connections.keys() == addresses

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.contact import Contact, ContactId, Identity
 from domain.deal import Deal
 from domain.inbound import InboundMessage
@@ -80,7 +81,7 @@ async def in_the_crm(transactions: Transactions, name: str = "Eva", number: str 
     """A shop whose CRM knew somebody before."""
     shop = await create_shop(transactions)
     eva = Contact(id=ContactId(new_id()), org_id=shop.org_id, name=name, phone=number)
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
     return eva
 

@@ -11,6 +11,7 @@ import pytest
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.contact import Contact, ContactId
 from domain.deal import DealStatus
 from domain.failed_message import FIRST_RETRY_DELAY
@@ -88,7 +89,7 @@ async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactio
 
 
 async def test_an_empty_delivery_is_welcome(transactions: Transactions) -> None:
-    assert await make_ingestion(transactions)([]) == Counters.of([])
+    assert await make_ingestion(transactions)([]) == Counters.count([])
 
 
 async def test_each_message_goes_to_its_own_organisation(transactions: Transactions) -> None:
@@ -114,7 +115,7 @@ async def test_each_message_goes_to_its_own_organisation(transactions: Transacti
     assert counters == Counters(received=25, ingested=20, skipped=4, failed=1)
     stored = {lead.org_id: lead.body for lead in await list_leads(transactions)}
     assert stored == {shop.org_id: f"to {shop.external_id}" for shop in shops}
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         (failure,) = await repos.failed_messages.list_for_organization(shops[3].org_id)
         assert (failure.payload, failure.error) == ({"a": 1}, "it names no sender")
         assert failure.next_attempt_at
@@ -259,7 +260,7 @@ async def test_a_contact_that_the_crm_had_before_is_found(transactions: Transact
     eva = Contact(
         id=ContactId(new_id()), org_id=shop.org_id, name="Eva del CRM", phone="+5491155550001"
     )
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
 
     await make_ingestion(transactions)([make_message(name="eva ✨")])
@@ -312,7 +313,7 @@ async def test_a_removed_and_connected_number_goes_on_with_its_conversations(
     shop = await create_shop(transactions)
     ingest = make_ingestion(transactions)
     await ingest([make_message()])
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.connections.remove(shop.id)
         await repos.connections.add(shop)
 

@@ -171,9 +171,7 @@ def test_a_token_is_in_no_log_and_no_event(
 
     ours = [r for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
     assert CANARY not in "\n".join(str(record.__dict__) for record in ours)
-    events = run_in_app(
-        visitor.client, open_stored_rows(operator_container.use_cases().transactions).events
-    )
+    events = run_in_app(visitor.client, open_stored_rows(operator_container.transactions()).events)
     assert CANARY not in str(events)
 
 

@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dependency_injector.providers import Singleton
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.errors import SpoolUnavailable, StorageUnavailable
-from application.ingestion import delivery_queue
 from application.ingestion.circuit_breaker import FAILURES_TO_OPEN
-from application.ingestion.delivery_queue import FEW, LANES, MOST
+from application.ingestion.delivery_queue import (
+    MAX_CONCURRENT_TRANSACTIONS,
+    MAX_ITEMS_PER_TRANSACTION,
+    MIN_GROUP_SIZE,
+    POLL_INTERVAL_SECONDS,
+    SILENT_STORAGE_TIMEOUT_SECONDS,
+    DeliveryQueue,
+)
 from application.ingestion.ingest_messages import Counters
 from application.ingestion.store_deliveries import StoreDeliveries
 from application.ports.delivery import Delivery
-from application.recovery.drain_spool import AT_ONCE, PART
+from application.recovery.drain_spool import DELIVERIES_PER_READ, ITEMS_PER_TRANSACTION
 from application.use_cases import UseCases
+from domain.actor import Operator, WebhookWriter
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
@@ -31,8 +39,7 @@ from tests.support.failing_storage import FailingTransactions, block_forever, ra
 from tests.support.payloads import HOLA, Object, change, encoded, whatsapp, without
 from tests.support.stored_rows import StoredRows, open_stored_rows
 
-GIVEN_UP_AFTER = delivery_queue.PATIENCE + delivery_queue.STEP
-"""Before tests change it."""
+GIVEN_UP_AFTER_SECONDS = SILENT_STORAGE_TIMEOUT_SECONDS + POLL_INTERVAL_SECONDS
 
 SPOOLED = Counters(received=1, ingested=0, skipped=0, failed=1)
 STORED = Counters(received=1, ingested=1, skipped=0, failed=0)
@@ -53,7 +60,7 @@ REVOKE: Object = {
 
 @pytest.fixture
 def stored_rows(operator_use_cases: UseCases) -> StoredRows:
-    return open_stored_rows(operator_use_cases.transactions)
+    return open_stored_rows(operator_use_cases.rotate_keys.transactions)
 
 
 @pytest.fixture
@@ -100,7 +107,7 @@ async def test_a_delivery_goes_into_the_spool_and_counts_as_failed_while_the_sto
 
     assert await waiting(spool) == []
     assert await bodies(stored_rows) == ["one", "two"]
-    async with use_cases.transactions.begin() as repos:
+    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
         assert len(await repos.failed_messages.list_for_organization(shop)) == 1
 
 
@@ -116,7 +123,7 @@ async def test_a_delivery_is_answered_while_the_storage_hangs(
     assert shop
     storage.fault = block_forever
     with monkeypatch.context() as patch:
-        patch.setattr(delivery_queue, "PATIENCE", 0.01)
+        patch.setattr(use_cases.receive_delivery.timeouts, "silent_seconds", 0.01)
         async with asyncio.timeout(60):
             assert await deliver(text_item("hola")) == SPOOLED
     assert await waiting(spool) == ["hola"]
@@ -128,7 +135,7 @@ async def test_a_delivery_is_answered_while_the_storage_hangs(
 
 
 def test_there_is_time_to_give_up_and_answer_within_two_seconds() -> None:
-    assert GIVEN_UP_AFTER < 1.75
+    assert GIVEN_UP_AFTER_SECONDS < 1.75
 
 
 async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
@@ -154,7 +161,7 @@ async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
 
     storage.fault = not_to_be_stopped
     with monkeypatch.context() as patch:
-        patch.setattr(delivery_queue, "PATIENCE", 0.01)
+        patch.setattr(use_cases.receive_delivery.timeouts, "silent_seconds", 0.01)
         assert await deliver(text_item("hola")) == SPOOLED
     assert began.is_set()
     storage.fault = None
@@ -244,7 +251,7 @@ async def test_the_spool_drains_in_order_and_each_message_is_stored_once(
     stored_rows: StoredRows,
 ) -> None:
     assert shop
-    count = AT_ONCE * 2 + 5
+    count = DELIVERIES_PER_READ * 2 + 5
     storage.fault = raise_unavailable
     for n in range(count):
         await deliver(text_item(f"{n:03}"), text_item("in each of them"))
@@ -278,7 +285,7 @@ async def test_what_was_edited_and_taken_back_meanwhile_ends_as_it_should(
     storage.fault = raise_unavailable
     revoked = await deliver(REVOKE)
     said = await deliver(HOLA)
-    assert (revoked, said) == (Counters.of([]), SPOOLED)
+    assert (revoked, said) == (Counters.count([]), SPOOLED)
 
     storage.fault = None
     await use_cases.run_maintenance()
@@ -295,7 +302,7 @@ async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    count = PART + 1
+    count = ITEMS_PER_TRANSACTION + 1
     for n in range(3):
         await deliver(*(text_item(f"{n} {m}", by=str(m)) for m in range(count)))
 
@@ -311,7 +318,7 @@ async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
         patch.setattr(StoreDeliveries, "__call__", measured)
         await use_cases.run_maintenance()
 
-    assert max(largest) <= PART
+    assert max(largest) <= ITEMS_PER_TRANSACTION
     assert sum(largest) == len(await bodies(stored_rows)) == 3 * count
 
 
@@ -357,7 +364,7 @@ async def test_a_storage_that_goes_away_while_it_drains_loses_and_doubles_nothin
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    count = AT_ONCE + 10
+    count = DELIVERIES_PER_READ + 10
     for n in range(count):
         await deliver(text_item(f"{n:03}"))
     storage.fault = None
@@ -471,8 +478,8 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shop
-    monkeypatch.setattr(delivery_queue, "PATIENCE", 0.1)
-    monkeypatch.setattr(delivery_queue, "LONGEST", 0.5)
+    monkeypatch.setattr(use_cases.receive_delivery.timeouts, "silent_seconds", 0.1)
+    monkeypatch.setattr(use_cases.receive_delivery.timeouts, "busy_seconds", 0.5)
     monkeypatch.setattr(
         type(container.breaker()), "seconds_since_success", 0
     )  # busy, but not silent
@@ -500,12 +507,13 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
 
 
 @pytest.fixture
-def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One transaction at a time."""
-    monkeypatch.setattr(delivery_queue, "LANES", 1)
+def one_transaction_at_a_time(container: Container) -> None:
+    container.delivery_queue.override(
+        Singleton(DeliveryQueue, container.store_deliveries, max_transactions=1)
+    )
 
 
-@pytest.mark.usefixtures("one_lane")
+@pytest.mark.usefixtures("one_transaction_at_a_time")
 async def test_those_that_come_meanwhile_share_the_next_transaction(
     deliver: Deliver,
     storage: FailingTransactions,
@@ -531,7 +539,7 @@ async def test_those_that_come_meanwhile_share_the_next_transaction(
     assert await waiting(spool) == []  # the bad one is kept as failed
 
 
-@pytest.mark.usefixtures("one_lane")
+@pytest.mark.usefixtures("one_transaction_at_a_time")
 async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     deliver: Deliver,
     storage: FailingTransactions,
@@ -576,16 +584,19 @@ async def test_a_few_transactions_are_enough_for_a_crowd(
     may_go_on = asyncio.Event()
     storage.fault = may_go_on.wait  # type: ignore[assignment]
     tasks = [
-        asyncio.create_task(deliver(text_item(f"{n}", by=f"54911{n:08}"))) for n in range(MOST)
+        asyncio.create_task(deliver(text_item(f"{n}", by=f"54911{n:08}")))
+        for n in range(MAX_ITEMS_PER_TRANSACTION)
     ]
-    many = (text_item(f"many {n}", by="5491155550002") for n in range(MOST + 1))
+    many = (
+        text_item(f"many {n}", by="5491155550002") for n in range(MAX_ITEMS_PER_TRANSACTION + 1)
+    )
     tasks.append(asyncio.create_task(deliver(*many)))
     tasks.append(asyncio.create_task(deliver(text_item("last", by="5491155550003"))))
-    while storage.calls < LANES:
+    while storage.calls < MAX_CONCURRENT_TRANSACTIONS:
         await asyncio.sleep(0)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert storage.calls == LANES
+    assert storage.calls == MAX_CONCURRENT_TRANSACTIONS
 
     may_go_on.set()
     await asyncio.gather(*tasks)
@@ -612,11 +623,11 @@ async def test_a_crowd_is_divided_evenly_and_stays_so(
     monkeypatch.setattr(StoreDeliveries, "__call__", store)
     alone = asyncio.create_task(writes(0))
     await asyncio.sleep(0)
-    await asyncio.gather(alone, *(writes(name) for name in range(1, 8 * FEW)))
+    await asyncio.gather(alone, *(writes(name) for name in range(1, 8 * MIN_GROUP_SIZE)))
 
-    assert sum(sizes) == 80 * FEW
-    assert max(sizes) <= 6 * FEW
-    assert sum(size >= 2 * FEW for size in sizes) > len(sizes) / 2
+    assert sum(sizes) == 80 * MIN_GROUP_SIZE
+    assert max(sizes) <= 6 * MIN_GROUP_SIZE
+    assert sum(size >= 2 * MIN_GROUP_SIZE for size in sizes) > len(sizes) / 2
 
 
 async def test_few_beside_many_wait_for_them(
@@ -633,15 +644,15 @@ async def test_few_beside_many_wait_for_them(
             await asyncio.sleep(0)
         return tasks
 
-    tasks = await come(FEW)
+    tasks = await come(MIN_GROUP_SIZE)
     assert storage.calls == 1
-    tasks += await come(FEW - 1)
+    tasks += await come(MIN_GROUP_SIZE - 1)
     assert storage.calls == 1
     tasks += await come(1)
     assert storage.calls == 2
 
     may_go_on.set()
-    assert await asyncio.gather(*tasks) == [STORED] * 2 * FEW
+    assert await asyncio.gather(*tasks) == [STORED] * 2 * MIN_GROUP_SIZE
     assert storage.calls == 2
 
 
@@ -682,7 +693,7 @@ async def test_the_next_ones_turn_comes_whatever_happens(
     assert shop
     storage.fault = fault
     with monkeypatch.context() as patch:
-        patch.setattr(delivery_queue, "PATIENCE", 0.01)
+        patch.setattr(container.delivery_timeouts(), "silent_seconds", 0.01)
         for n in range(3):
             container.breaker().record_success()
             assert await deliver(text_item(f"{n}")) == SPOOLED
@@ -706,7 +717,7 @@ async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
         assert not breaker.is_open
         await deliver(text_item(str(n)))
         # It says nothing of the storage, neither good nor bad.
-        assert await deliver(statuses=[STATUS]) == Counters.of([])
+        assert await deliver(statuses=[STATUS]) == Counters.count([])
     assert breaker.is_open
 
     assert storage.calls == FAILURES_TO_OPEN
@@ -725,7 +736,7 @@ async def test_a_delivery_of_changes_alone_waits_in_the_spool_too(
     await deliver(HOLA)
     storage.fault = raise_unavailable
 
-    assert await deliver(REVOKE) == Counters.of([])
+    assert await deliver(REVOKE) == Counters.count([])
     assert await waiting(spool) == ["revoke"]
 
     storage.fault = None
@@ -812,7 +823,7 @@ def webhook(
         operator_use_cases: UseCases = operator_container.use_cases()
         shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
         await operator_use_cases.upsert_connection(
-            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
         )
 
     run_in_app(client, connect)
@@ -820,9 +831,9 @@ def webhook(
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def generous_timeout(container: Container, storage: FailingTransactions) -> None:  # noqa: ARG001 - the storage first: the breaker probes it
     """A busy machine is no failure."""
-    monkeypatch.setattr(delivery_queue, "PATIENCE", 60)
+    container.delivery_timeouts().silent_seconds = 60
 
 
 def post(webhook: TestClient[Litestar], *items: Object, **value: Any) -> Any:

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from application.errors import ConcurrentUpdate
-from application.ports.storage import Transactions
+from application.ports.storage import Repositories, Transactions
+from domain.actor import Operator
 from domain.change import ChangeId, ChangeKind, ChangeRecord, ChangeTarget
 from domain.connection import Address, Channel, Connection, ConnectionActivity, ConnectionId
 from domain.contact import (
@@ -16,6 +17,7 @@ from domain.contact import (
     ContactIdentity,
     ContactIdentityId,
     ContactKey,
+    Identity,
     IdentityKey,
     IdentityKind,
     IdentityMatch,
@@ -24,9 +26,9 @@ from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.errors import NumberConnectedElsewhere
 from domain.failed_message import FailedMessage, FailedMessageId
 from domain.insight import Insight, InsightId, description_of_deleted
-from domain.message import Direction, Message, MessageId, Thread, ThreadId, ThreadKey
+from domain.message import Direction, Message, MessageId, Thread, ThreadId
 from domain.organization import Member, MemberId, Organization, OrgId, Role, User, UserId
-from domain.planning.message_plan import IngestSnapshot
+from domain.planning.snapshot import IngestSnapshot, MessageReference, Participant, SnapshotRequest
 from tests.support.builders import NOON, SHOP_NUMBER, create_shop, make_message, new_id
 from tests.support.stored_rows import open_stored_rows
 
@@ -91,7 +93,7 @@ def key_of(contact: Contact) -> ContactKey:
 
 
 async def keep(transactions: Transactions, *things: Contact | Thread | Deal) -> None:
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         for thing in things:
             match thing:
                 case Contact():
@@ -102,15 +104,27 @@ async def keep(transactions: Transactions, *things: Contact | Thread | Deal) -> 
                     await repos.deals.add({ContactKey(thing.org_id, thing.contact_id): thing})
 
 
+async def read_matches(
+    repos: Repositories, key: IdentityKey, *shops: Connection
+) -> Mapping[IdentityKey, IdentityMatch]:
+    """The contacts of the identity in the organisations of the shops."""
+    identity = Identity(key.kind, key.value)
+    request = SnapshotRequest(
+        addresses={shop.address for shop in shops},
+        participants={Participant(shop.address, identity) for shop in shops},
+    )
+    return (await repos.snapshots.read(request)).matches
+
+
 async def test_nothing_is_kept_when_the_block_raises(transactions: Transactions) -> None:
     shop = Organization(id=OrgId(new_id()), name="Shop")
 
     with pytest.raises(ZeroDivisionError):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.organizations.add(shop)
             raise ZeroDivisionError
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.organizations.get(shop.id) is None
 
 
@@ -123,11 +137,11 @@ async def test_organizations_are_found_by_id_and_listed_in_order(
 ) -> None:
     first, second = (Organization(id=OrgId(new_id()), name=name) for name in ("B", "A"))
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.organizations.add(first)
         await repos.organizations.add(second)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.organizations.get(second.id) == second
         assert await repos.organizations.list_all() == [first, second]
 
@@ -137,17 +151,16 @@ async def test_a_member_keeps_the_last_role(transactions: Transactions) -> None:
     person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
     member = Member(id=MemberId(new_id()), org_id=shop.org_id, user_id=person.id, role=Role.MEMBER)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.users.add(person)
         await repos.organizations.upsert_member(member)
         await repos.organizations.upsert_member(
             replace(member, id=MemberId(new_id()), role=Role.ADMIN)
         )
 
-    async with transactions.begin() as repos:
-        assert await repos.organizations.list_members(shop.org_id) == [
-            replace(member, role=Role.ADMIN)
-        ]
+    async with transactions.begin(Operator()) as repos:
+        (membership,) = await repos.organizations.list_for_user(person.id)
+    assert membership.role is Role.ADMIN
 
 
 async def test_people_are_found_however_their_address_is_capitalised(
@@ -155,10 +168,10 @@ async def test_people_are_found_however_their_address_is_capitalised(
 ) -> None:
     person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.users.add(person)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.users.find_by_email("Ana@Shop.Example") == person
         assert await repos.users.find_by_email("eva@shop.example") is None
 
@@ -168,7 +181,7 @@ async def test_an_address_has_one_person(transactions: Transactions) -> None:
         return User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
 
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.users.add(person())
             await repos.users.add(person())
 
@@ -179,9 +192,10 @@ async def test_a_connection_is_found_by_its_address_while_enabled(
     shop = await create_shop(transactions)
     closed = await create_shop(transactions, "222", is_enabled=False)
 
-    async with transactions.begin() as repos:
-        found = await repos.connections.find_enabled({shop.address, closed.address, NOWHERE})
-        assert found == {shop.address: shop}
+    async with transactions.begin(Operator()) as repos:
+        addresses = {shop.address, closed.address, NOWHERE}
+        snapshot = await repos.snapshots.read(SnapshotRequest(addresses=addresses))
+        assert snapshot.connections == {shop.address: shop}
         assert await repos.connections.get_for_update(closed.org_id, closed.address) == closed
         assert await repos.connections.get_for_update(shop.org_id, closed.address) is None
 
@@ -190,14 +204,14 @@ async def test_a_connection_is_changed(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
     changed = replace(shop, display_name="Ventas", is_enabled=False, access_token="v1.k.c.1234")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         stored = await repos.connections.update(changed)
 
     assert stored == changed
     assert stored.created_at
     assert stored.updated_at
     assert stored.access_token_hint == "1234"
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.connections.list_for_organization(shop.org_id) == [stored]
         assert await repos.connections.find_by_id(shop.id) == stored
 
@@ -206,7 +220,7 @@ async def test_a_number_is_connected_once_in_an_organisation(transactions: Trans
     shop = await create_shop(transactions)
 
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.connections.add(replace(shop, id=ConnectionId(new_id()), is_enabled=False))
 
 
@@ -214,7 +228,7 @@ async def test_a_connection_that_was_removed_cannot_be_changed(transactions: Tra
     shop = await create_shop(transactions)
 
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.connections.remove(shop.id)
             await repos.connections.update(shop)
 
@@ -225,14 +239,14 @@ async def test_tokens_under_other_keys_are_found(transactions: Transactions) -> 
     old = replace(one, access_token="v1.old%.c.1234")
     new = replace(two, access_token="v1.new_.c.1234")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         for connection in (old, new):
             await repos.connections.update(connection)
 
-    async with transactions.begin() as repos:
-        assert await repos.connections.list_not_encrypted_with("v1.new_.", 10) == [old]
-        assert await repos.connections.list_not_encrypted_with("v1.", 10) == []
-        assert await repos.connections.list_not_encrypted_with("v2.", 1) == [old]
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.connections.list_not_encrypted_with("new_", 10) == [old]
+        assert await repos.connections.list_not_encrypted_with("old%", 10) == [new]
+        assert await repos.connections.list_not_encrypted_with("ne", 1) == [old]
 
 
 async def test_activity_counts_what_people_sent_over_each_connection(
@@ -252,10 +266,10 @@ async def test_activity_counts_what_people_sent_over_each_connection(
         ),
     ]
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({message.key: message for message in messages})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         since = NOON + timedelta(hours=1)
         assert await repos.connections.read_activity(shop.org_id, since) == {
             shop.id: ConnectionActivity(
@@ -269,10 +283,10 @@ async def test_a_session_ends_once(transactions: Transactions) -> None:
     ended, other = new_id(), new_id()
 
     for _ in range(2):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.sessions.end(ended, NOON)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.sessions.is_ended(ended)
         assert not await repos.sessions.is_ended(other)
 
@@ -282,14 +296,14 @@ async def test_a_person_sees_their_organisations_and_a_new_password_counts(
 ) -> None:
     shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     person = User(id=UserId(new_id()), email="ana@shop.example", password_hash="$argon2id$")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.users.add(person)
         for org_id, role in ((shop.org_id, Role.MEMBER), (other.org_id, Role.OWNER)):
             member = Member(id=MemberId(new_id()), org_id=org_id, user_id=person.id, role=role)
             await repos.organizations.upsert_member(member)
         await repos.users.change_password(person.id, "$argon2id$new")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         mine = await repos.organizations.list_for_user(person.id)
         assert [(m.organization.id, m.role) for m in mine] == [
             (shop.org_id, Role.MEMBER),
@@ -316,7 +330,7 @@ async def test_a_disabled_number_cannot_be_enabled_while_another_has_it(
     second = await create_shop(transactions, is_enabled=False)
 
     with pytest.raises(NumberConnectedElsewhere):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.connections.update(replace(second, is_enabled=True))
 
 
@@ -326,13 +340,12 @@ async def test_a_removed_connection_leaves_its_conversations(transactions: Trans
     thread = a_thread(shop, ana)
     await keep(transactions, ana, thread)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.connections.remove(shop.id)
         assert not await repos.connections.remove(shop.id)
 
-    async with transactions.begin() as repos:
-        found = await repos.threads.find(set(), {key_of(ana)})
-        assert found == [replace(thread, connection_id=None)]
+    stored = await open_stored_rows(transactions).threads()
+    assert stored == [replace(thread, connection_id=None)]
 
 
 async def test_a_contact_is_found_by_identity(transactions: Transactions) -> None:
@@ -340,12 +353,11 @@ async def test_a_contact_is_found_by_identity(transactions: Transactions) -> Non
     ana = a_contact(shop)
     key, identity = known_as(ana, "5491155550001")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({ana.id: ana}, {key: identity})
 
-    async with transactions.begin() as repos:
-        elsewhere = key._replace(org_id=other.org_id)
-        assert await repos.contacts.match_identities({key, elsewhere}) == {
+    async with transactions.begin(Operator()) as repos:
+        assert await read_matches(repos, key, shop, other) == {
             key: IdentityMatch(ana, is_linked=True)
         }
 
@@ -358,11 +370,9 @@ async def test_a_contact_from_elsewhere_is_found_by_its_phone(
     ana = a_contact(shop, phone=stored)
     await keep(transactions, ana)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         key, _ = known_as(ana, "5491155550001")
-        assert await repos.contacts.match_identities({key}) == {
-            key: IdentityMatch(ana, is_linked=False)
-        }
+        assert await read_matches(repos, key, shop) == {key: IdentityMatch(ana, is_linked=False)}
 
 
 async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) -> None:
@@ -370,13 +380,11 @@ async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) 
     ana, eva = a_contact(shop), a_contact(shop, phone=None)
     key, identity = known_as(eva, "5491155550001")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
 
-    async with transactions.begin() as repos:
-        assert await repos.contacts.match_identities({key}) == {
-            key: IdentityMatch(eva, is_linked=True)
-        }
+    async with transactions.begin(Operator()) as repos:
+        assert await read_matches(repos, key, shop) == {key: IdentityMatch(eva, is_linked=True)}
 
 
 async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
@@ -385,10 +393,10 @@ async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
     key, identity = known_as(ana, "5491155550001")
     _, same = known_as(eva, "5491155550001")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({ana.id: ana}, {key: identity})
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.contacts.add({eva.id: eva}, {key: same})
 
 
@@ -411,9 +419,17 @@ async def test_threads_are_found_by_name_and_by_contact(transactions: Transactio
     )
     await keep(transactions, ana, eva, leo, hers, evas, leos)
 
-    async with transactions.begin() as repos:
-        named = {ThreadKey(shop.org_id, "wa:1:2")}
-        found = await repos.threads.find(named, {key_of(ana), key_of(eva)})
+    key, identity = known_as(eva, "5491155550002")
+    async with transactions.begin(Operator()) as repos:
+        await repos.contacts.add({}, {key: identity})
+    request = SnapshotRequest(
+        addresses={shop.address},
+        participants={Participant(shop.address, Identity(key.kind, key.value))},
+        messages=[MessageReference(shop.address, "wamid.1", "wa:1:2")],
+    )
+
+    async with transactions.begin(Operator()) as repos:
+        found = (await repos.snapshots.read(request)).threads
         assert sorted(found, key=lambda thread: thread.id) == [hers, evas]
 
 
@@ -437,11 +453,10 @@ async def test_the_end_of_a_thread_only_moves_forward(transactions: Transactions
 
     for hours in (2, 1):
         moved = replace(thread, last_message_at=NOON + timedelta(hours=hours))
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.threads.advance({moved.id: moved})
 
-    async with transactions.begin() as repos:
-        (found,) = await repos.threads.find(set(), {key_of(ana)})
+    (found,) = await open_stored_rows(transactions).threads()
     assert found.last_message_at == NOON + timedelta(hours=2)
 
 
@@ -452,10 +467,10 @@ async def test_a_message_is_added_once(transactions: Transactions) -> None:
     await keep(transactions, ana, thread)
     first, again, other = (a_message(thread, name) for name in ("wamid.1", "wamid.1", "wamid.2"))
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({first.key: first})
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.messages.add({again.key: again, other.key: other})
 
     assert await open_stored_rows(transactions).messages() == [first]
@@ -469,7 +484,7 @@ async def test_a_message_id_is_another_one_on_another_channel(transactions: Tran
     here = a_message(thread)
     there = replace(a_message(thread), channel=Channel.INSTAGRAM)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         both = {here.key: here, there.key: there}
         await repos.messages.add(both)
 
@@ -483,15 +498,15 @@ async def test_messages_are_locked_and_changed(transactions: Transactions) -> No
     await keep(transactions, ana, thread)
     one, two = a_message(thread, "wamid.1"), a_message(thread, "wamid.2")
     unknown = a_message(thread, "wamid.3")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({one.key: one, two.key: two})
     changed = replace(one, body="chau", content={"edits": [{"body": one.body}]})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.messages.get_for_update({one.key, unknown.key}) == {one.key: one}
         await repos.messages.update({one.key: changed})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         found = await repos.messages.get_for_update({one.key, two.key})
     assert found == {one.key: changed, two.key: two}
 
@@ -510,17 +525,15 @@ async def test_a_contact_is_changed_from_what_it_was(transactions: Transactions)
         marketing_consent_at=NOON,
     )
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.compare_and_swap({ana.id: (ana, known)})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         key, _ = known_as(known, "5491155550009")
-        assert await repos.contacts.match_identities({key}) == {
-            key: IdentityMatch(known, is_linked=False)
-        }
+        assert await read_matches(repos, key, shop) == {key: IdentityMatch(known, is_linked=False)}
     for old in (ana, replace(eva, name="somebody else")):
         with pytest.raises(ConcurrentUpdate):
-            async with transactions.begin() as repos:
+            async with transactions.begin(Operator()) as repos:
                 await repos.contacts.compare_and_swap(
                     {old.id: (old, replace(old, name="overwritten"))}
                 )
@@ -533,7 +546,7 @@ async def test_a_contact_cannot_take_anothers_phone(transactions: Transactions) 
     await keep(transactions, ana, eva)
 
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.contacts.compare_and_swap({eva.id: (eva, replace(eva, phone=ana.phone))})
 
 
@@ -564,13 +577,13 @@ async def test_a_change_is_added_once(transactions: Transactions) -> None:
     first, again, other = a_change(shop), a_change(shop), a_change(shop, "wamid.10")
     elsewhere = replace(a_change(shop), channel=Channel.INSTAGRAM)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.changes.add({first.key: first}) == {first.key}
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.changes.find_stored_keys({first.key, other.key}) == {first.key}
         added = await repos.changes.add({c.key: c for c in (again, other, elsewhere)})
         assert added == {other.key, elsewhere.key}
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         found = await repos.changes.list_for_targets({first.target})
     assert in_order(found) == {first.target: [first, other]}
 
@@ -587,10 +600,10 @@ async def test_changes_are_found_by_what_they_are_about(transactions: Transactio
     ]
     unknown = waits.target._replace(name="wamid.3")
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.changes.add({change.key: change for change in changes})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         found = await repos.changes.list_for_targets({waits.target, unknown})
         waiting = await repos.changes.find_pending({waits.target, unknown})
     assert in_order(found) == {waits.target: [waits, done]}
@@ -602,13 +615,13 @@ async def test_a_change_that_was_updated_waits_no_more(transactions: Transaction
     waits, other = a_change(shop), a_change(shop, "wamid.10")
     settled = replace(waits, is_waiting=False, content={})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.changes.lock_ingest_exclusively()
         await repos.changes.add({waits.key: waits, other.key: other})
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.changes.update([settled])
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.changes.find_pending({waits.target}) == {waits.target: [other]}
         found = await repos.changes.list_for_targets({waits.target})
     assert in_order(found) == {waits.target: [settled, other]}
@@ -623,9 +636,9 @@ async def test_a_contact_has_one_open_deal(transactions: Transactions) -> None:
     with pytest.raises(ConcurrentUpdate):
         await keep(transactions, a_deal(ana))
 
-    async with transactions.begin() as repos:
-        found = await repos.snapshots.read([make_message()])
-    assert found.deals == {key_of(ana): OpenDeal(deal, None)}
+    async with transactions.begin(Operator()) as repos:
+        found = await repos.snapshots.read(SnapshotRequest.for_messages([make_message()]))
+    assert found.open_deals == {key_of(ana): OpenDeal(deal, None)}
 
 
 async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
@@ -633,8 +646,10 @@ async def test_a_won_deal_is_not_open(transactions: Transactions) -> None:
     ana = a_contact(shop)
     await keep(transactions, ana, replace(a_deal(ana), status=DealStatus.WON))
 
-    async with transactions.begin() as repos:
-        assert (await repos.snapshots.read([make_message()])).deals == {}
+    async with transactions.begin(Operator()) as repos:
+        assert (
+            await repos.snapshots.read(SnapshotRequest.for_messages([make_message()]))
+        ).open_deals == {}
     await keep(transactions, a_deal(ana))
 
 
@@ -647,13 +662,13 @@ async def test_an_open_deal_comes_with_the_message_it_is_named_after(
     message, other = a_message(thread), a_message(thread, "wamid.2")
     deal = replace(a_deal(ana), message_id=message.id, source={"ref": "é", "sent_at": None})
     await keep(transactions, ana, thread)
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({message.key: message, other.key: other})
     await keep(transactions, deal)
 
-    async with transactions.begin() as repos:
-        found = await repos.snapshots.read([make_message()])
-        assert found.deals == {key_of(ana): OpenDeal(deal, message)}
+    async with transactions.begin(Operator()) as repos:
+        found = await repos.snapshots.read(SnapshotRequest.for_messages([make_message()]))
+        assert found.open_deals == {key_of(ana): OpenDeal(deal, message)}
         assert await repos.deals.list_with_first_message_in([message, other]) == [deal]
         assert await repos.deals.list_with_first_message_in([other]) == []
 
@@ -673,7 +688,7 @@ async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transact
     waits = a_change(shop, about="wamid.new")
     persons = a_change(shop, "wamid.10", about="whatsapp_phone:5491155550003")
     settled = replace(a_change(shop, "wamid.11", about="wamid.new"), is_waiting=False)
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({}, {key: identity})
         await repos.messages.add({stored.key: stored})
         await repos.changes.add({c.key: c for c in (waits, persons, settled)})
@@ -686,20 +701,20 @@ async def test_all_that_a_batch_may_need_is_found_at_once(transactions: Transact
         make_message(to="999"),
     ]
 
-    async with transactions.begin() as repos:
-        found = await repos.snapshots.read(batch)
+    async with transactions.begin(Operator()) as repos:
+        found = await repos.snapshots.read(SnapshotRequest.for_messages(batch))
 
     assert {a: c.id for a, c in found.connections.items()} == {shop.address: shop.id}
-    assert found.known == {stored.key}
-    assert found.waiting == {waits.target: [waits], persons.target: [persons]}
+    assert found.stored_keys == {stored.key}
+    assert found.pending == {waits.target: [waits], persons.target: [persons]}
     anas, leos = (known_as(c, (c.phone or "").removeprefix("+"))[0] for c in (ana, leo))
-    assert found.owners == {
+    assert found.matches == {
         anas: IdentityMatch(ana, is_linked=False),
         key: IdentityMatch(eva, is_linked=True),
         leos: IdentityMatch(leo, is_linked=False),
     }
     assert sorted(found.threads, key=lambda thread: thread.id) == [hers, evas, another, named]
-    assert found.deals == {
+    assert found.open_deals == {
         key_of(ana): OpenDeal(deals[0], stored),
         key_of(strangers_here): OpenDeal(deals[1], None),
     }
@@ -713,13 +728,13 @@ async def test_a_deal_is_changed_from_what_it_was(transactions: Transactions) ->
     await keep(transactions, ana, thread, deal)
     named = replace(deal, title="chau", message_id=message.id, source={"source_id": "1"})
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({message.key: message})
         await repos.deals.compare_and_swap({deal.id: (deal, named)})
 
     assert await open_stored_rows(transactions).deals() == [named]
     with pytest.raises(ConcurrentUpdate):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.deals.compare_and_swap(
                 {deal.id: (deal, replace(deal, title="overwritten"))}
             )
@@ -749,15 +764,15 @@ async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions
         )
         for deal, message in zip(deals, ("wamid.2", "wamid.3"), strict=True)
     ]
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.messages.add({message.key: message for message in messages})
         await repos.insights.upsert({insight.deal_id: insight for insight in insights})
 
     gone = description_of_deleted("[deleted]")
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.insights.replace_descriptions({messages[0].key: gone})
     assert await open_stored_rows(transactions).insights() == insights
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.insights.replace_descriptions({message.key: gone for message in messages[:2]})
 
     first, second = await open_stored_rows(transactions).insights()
@@ -767,34 +782,31 @@ async def test_what_is_said_of_a_message_is_said_anew(transactions: Transactions
     )
 
 
-async def test_failed_messages_are_kept_by_organisation(transactions: Transactions) -> None:
-    shop = await create_shop(transactions)
-    known, unknown = (
+async def test_failed_messages_are_listed_by_organisation(transactions: Transactions) -> None:
+    shops = [await create_shop(transactions, number) for number in ("1", "2")]
+    first, second = (
         FailedMessage(
             id=FailedMessageId(new_id()),
-            org_id=org_id,
+            org_id=shop.org_id,
             payload={"entry": [None, "é"]},
-            error="it names no sender",
+            error="`sender.id` is missing",
             next_attempt_at=NOON,
         )
-        for org_id in (shop.org_id, None)
+        for shop in shops
     )
 
-    async with transactions.begin() as repos:
-        await repos.failed_messages.add([known, unknown])
+    async with transactions.begin(Operator()) as repos:
+        await repos.failed_messages.add([first, second])
 
-    async with transactions.begin() as repos:
-        assert await repos.failed_messages.list_for_organization(shop.org_id) == [known]
-        assert await repos.failed_messages.list_for_organization(None) == [known, unknown]
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.failed_messages.list_for_organization(first.org_id) == [first]
+        assert await repos.failed_messages.list_all() == [first, second]
 
 
 async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
-    async with transactions.begin() as repos:
-        assert await repos.connections.find_enabled(set()) == {}
-        assert await repos.contacts.match_identities(set()) == {}
+    async with transactions.begin(Operator()) as repos:
         await repos.contacts.add({}, {})
         await repos.contacts.compare_and_swap({})
-        assert await repos.threads.find(set(), set()) == []
         await repos.threads.add({})
         await repos.threads.advance({})
         await repos.messages.add({})
@@ -805,9 +817,8 @@ async def test_empty_batches_are_welcome(transactions: Transactions) -> None:
         assert await repos.changes.list_for_targets(set()) == {}
         assert await repos.changes.add({}) == set()
         await repos.changes.update([])
-        assert await repos.snapshots.read([]) == IngestSnapshot(
-            connections={}, known=set(), waiting={}, owners={}, threads=[], deals={}
-        )
+        empty = await repos.snapshots.read(SnapshotRequest(addresses=set()))
+        assert empty == IngestSnapshot(connections={}, stored_keys=set(), threads=[])
         assert await repos.deals.list_with_first_message_in([]) == []
         await repos.deals.add({})
         await repos.deals.compare_and_swap({})

@@ -12,6 +12,7 @@ import pytest
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
 from application.use_cases import UseCases
+from domain.actor import Operator
 from domain.connection import MAX_EXTERNAL_ID_LENGTH, Address, Channel
 from domain.organization import OrgId
 from domain.unmatched import UnmatchedTraffic
@@ -27,8 +28,7 @@ MISTYPED = SHOP_NUMBER[:-1] + "7"
 
 
 async def seen(use_cases: UseCases) -> list[UnmatchedTraffic]:
-    async with use_cases.transactions.begin() as repos:
-        return await repos.unmatched.list_all()
+    return await use_cases.list_unmatched_traffic()
 
 
 def trace(number: str, count: int, first_at: datetime, last_at: datetime) -> UnmatchedTraffic:
@@ -37,54 +37,54 @@ def trace(number: str, count: int, first_at: datetime, last_at: datetime) -> Unm
 
 
 async def test_what_comes_for_nobody_is_counted_with_its_first_and_last_time(
-    deliver: Deliver, shop: OrgId, clock: StoppedClock, use_cases: UseCases
+    deliver: Deliver, shop: OrgId, clock: StoppedClock, operator_use_cases: UseCases
 ) -> None:
     assert shop
     counters = await deliver(text_item("one"), text_item("two"), to=MISTYPED)
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await seen(use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
+    assert await seen(operator_use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
 
     clock.time += HOUR
     await deliver(text_item("three"), to="999")
     clock.time += HOUR
     await deliver(text_item("four"), to=MISTYPED)
 
-    assert await seen(use_cases) == [
+    assert await seen(operator_use_cases) == [
         trace(MISTYPED, 3, NOON, NOON + 2 * HOUR),
         trace("999", 1, NOON + HOUR, NOON + HOUR),
     ]
 
 
 async def test_what_comes_for_somebody_leaves_no_trace(
-    deliver: Deliver, shop: OrgId, use_cases: UseCases
+    deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     assert shop
     assert (await deliver(text_item("hola"))).ingested == 1
     assert (await deliver(text_item("hola"))).skipped == 1
 
-    assert await seen(use_cases) == []
+    assert await seen(operator_use_cases) == []
 
 
 async def test_what_comes_for_a_disabled_number_leaves_a_trace(
-    deliver: Deliver, shop: OrgId, use_cases: UseCases, operator_use_cases: UseCases
+    deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     await operator_use_cases.upsert_connection(
-        shop, Channel.WHATSAPP, SHOP_NUMBER, person=None, is_enabled=False
+        shop, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator(), is_enabled=False
     )
 
     assert (await deliver(text_item("hola"))).skipped == 1
 
-    assert await seen(use_cases) == [trace(SHOP_NUMBER, 1, NOON, NOON)]
+    assert await seen(operator_use_cases) == [trace(SHOP_NUMBER, 1, NOON, NOON)]
 
 
 async def test_what_cannot_be_read_leaves_a_trace_too(
-    deliver: Deliver, shop: OrgId, use_cases: UseCases
+    deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     assert shop
     counters = await deliver(without(HOLA, "from"), text_item("hola"), to=MISTYPED)
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await seen(use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
+    assert await seen(operator_use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
 
 
 async def test_the_same_id_of_another_channel_is_another_account(
@@ -99,7 +99,7 @@ async def test_the_same_id_of_another_channel_is_another_account(
         ]
     )
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         counts = {
             unmatched.address: unmatched.count for unmatched in await repos.unmatched.list_all()
         }
@@ -110,7 +110,7 @@ async def test_an_endless_id_is_cut(transactions: Transactions) -> None:
     counters = await make_ingestion(transactions)([make_message(to="1" * 10_000)])
 
     assert counters.skipped == 1
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         (unmatched,) = await repos.unmatched.list_all()
     assert unmatched.address.external_id == "1" * MAX_EXTERNAL_ID_LENGTH
 
@@ -125,7 +125,7 @@ async def test_many_at_once_are_all_counted(transactions: Transactions) -> None:
     results = await gather(*map(ingest, deliveries))
 
     assert {result.skipped for result in results} == {3}
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert [unmatched.count for unmatched in await repos.unmatched.list_all()] == [20, 20, 20]
 
 
@@ -135,12 +135,12 @@ async def test_opposite_deliveries_do_not_deadlock(postgres_transactions: Transa
 
     async def count(addresses: list[Address]) -> None:
         for _ in range(5):
-            async with postgres_transactions.begin() as repos:
+            async with postgres_transactions.begin(Operator()) as repos:
                 await repos.unmatched.add_counts(dict.fromkeys(addresses, 1), NOON)
 
     await gather(count(numbers), count(numbers[::-1]))
 
-    async with postgres_transactions.begin() as repos:
+    async with postgres_transactions.begin(Operator()) as repos:
         assert {unmatched.count for unmatched in await repos.unmatched.list_all()} == {10}
 
 
@@ -149,11 +149,11 @@ async def test_the_times_stay_the_first_and_the_last_in_whatever_order_they_come
 ) -> None:
     address = Address(Channel.WHATSAPP, "1")
     for at in (NOON, NOON + HOUR, NOON + HOUR / 2):
-        async with transactions.begin() as repos:
+        async with transactions.begin(Operator()) as repos:
             await repos.unmatched.add_counts({address: 1}, at)
             await repos.unmatched.add_counts({}, at)
 
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         assert await repos.unmatched.list_all() == [trace("1", 3, NOON, NOON + HOUR)]
 
 

@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
+from domain.actor import Operator
 from domain.connection import Channel
 from interfaces.web.metrics import MOST_NAMES
 from interfaces.web.webhook import LARGEST_BODY
@@ -43,7 +44,7 @@ def connected(client: TestClient[Litestar], operator_container: Container) -> Te
         operator_use_cases: UseCases = operator_container.use_cases()
         shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
         await operator_use_cases.upsert_connection(
-            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, person=None
+            shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
         )
 
     run_in_app(client, connect)

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from dependency_injector.providers import Object
 from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from application.ingestion import delivery_queue
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.connection import Address, Channel
 from domain.failed_message import FailedMessage
 from domain.message import Message, MessageKey
@@ -109,7 +108,7 @@ class WebhookHarness:
             shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
             for channel, external_id in addresses:
                 await operator_use_cases.upsert_connection(
-                    shop.org_id, channel, external_id, person=None
+                    shop.org_id, channel, external_id, actor=Operator()
                 )
             return shop.org_id
 
@@ -160,7 +159,7 @@ class WebhookHarness:
         key = MessageKey(org_id, channel, external_id)
 
         async def read() -> Message | None:
-            async with transactions.begin() as repos:
+            async with transactions.begin(Operator()) as repos:
                 return (await repos.messages.get_for_update({key})).get(key)
 
         return run_in_app(self.client, read)
@@ -170,7 +169,7 @@ class WebhookHarness:
         transactions: Transactions = self.operator_container.transactions()
 
         async def read() -> list[FailedMessage]:
-            async with transactions.begin() as repos:
+            async with transactions.begin(Operator()) as repos:
                 return await repos.failed_messages.list_for_organization(org_id)
 
         return run_in_app(self.client, read)
@@ -205,17 +204,14 @@ def open_webhook_harness(
         each.memory.override(Object(container.memory()))
         each.clock.override(Object(StoppedClock()))
         each.passwords.override(FAST_PASSWORD_HASHER)
-    operator_container.role.override(Object(None))
+    operator_container.pools.override(operator_container.operator_pools)
     app = create_app(
         container.use_cases(),
         public_url="http://testserver.local",
         form_secret="form secret",
         on_shutdown=shutdown_hooks(container, operator_container),
     )
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        TestClient(app, raise_server_exceptions=False) as client,
-    ):
-        patch.setattr(delivery_queue, "PATIENCE", 60)  # a busy machine is no failure
-        patch.setattr(delivery_queue, "LONGEST", 60)
+    timeouts = container.delivery_timeouts()
+    timeouts.silent_seconds = timeouts.busy_seconds = 60  # a busy machine is no failure
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield WebhookHarness(container, operator_container, client)

@@ -15,6 +15,7 @@ from infrastructure.postgres.migrations import connect, migrate, unmigrate
 from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.tables import metadata
 from infrastructure.postgres.transactions import PostgresTransactions
+from tests.support.database import share_pool
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
 
@@ -123,7 +124,7 @@ def test_a_users_table_that_was_there_stays(another_url: str) -> None:
 
 async def test_a_database_is_ready_once_it_is_migrated(another_url: str) -> None:
     engine = open_pool(another_url)
-    transactions = PostgresTransactions(engine)
+    transactions = PostgresTransactions(share_pool(engine))
 
     with pytest.raises(StorageUnavailable):
         await transactions.check_ready()

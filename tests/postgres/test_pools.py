@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from application.errors import StorageUnavailable
 from application.ports.storage import Transactions
+from domain.actor import SignedInUser
 from domain.organization import UserId
 from infrastructure.postgres.transactions import PostgresTransactions
 from leadport.container import Container
@@ -32,16 +33,16 @@ async def container(
         Settings.read({"DATABASE_URL": database_url, "LEADPORT_DATA_DIR": data_dir})
     )
     yield container
-    for engine in container.engines():
+    for engine in container.pools().values():
         await engine.dispose()
 
 
 @pytest.mark.parametrize(
     ("pool", "role"),
     [
-        ("engine", "leadport_ingest"),
-        ("people_engine", "authenticated"),
-        ("sign_in_engine", "leadport_auth"),
+        ("ingest_pool", "leadport_ingest"),
+        ("people_pool", "authenticated"),
+        ("auth_pool", "leadport_auth"),
     ],
 )
 async def test_each_pool_acts_as_its_own_role_from_the_first_statement_on(
@@ -56,13 +57,12 @@ async def test_each_pool_acts_as_its_own_role_from_the_first_statement_on(
 async def test_a_persons_claims_are_the_transactions_alone(container: Container) -> None:
     transactions: PostgresTransactions = container.transactions()
     person = UserId(new_id())
-    assert transactions.people
 
-    async with transactions.begin(person) as repos:
-        db = repos.organizations.db  # type: ignore[attr-defined]
+    async with transactions.begin(SignedInUser(person)) as repos:
+        db = repos.organizations.session  # type: ignore[attr-defined]
         user, *_, claims = (await db.execute(WHO)).one()
         uid = (await db.execute(sa.text("SELECT auth.uid()"))).scalar()
-    async with transactions.people.connect() as again:
+    async with transactions.pools[SignedInUser].connect() as again:
         after = (await again.execute(WHO)).one()
 
     assert (user, uid) == ("authenticated", person)

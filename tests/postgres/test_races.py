@@ -16,6 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.change import IncomingChange
 from domain.contact import Contact, ContactId, Identity
 from domain.inbound import InboundMessage
@@ -36,6 +37,7 @@ from tests.support.builders import (
     phone_identity,
     user_identity,
 )
+from tests.support.database import flush, share_pool
 from tests.support.stored_rows import open_stored_rows
 
 
@@ -101,7 +103,7 @@ async def test_both_ids_of_one_person_at_once_make_one_contact(
 
 async def test_opposite_deliveries_do_not_deadlock(database_url: str) -> None:
     engine = open_pool(database_url, size=2)
-    transactions = PostgresTransactions(engine)
+    transactions = PostgresTransactions(share_pool(engine))
     await create_shop(transactions)
     ingest = make_ingestion(transactions)
 
@@ -124,7 +126,7 @@ async def test_opposite_deliveries_of_changes_and_messages_do_not_deadlock(
 ) -> None:
     """Of the same people: what each writes, and what happens to it, forth and back."""
     engine = open_pool(database_url, size=4)
-    transactions = PostgresTransactions(engine, patience=60)
+    transactions = PostgresTransactions(share_pool(engine), timeout_seconds=60)
     await create_shop(transactions)
     ingest, apply = make_ingestion(transactions), make_apply_changes(transactions)
     errors: Counter[str] = Counter()
@@ -238,7 +240,7 @@ async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
     (second,) = work.keys() - {first}
     written = {"message": "conversation_messages", "change": "state_changes"}
 
-    async with postgres_transactions.engine.begin() as db:
+    async with postgres_transactions.pools[Operator].begin() as db:
         await db.exec_driver_sql(f"LOCK TABLE {written[first]} IN SHARE MODE")
         one = create_task(work[first]())
         await somebody_waits(postgres_transactions)
@@ -269,7 +271,7 @@ async def test_an_organisation_takes_everything_of_its_along(
     await make_ingestion(postgres_transactions)([message])
     await make_apply_changes(postgres_transactions)([make_edit(message, "edited")])
 
-    async with postgres_transactions.engine.begin() as db:
+    async with postgres_transactions.pools[Operator].begin() as db:
         await db.execute(sa.delete(tables.organizations))
         left = {
             table.name: await db.scalar(sa.select(sa.func.count()).select_from(table))
@@ -300,7 +302,7 @@ async def test_thirty_first_messages_at_once_over_four_pools_are_one_person(
 ) -> None:
     """As from four processes, each with pools of its own."""
     engines = [open_pool(database_url) for _ in range(4)]
-    processes = [PostgresTransactions(engine, patience=60) for engine in engines]
+    processes = [PostgresTransactions(share_pool(engine), timeout_seconds=60) for engine in engines]
     await create_shop(processes[0])
     messages = [
         make_message(f"word {n}", by=shown[n % len(shown)], minute=n, name=f"name {n}")
@@ -334,7 +336,7 @@ async def test_thirty_first_messages_at_once_over_four_pools_are_one_person(
 async def refuse(transactions: Transactions, rule: str) -> None:
     """Let the database refuse every message whose body breaks the rule."""
     assert isinstance(transactions, PostgresTransactions)
-    async with transactions.engine.begin() as db:
+    async with transactions.pools[Operator].begin() as db:
         await db.exec_driver_sql(
             "ALTER TABLE conversation_messages DROP CONSTRAINT IF EXISTS test_rule"
         )
@@ -359,7 +361,7 @@ async def test_a_message_that_cannot_be_stored_fails_alone(
         await refuse(postgres_transactions, "")
 
     assert counters == Counters(received=100, ingested=99, skipped=0, failed=1)
-    async with postgres_transactions.begin() as repos:
+    async with postgres_transactions.begin(Operator()) as repos:
         (failure,) = await repos.failed_messages.list_for_organization(shop.org_id)
     assert failure.payload == delivery[41].payload
     assert failure.error == "CheckViolation (23514) conversation_messages test_rule"
@@ -395,9 +397,9 @@ async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transact
     shop = await create_shop(postgres_transactions)
     eva = Contact(id=ContactId(new_id()), org_id=shop.org_id, name="Eva", phone="5491155550001")
 
-    async with postgres_transactions.begin() as repos:
+    async with postgres_transactions.begin(Operator()) as repos:
         await repos.contacts.add({eva.id: eva}, {})
-        await repos.contacts.match_identities(set())  # writes what was noted
+        await flush(repos)
         overtaken = create_task(make_ingestion(postgres_transactions)([make_message(name="other")]))
         await somebody_waits(postgres_transactions)
 
@@ -410,7 +412,7 @@ async def somebody_waits(transactions: Transactions, others: int = 1) -> None:
     """Return when that many transactions wait for a lock."""
     assert isinstance(transactions, PostgresTransactions)
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    async with timeout(5), transactions.engine.connect() as db:
+    async with timeout(5), transactions.pools[Operator].connect() as db:
         while (await db.exec_driver_sql(waiting)).scalar_one() < others:
             await db.rollback()  # a transaction sees the same activity all along
             await sleep(0.01)
@@ -420,6 +422,6 @@ async def test_an_unreachable_database_is_unavailable() -> None:
     engine = open_pool("postgresql://nobody@127.0.0.1:1/nothing")
 
     with pytest.raises(StorageUnavailable):
-        await make_ingestion(PostgresTransactions(engine))([make_message()])
+        await make_ingestion(PostgresTransactions(share_pool(engine)))([make_message()])
 
     await engine.dispose()

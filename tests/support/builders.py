@@ -14,6 +14,7 @@ from application.ingestion.ingest_messages import Counters, IngestMessages
 from application.ports.insights import InsightProvider
 from application.ports.storage import Transactions
 from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.actor import Operator
 from domain.change import ChangeKind, IncomingChange
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Identity, IdentityKind, Sender
@@ -189,7 +190,7 @@ async def create_shop(
         external_id=number,
         is_enabled=is_enabled,
     )
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         await repos.organizations.add(Organization(id=org_id, name=f"Shop {number}"))
         await repos.connections.add(connection)
     return connection
@@ -202,7 +203,7 @@ class CountingIngestion:
     ingest: IngestMessages
 
     async def __call__(self, messages: Sequence[Inbound]) -> Counters:
-        return Counters.of(await self.ingest(messages))
+        return Counters.count(await self.ingest(messages))
 
 
 def make_ingestion(
@@ -210,7 +211,9 @@ def make_ingestion(
 ) -> CountingIngestion:
     store_failed_messages = StoreFailedMessages(transactions, StoppedClock(), new_id)
     describe = DescribeMessages(insights or DummyInsights(), StoppedClock())
-    return CountingIngestion(IngestMessages(transactions, describe, store_failed_messages, new_id))
+    return CountingIngestion(
+        IngestMessages(transactions, describe, store_failed_messages, StoppedClock(), new_id)
+    )
 
 
 def make_apply_changes(transactions: Transactions) -> ApplyChanges:
@@ -220,5 +223,5 @@ def make_apply_changes(transactions: Transactions) -> ApplyChanges:
 
 
 async def list_leads(transactions: Transactions, org_id: OrgId | None = None) -> list[Lead]:
-    async with transactions.begin() as repos:
+    async with transactions.begin(Operator()) as repos:
         return await repos.leads.list_latest(org_id, 10_000)

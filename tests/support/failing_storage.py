@@ -8,9 +8,9 @@ from typing import Any
 
 from application.errors import StorageRefused, StorageUnavailable
 from application.ports.storage import Repositories, Transactions
+from domain.actor import Actor
 from domain.change import ChangeRecord
 from domain.message import Message, MessageKey
-from domain.organization import UserId
 
 
 async def raise_unavailable() -> None:
@@ -34,9 +34,9 @@ class FailingTransactions(Transactions):
     calls: int = 0
 
     @asynccontextmanager
-    async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
+    async def begin(self, actor: Actor) -> AsyncIterator[Repositories]:
         await self._raise_fault()
-        async with self.real.begin(person) as repos:
+        async with self.real.begin(actor) as repos:
             yield replace(
                 repos,
                 messages=RejectingRepository(repos.messages, self.rejected_words),

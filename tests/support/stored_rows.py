@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.change import ChangeRecord
 from domain.contact import Contact, ContactIdentity, ContactKey
 from domain.deal import Deal, DealStatus
@@ -117,18 +118,18 @@ class PostgresStoredRows(StoredRows):
         return await self._all(t.event_log, Event)
 
     async def win_all_deals(self) -> None:
-        async with self.transactions.engine.begin() as db:
+        async with self.transactions.pools[Operator].begin() as db:
             await db.execute(sa.update(t.deals).values(status=DealStatus.WON))
 
     async def rename(self, contact: str, deal: str) -> None:
-        async with self.transactions.engine.begin() as db:
+        async with self.transactions.pools[Operator].begin() as db:
             await db.execute(sa.update(t.contacts).values(name=contact))
             await db.execute(sa.update(t.deals).values(title=deal))
 
     async def _all(self, table: sa.Table, entity: type[T]) -> list[T]:
         names = [field.name for field in fields(entity)]  # type: ignore[arg-type]
         query = sa.select(*(table.c[name] for name in names)).order_by(table.c.id)
-        async with self.transactions.engine.begin() as db:
+        async with self.transactions.pools[Operator].begin() as db:
             return [entity(**row) for row in (await db.execute(query)).mappings()]
 
 

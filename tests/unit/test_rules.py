@@ -89,7 +89,7 @@ def test_what_is_no_email_address_is_refused(bad: str) -> None:
 def test_a_batch_is_in_the_order_of_its_messages_own_time() -> None:
     late, early = make_message("late", minute=2), make_message("early", minute=1)
 
-    batch = MessageBatch.of([late, early], {SHOP.address: SHOP})
+    batch = MessageBatch.resolve([late, early], {SHOP.address: SHOP})
 
     assert [arrival.message.body for arrival in batch.resolved.values()] == ["early", "late"]
 
@@ -111,21 +111,23 @@ people = st.lists(
 def test_every_message_has_one_contact_and_every_identity_one_owner(
     senders: Sequence[Sequence[Identity]],
 ) -> None:
-    batch = MessageBatch.of([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
+    batch = MessageBatch.resolve([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
 
     found = batch.plan_contacts({}, {}, new_id)
 
     assert found.contact_ids.keys() == batch.resolved.keys()
-    assert found.new_identities.keys() == batch.identities
+    assert found.new_identities.keys() == {
+        identity for item in batch.resolved.values() for identity in item.identity_keys
+    }
     assert set(found.contact_ids.values()) == found.new_contacts.keys()
     for key, arrival in batch.resolved.items():
-        owners = {found.new_identities[id_].contact_id for id_ in arrival.identities}
+        owners = {found.new_identities[id_].contact_id for id_ in arrival.identity_keys}
         assert found.contact_ids[key] in owners
 
 
 @given(senders=people)
 def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]]) -> None:
-    batch = MessageBatch.of([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
+    batch = MessageBatch.resolve([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
     first = batch.plan_contacts({}, {}, new_id)
     owners = {
         key: IdentityMatch(first.new_contacts[identity.contact_id], is_linked=True)

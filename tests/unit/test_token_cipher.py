@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.errors import TokenDecryptionError
+from domain.access_token import EncryptedToken
 from domain.connection import Channel, Connection, ConnectionId
 from domain.organization import OrgId
 from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey, InvalidEncryptionKey
@@ -40,7 +41,7 @@ def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
     sealed = replace(SHOP, access_token=AesGcmTokenCipher([OLD]).encrypt("EAAGcanary", SHOP))
 
     assert SEAL.decrypt(sealed) == "EAAGcanary"
-    assert not str(sealed.access_token).startswith(SEAL.prefix)
+    assert not str(sealed.access_token).startswith(EncryptedToken.prefix_for(SEAL.key_id))
     with pytest.raises(TokenDecryptionError):
         AesGcmTokenCipher([NEW]).decrypt(sealed)
 

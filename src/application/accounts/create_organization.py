@@ -1,9 +1,10 @@
-"""A new tenant, and its owner."""
+"""Creates an organisation with its owner."""
 
 from dataclasses import dataclass
 
 from application.accounts.add_member import MembershipResult, MembershipWriter
 from application.ports.storage import Transactions
+from domain.actor import Operator
 from domain.errors import FieldError, InvalidInput
 from domain.ids import NewId
 from domain.organization import Organization, OrgId, Role, validate_email
@@ -11,23 +12,23 @@ from domain.organization import Organization, OrgId, Role, validate_email
 
 @dataclass(frozen=True, slots=True)
 class CreateOrganization:
-    """Makes an organisation with its owner."""
+    """Creates organisations."""
 
     transactions: Transactions
-    membership_writer: MembershipWriter
+    memberships: MembershipWriter
     new_id: NewId
 
     async def __call__(
         self, name: str, owner_email: str, *, password: str | None = None
     ) -> MembershipResult:
-        """Create it; a new owner gets the password, or a generated one.
+        """Create the organisation; a new owner gets `password`, or a generated one.
 
         Raises InvalidInput for an empty name or a wrong address.
         """
         name, email = name.strip(), validate_email(owner_email)
         if not name:
             raise InvalidInput(FieldError("name", "must not be empty"))
-        async with self.transactions.begin() as repos:
+        async with self.transactions.begin(Operator()) as repos:
             organization = Organization(id=OrgId(self.new_id()), name=name)
             await repos.organizations.add(organization)
-            return await self.membership_writer(repos, organization.id, email, Role.OWNER, password)
+            return await self.memberships.write(repos, organization.id, email, Role.OWNER, password)

@@ -1,4 +1,4 @@
-"""Which numbers and accounts an organisation has connected, and what arrives over them."""
+"""Lists an organisation's connections with their activity."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,27 +6,40 @@ from datetime import timedelta
 from application.connections.authorization import require_manager
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
+from domain.actor import ConnectionManager, Operator
 from domain.connection import Connection, ConnectionActivity
-from domain.organization import OrgId, UserId
+from domain.organization import OrgId
 
 
 @dataclass(frozen=True, slots=True)
 class ListConnections:
-    """Shows an organisation's connections."""
+    """Lists connections for those who manage them."""
 
     transactions: Transactions
     clock: Clock
 
     async def __call__(
-        self, org_id: OrgId, *, person: UserId | None
+        self, org_id: OrgId, *, actor: ConnectionManager
     ) -> list[tuple[Connection, ConnectionActivity]]:
-        """Return them all, oldest first, with what arrived in the last 24 hours.
+        """Return the organisation's connections, oldest first, with the last 24 hours' activity.
 
-        `person` is None for an operator. Raises Forbidden for all but owners and admins.
+        Raises Forbidden and NotFound as `require_manager` does.
         """
-        async with self.transactions.begin(person) as repos:
-            await require_manager(repos, org_id, person)
+        async with self.transactions.begin(actor) as repos:
+            await require_manager(repos, org_id, actor)
             yesterday = self.clock.now() - timedelta(days=1)
             activity = await repos.connections.read_activity(org_id, yesterday)
             connections = await repos.connections.list_for_organization(org_id)
-        return [(c, activity.get(c.id, ConnectionActivity())) for c in connections]
+        return [(each, activity.get(each.id, ConnectionActivity())) for each in connections]
+
+    async def for_all_organizations(
+        self, actor: Operator
+    ) -> list[tuple[Connection, ConnectionActivity]]:
+        """Return the connections of every organisation, by organisation, oldest first."""
+        async with self.transactions.begin(actor) as repos:
+            organizations = await repos.organizations.list_all()
+        return [
+            found
+            for organization in organizations
+            for found in await self(organization.id, actor=actor)
+        ]

@@ -1,36 +1,36 @@
-"""Access tokens move to the newest key."""
+"""Encrypts every access token with the newest key."""
 
 from dataclasses import dataclass, replace
 
 from application.ports.access_tokens import TokenCipher
 from application.ports.storage import Transactions
+from domain.actor import Operator
 
-BATCH = 100
+TOKENS_PER_TRANSACTION = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RotateKeys:
-    """Seals every access token with the newest key.
+    """Re-encrypts the access tokens that an older key encrypted.
 
-    What is done is seen from the tokens themselves, so it can be stopped and started again.
+    The tokens themselves name their key, so the rotation can be stopped and started again.
     """
 
     transactions: Transactions
     token_cipher: TokenCipher
 
     async def __call__(self) -> int:
-        """Return how many were sealed anew. Raises SealBroken where an old key is missing."""
+        """Return how many were encrypted. Raises TokenDecryptionError where an old key is missing."""
         rotated = 0
         while True:
-            async with self.transactions.begin() as repos:
+            async with self.transactions.begin(Operator()) as repos:
                 batch = await repos.connections.list_not_encrypted_with(
-                    self.token_cipher.prefix, BATCH
+                    self.token_cipher.key_id, TOKENS_PER_TRANSACTION
                 )
                 for connection in batch:
-                    sealed = self.token_cipher.encrypt(
-                        self.token_cipher.decrypt(connection), connection
-                    )
-                    await repos.connections.update(replace(connection, access_token=sealed))
+                    token = self.token_cipher.decrypt(connection)
+                    encrypted = self.token_cipher.encrypt(token, connection)
+                    await repos.connections.update(replace(connection, access_token=encrypted))
             rotated += len(batch)
-            if len(batch) < BATCH:
+            if len(batch) < TOKENS_PER_TRANSACTION:
                 return rotated

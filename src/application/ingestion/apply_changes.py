@@ -1,119 +1,115 @@
-"""Edits, deletions, reactions, new numbers, consent, echoes: what happens after the first word."""
+"""Applies changes to stored messages and contacts: edit, unsend, reaction, consent, identity, echo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.errors import ConcurrentUpdate
 from application.ingestion.batch_retry import bisect_failures
+from application.ingestion.ingest_messages import FailureSink
 from application.ports.storage import Repositories, Transactions
-from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.actor import WebhookWriter
 from domain.change import IncomingChange
 from domain.ids import NewId
-from domain.insight import description_of_deleted
 from domain.planning.change_plan import (
     ChangeBatch,
     ChangePlan,
-    ContactMatches,
     make_conflict_events,
     make_echo_events,
 )
+from domain.planning.deal_plan import describe_unsent, plan_new_titles
+from domain.planning.identity_resolution import ContactPlan
+from domain.planning.snapshot import SnapshotRequest
 
 
-class _ComesEarly(ConcurrentUpdate):
-    """A change came before its subject."""
+class _TargetMissing(Exception):
+    """A change came before its target. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyChanges:
-    """Applies each change once, and tells of it; none of them opens a deal.
+    """Applies each change once, and appends an event for it; no change opens a deal.
 
-    Safe to call again with the same changes, and in any order: one that comes before the message
-    or person it is about waits for it.
+    It is safe to call again with the same changes, and in any order: a change that comes before
+    the message or person it is about is stored as pending.
     """
 
     transactions: Transactions
-    store_failed_messages: StoreFailedMessages
+    on_failure: FailureSink
     new_id: NewId
 
-    async def __call__(self, changes: Sequence[IncomingChange]) -> None:
-        """Apply all. Raises StorageUnavailable where they could not be kept."""
+    async def __call__(
+        self, changes: Sequence[IncomingChange], on_failure: FailureSink | None = None
+    ) -> None:
+        """Apply all changes.
 
-        async def on_failure(change: IncomingChange, reason: str) -> None:
-            await self.store_failed_messages([(change, reason)])
+        A change that fails goes to `on_failure`, else to the sink that this was made with. Raises
+        StorageUnavailable where not all could be kept.
+        """
+        sink = on_failure or self.on_failure
 
-        await bisect_failures(self._apply, changes, on_failure)
+        async def fail(change: IncomingChange, reason: str) -> None:
+            await sink([(change, reason)])
+
+        await bisect_failures(self._apply, changes, fail)
 
     async def _apply(self, changes: Sequence[IncomingChange]) -> None:
         try:
             await self._apply_to_stored(changes)
-        except _ComesEarly:
-            await self._apply_to_stored(changes, alone=True)
+        except _TargetMissing:
+            await self._apply_to_stored(changes, is_exclusive=True)
 
     async def _apply_to_stored(
-        self, changes: Sequence[IncomingChange], *, alone: bool = False
+        self, changes: Sequence[IncomingChange], *, is_exclusive: bool = False
     ) -> None:
-        """Read what is there, decide what it becomes, write that: in one transaction.
+        """Read what is stored, decide what it becomes, write that: in one transaction.
 
-        A change may wait for its subject only while nobody else can be storing it.
+        A change may be stored as pending only while no other transaction can store its target.
+        Without the exclusive lock, _TargetMissing is raised in its place.
         """
-        async with self.transactions.begin() as repos:
-            connections = await repos.connections.find_enabled({c.address for c in changes})
-            batch = ChangeBatch.of(changes, connections, self.new_id)
-            if alone:
+        async with self.transactions.begin(WebhookWriter()) as repos:
+            if is_exclusive:
                 await repos.changes.lock_ingest_exclusively()
-            batch = batch.without_stored(await repos.changes.find_stored_keys(set(batch.noticed)))
-            known = batch.known(
-                await repos.contacts.match_identities(batch.identities), self.new_id
-            )
-            outcome = batch.outcome(
-                known,
-                await repos.threads.find(set(), known.keys),
-                await repos.messages.get_for_update(batch.messages),
-                await repos.changes.list_for_targets(batch.targets),
+            snapshot = await repos.snapshots.read(SnapshotRequest.for_changes(changes))
+            batch = ChangeBatch.resolve(changes, snapshot.connections, self.new_id)
+            stored_keys = await repos.changes.find_stored_keys(set(batch.resolved))
+            batch = batch.without_stored(stored_keys)
+            contacts = batch.plan_contacts(snapshot.matches, self.new_id)
+            plan = batch.plan(
+                contacts,
+                snapshot.threads,
+                await repos.messages.get_for_update(batch.message_keys),
+                await repos.changes.list_for_targets(batch.message_targets),
                 self.new_id,
             )
-            if outcome.is_early and not alone:
-                raise _ComesEarly
-            await self._write(repos, known, outcome)
+            if plan.has_pending and not is_exclusive:
+                raise _TargetMissing
+            await self._write(repos, contacts, plan)
 
-    async def _write(self, repos: Repositories, known: ContactMatches, outcome: ChangePlan) -> None:
-        await repos.contacts.add({}, known.new_identities)
-        await repos.contacts.compare_and_swap(known.changed)
-        await repos.messages.add(outcome.echoes)
-        await repos.messages.update({key: new for key, (_, new) in outcome.changed.items()})
-        added = await repos.changes.add(outcome.records)
-        if len(added) < len(outcome.records):
+    async def _write(self, repos: Repositories, contacts: ContactPlan, plan: ChangePlan) -> None:
+        await repos.contacts.add({}, contacts.new_identities)
+        await repos.contacts.compare_and_swap(contacts.changed_contacts)
+        await repos.threads.advance(plan.advanced_threads)
+        await repos.messages.add(plan.echoes)
+        await repos.messages.update({key: new for key, (_, new) in plan.changed_messages.items()})
+        added = await repos.changes.add(plan.records)
+        if len(added) < len(plan.records):
             raise ConcurrentUpdate
-        noticed = await repos.changes.add(known.conflicts)
-        await repos.changes.update(outcome.updated)
-        await repos.threads.advance(outcome.moved)
-        await self._write_leads(repos, outcome)
+        new_conflicts = await repos.changes.add(contacts.conflicts)
+        await repos.changes.update(plan.updated_records)
+        await self._write_leads(repos, plan)
         await repos.events.append(
             [
-                *outcome.events,
-                *make_echo_events(outcome.echoes.values(), self.new_id),
-                *make_conflict_events([known.conflicts[key] for key in noticed], self.new_id),
+                *plan.events,
+                *make_echo_events(plan.echoes.values(), self.new_id),
+                *make_conflict_events(
+                    [contacts.conflicts[key] for key in new_conflicts], self.new_id
+                ),
             ]
         )
 
-    async def _write_leads(self, repos: Repositories, outcome: ChangePlan) -> None:
-        """Let titles follow the words, and forget what was said of words taken back."""
-        bodies = {old.id: (old.body, new.body) for old, new in outcome.changed.values()}
-        deals = await repos.deals.list_with_first_message_in(
-            [old for old, _ in outcome.changed.values()]
-        )
-        renamed = {
-            deal.id: (deal, deal.with_title_following(*bodies[deal.message_id]))
-            for deal in deals
-            if deal.message_id in bodies
-        }
-        await repos.deals.compare_and_swap(
-            {id_: two for id_, two in renamed.items() if two[0] != two[1]}
-        )
-        await repos.insights.replace_descriptions(
-            {
-                key: description_of_deleted(m.body)
-                for key, (_, m) in outcome.changed.items()
-                if m.is_deleted
-            }
-        )
+    async def _write_leads(self, repos: Repositories, plan: ChangePlan) -> None:
+        """Give deals new titles, and remove unsent texts from insights."""
+        changed = plan.changed_messages
+        deals = await repos.deals.list_with_first_message_in([old for old, _ in changed.values()])
+        await repos.deals.compare_and_swap(plan_new_titles(deals, changed))
+        await repos.insights.replace_descriptions(describe_unsent(changed))

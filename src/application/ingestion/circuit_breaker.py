@@ -1,4 +1,4 @@
-"""Asks nobody who did not answer: a circuit breaker for the storage."""
+"""A circuit breaker for the storage: after repeated failures no delivery waits for it."""
 
 import logging
 import math
@@ -11,48 +11,51 @@ from application.errors import StorageRefused, StorageUnavailable
 log = logging.getLogger(__name__)
 
 FAILURES_TO_OPEN = 3
-"""In a row, until nobody asks any more."""
+"""Consecutive failures until the breaker opens."""
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Open after some failures in a row, so that nobody waits for what will not answer.
+    """Opens after FAILURES_TO_OPEN consecutive failures, and closes when a probe succeeds.
 
-    `probe` says whether the storage answers again: by returning, or by raising
-    StorageUnavailable.
+    `probe` returns where the storage answers, and raises StorageUnavailable or StorageRefused
+    where it does not.
     """
 
     probe: Callable[[], Awaitable[None]]
     _failures: int = 0
-    _error: StorageUnavailable | None = None
+    _last_error: StorageUnavailable | None = None
     _succeeded_at: float = -math.inf
 
     @property
     def is_open(self) -> bool:
-        """Whether it is no use to ask."""
+        """Whether the storage is taken to be away, so that no call should wait for it."""
         return self._failures >= FAILURES_TO_OPEN
 
     @property
     def seconds_since_success(self) -> float:
-        """Seconds since the storage last did what it was asked."""
+        """The seconds since a transaction last succeeded; infinite where none ever did."""
         return time.monotonic() - self._succeeded_at
 
     def record_failure(self, error: StorageUnavailable) -> None:
-        """Count a failure: once, however many deliveries shared the transaction that failed."""
-        if error is self._error:
+        """Count a failure. Deliveries that shared a failed transaction raise one error: one failure."""
+        if error is self._last_error:
             return
-        self._error = error
+        self._last_error = error
         self._failures += 1
         if self._failures == FAILURES_TO_OPEN:
             log.error("storage_given_up", extra={"failures": FAILURES_TO_OPEN})
 
     def record_success(self) -> None:
-        """Forget the failures."""
-        self._failures, self._error = 0, None
+        """Reset the count of failures, and so close the breaker."""
+        self._failures, self._last_error = 0, None
         self._succeeded_at = time.monotonic()
 
     async def probe_if_open(self) -> bool:
-        """Probe if it is open; whether it is closed now."""
+        """Probe the storage if the breaker is open, and close it if the probe succeeds.
+
+        Returns whether the breaker is closed.
+        """
         if self.is_open:
             try:
                 await self.probe()

@@ -2,179 +2,239 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Any
 
 from application.errors import StorageUnavailable
 from application.ingestion.circuit_breaker import CircuitBreaker
 from application.ingestion.ingest_messages import Counters
-from application.ingestion.store_deliveries import StoreDeliveries
 from application.ports.delivery import Delivery
 
-MOST = 500
-"""Messages and changes in one transaction, unless one delivery has more: the others wait for it."""
+MAX_ITEMS_PER_TRANSACTION = 500
+"""Messages and changes in one transaction. A delivery with more has a transaction of its own."""
 
-LANES = 2
-"""Transactions at a time: the database works on one while the other is being thought out."""
+MAX_CONCURRENT_TRANSACTIONS = 2
+"""Per worker. With two, Python prepares one while PostgreSQL executes the other."""
 
-FEW = 8
-"""Deliveries that are not worth dividing: so much is the same for a transaction of any size."""
+MIN_GROUP_SIZE = 8
+"""Deliveries. Groups up to this size are not split: the fixed cost of a second transaction exceeds
+the gain."""
+
+SILENT_STORAGE_TIMEOUT_SECONDS = 1.0
+"""For a storage that stores nothing for any delivery. The answer then comes within 2 s."""
+
+SECONDS_PER_MESSAGE = 0.002
+"""What each message of a delivery adds to that timeout."""
+
+BUSY_STORAGE_TIMEOUT_SECONDS = 4.0
+"""For a storage that stores other deliveries. Meta gives Instagram's receivers 5 s."""
+
+POLL_INTERVAL_SECONDS = 0.05
+"""Between two checks of all pending deliveries."""
 
 
-class _QueuedDelivery(NamedTuple):
-    """A delivery that shall be stored, and who waits for that.
+class Outcome(Enum):
+    """How waiting for a pending delivery ended."""
 
-    It is stored alone where something unforeseen happened to the group that it was in.
+    STORED = auto()
+    BUSY = auto()
+    SILENT = auto()
+
+
+@dataclass(slots=True, eq=False)
+class PendingDelivery:
+    """A delivery in the queue. It ends once; what would end it again is ignored.
+
+    ========= ============================ ============================== =====================
+    state     entered by                   the caller                     the queue
+    ========= ============================ ============================== =====================
+    queued    `DeliveryQueue.add`          waits                          starts it in its turn
+    running   its group's transaction      waits                          waits for it
+    stored    `complete`                   returns the counters           is done with it
+    failed    `fail`                       raises the error, or spools    is done with it
+    busy      `give_up(Outcome.BUSY)`      spools the body                drops it, see below
+    silent    `give_up(Outcome.SILENT)`    spools it, counts a failure    drops it, see below
+    cancelled the caller's own task        is gone                        drops it, see below
+    ========= ============================ ============================== =====================
+
+    The queue does not start a delivery that has ended. It cancels a transaction when all
+    deliveries of its group have ended. What the storage did nevertheless is a duplicate when the
+    spool drains. `is_isolated` is True where an unexpected error failed its group: the delivery
+    then gets a transaction of its own.
     """
 
     delivery: Delivery
-    stored: "asyncio.Future[Counters | None]"
-    is_alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryQueue:
-    """A few transactions at a time, of about the same size; others share the next ones.
-
-    One delivery alone waits for nobody. What goes wrong with one is nothing to its neighbours.
-    """
-
-    store: StoreDeliveries
-    _waiting: "deque[_QueuedDelivery]" = field(default_factory=deque)
-    _under_way: "dict[asyncio.Task[list[Counters]], list[_QueuedDelivery]]" = field(
-        default_factory=dict
+    counters: Counters | None = None
+    is_isolated: bool = False
+    _outcome: "asyncio.Future[Outcome]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def put(self, delivery: Delivery) -> "asyncio.Future[Counters | None]":
-        """Store it in its turn; whoever waits no longer ends what this returns, in any way.
+    @property
+    def size(self) -> int:
+        """The number of messages and changes."""
+        return len(self.delivery.messages) + len(self.delivery.changes)
 
-        Otherwise it ends as `StoreDeliveries` does for the delivery alone.
-        """
-        loop = asyncio.get_running_loop()
-        stored: asyncio.Future[Counters | None] = loop.create_future()
-        self._waiting.append(_QueuedDelivery(delivery, stored))
-        if len(self._under_way) < LANES:
-            loop.call_soon(self._begin)  # with those that have come in the same moment
-        return stored
+    @property
+    def has_ended(self) -> bool:
+        """Whether the caller waits no longer."""
+        return self._outcome.done()
 
-    def _begin(self) -> None:
-        """Begin what is worth a transaction: beside another one, only as many as that has.
+    def complete(self, counters: Counters) -> None:
+        """End it as stored."""
+        if not self.has_ended:
+            self.counters = counters
+            self._outcome.set_result(Outcome.STORED)
 
-        Were it fewer, those answered together would come back together, and all be in one
-        transaction for ever while the other lane has one or two.
-        """
-        while self._waiting and len(self._under_way) < LANES:
-            busy = sum(map(len, self._under_way.values()))
-            if len(self._waiting) < busy:
-                return
-            if group := self._next(max(FEW, (busy + len(self._waiting)) // LANES)):
-                work = asyncio.create_task(self.store([each.delivery for each in group]))
-                self._under_way[work] = group
-                work.add_done_callback(self._end)
-                _stop_for_nobody(work, group)
+    def fail(self, error: BaseException) -> None:
+        """End it with the error of its transaction."""
+        if not self.has_ended:
+            self._outcome.set_exception(error)
 
-    def _next(self, most: int) -> list[_QueuedDelivery]:
-        """Take the oldest that somebody still waits for, as many as fit."""
-        group: list[_QueuedDelivery] = []
-        size = 0
-        while self._waiting and len(group) < most:
-            first = self._waiting[0]
-            size += len(first.delivery.messages) + len(first.delivery.changes)
-            if group and (size > MOST or first.is_alone or group[0].is_alone):
-                break
-            self._waiting.popleft()
-            if not first.stored.done():
-                group.append(first)
-        return group
+    def give_up(self, outcome: Outcome) -> None:
+        """End it without a result: the timeout for a busy or silent storage has passed."""
+        if not self.has_ended:
+            self._outcome.set_result(outcome)
 
-    def _end(self, work: "asyncio.Task[list[Counters]]") -> None:
-        """Tell those who wait, and begin with those that came meanwhile."""
-        group = self._under_way.pop(work)
-        error = None if work.cancelled() else work.exception()
-        if error and len(group) > 1 and not isinstance(error, StorageUnavailable):
-            self._waiting.extendleft(each._replace(is_alone=True) for each in reversed(group))
-        else:
-            for index, (_, stored, _) in enumerate(group):
-                if stored.done():
-                    continue
-                if work.cancelled():
-                    stored.cancel()
-                elif error:
-                    stored.set_exception(error)
-                else:
-                    stored.set_result(work.result()[index])
-        self._begin()
+    def cancel(self) -> None:
+        """End it because its transaction was cancelled."""
+        self._outcome.cancel()
 
+    async def wait(self) -> Outcome:
+        """Wait until it ends. Raises the error that it failed with."""
+        return await self._outcome
 
-def _stop_for_nobody(
-    work: "asyncio.Task[list[Counters]]", group: Sequence[_QueuedDelivery]
-) -> None:
-    """Cancel the work when nobody waits for any of the group any more."""
-
-    def stop(_: object) -> None:
-        if not work.done() and all(each.stored.done() for each in group):
-            work.cancel()
-
-    for each in group:
-        each.stored.add_done_callback(stop)
-
-
-PATIENCE = 1.0
-"""Seconds for a storage that says nothing at all, so that the answer comes within 2 s."""
-
-PATIENCE_PER_MESSAGE = 0.002
-"""A thousand messages may take longer."""
-
-LONGEST = 4.0
-"""Seconds for one that is busy and stores others meanwhile; Meta gives Instagram's receivers 5."""
-
-STEP = 0.05
-"""Seconds from one look at those that wait to the next."""
-
-
-class _Deadlines(NamedTuple):
-    """Until when to wait whatever happens, and until when if the storage is busy; loop time."""
-
-    first: float
-    last: float
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        """Call back when it ends, in whatever way."""
+        self._outcome.add_done_callback(callback)
 
 
 @dataclass(slots=True)
 class DeliveryTimeouts:
-    """Ends the waiting of deliveries that have waited long enough.
+    """Gives pending deliveries up when their timeout passes.
 
-    It looks at all of them together: a timer for each would cost every delivery time.
+    One timer checks all of them: a timer for each would cost every delivery 11 µs of about 116.
     """
 
     breaker: CircuitBreaker
-    _waiting: "dict[asyncio.Future[Counters | None], _Deadlines]" = field(default_factory=dict)
-    _next_look: asyncio.TimerHandle | None = None
+    silent_seconds: float = SILENT_STORAGE_TIMEOUT_SECONDS
+    busy_seconds: float = BUSY_STORAGE_TIMEOUT_SECONDS
+    poll_seconds: float = POLL_INTERVAL_SECONDS
+    _deadlines: dict[PendingDelivery, tuple[float, float]] = field(default_factory=dict)
+    _timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, stored: "asyncio.Future[Counters | None]", size: int) -> Counters | None:
-        """What becomes of a delivery of `size` messages: None where there is too much to do.
+    async def wait(self, pending: PendingDelivery) -> Outcome:
+        """Wait for the delivery, no longer than its timeouts allow. Raises its error.
 
-        Raises StorageUnavailable where the storage stores nothing for anybody. What it stores
-        nevertheless is a duplicate for whoever empties the spool.
+        The first deadline counts while the storage stores nothing, the second one always.
         """
         loop = asyncio.get_running_loop()
-        first = loop.time() + PATIENCE + PATIENCE_PER_MESSAGE * size
-        self._waiting[stored] = _Deadlines(first, max(first, loop.time() + LONGEST))
-        if self._next_look is None:
-            self._next_look = loop.call_later(STEP, self._look)
+        now, messages = loop.time(), len(pending.delivery.messages)
+        silent_at = now + self.silent_seconds + SECONDS_PER_MESSAGE * messages
+        self._deadlines[pending] = silent_at, max(silent_at, now + self.busy_seconds)
+        if self._timer is None:
+            self._timer = loop.call_later(self.poll_seconds, self._check)
         try:
-            return await stored
+            return await pending.wait()
         finally:
-            del self._waiting[stored]
+            del self._deadlines[pending]
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         loop = asyncio.get_running_loop()
-        now, is_silent = loop.time(), self.breaker.seconds_since_success >= PATIENCE
-        for stored, (first, last) in self._waiting.items():
-            if stored.done():
-                continue
-            if is_silent and now >= first:
-                stored.set_exception(StorageUnavailable("no answer in time"))
-            elif now >= last:
-                stored.set_result(None)
-        self._next_look = loop.call_later(STEP, self._look) if self._waiting else None
+        now = loop.time()
+        is_silent = self.breaker.seconds_since_success >= self.silent_seconds
+        for pending, (silent_at, busy_at) in self._deadlines.items():
+            if is_silent and now >= silent_at:
+                pending.give_up(Outcome.SILENT)
+            elif now >= busy_at:
+                pending.give_up(Outcome.BUSY)
+        self._timer = loop.call_later(self.poll_seconds, self._check) if self._deadlines else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQueue:
+    """Runs a few transactions at a time, of about the same size; later deliveries share the next.
+
+    A delivery that arrives alone is stored at once. An unexpected error fails only the delivery
+    that causes it: the others of its group are stored again, each alone.
+    """
+
+    store: Callable[[Sequence[Delivery]], Coroutine[Any, Any, list[Counters]]]
+    max_items: int = MAX_ITEMS_PER_TRANSACTION
+    max_transactions: int = MAX_CONCURRENT_TRANSACTIONS
+    min_group_size: int = MIN_GROUP_SIZE
+    _queued: deque[PendingDelivery] = field(default_factory=deque)
+    _running: "dict[asyncio.Task[list[Counters]], list[PendingDelivery]]" = field(
+        default_factory=dict
+    )
+
+    def add(self, delivery: Delivery) -> PendingDelivery:
+        """Queue the delivery. A caller that stops waiting must end what is returned."""
+        pending = PendingDelivery(delivery)
+        self._queued.append(pending)
+        if len(self._running) < self.max_transactions:
+            # Deliveries that arrive in the same iteration of the loop share the transaction.
+            asyncio.get_running_loop().call_soon(self._start_transactions)
+        return pending
+
+    def _start_transactions(self) -> None:
+        """Start a transaction, unless fewer deliveries are queued than the running one has.
+
+        Without this rule, clients answered by one large transaction send their next requests
+        together, so one transaction keeps nearly all of them and the other carries one or two at
+        full fixed cost.
+        """
+        while self._queued and len(self._running) < self.max_transactions:
+            running = sum(map(len, self._running.values()))
+            if len(self._queued) < running:
+                return
+            share = (running + len(self._queued)) // self.max_transactions
+            if group := self._take_group(max(self.min_group_size, share)):
+                self._start(group)
+
+    def _take_group(self, max_deliveries: int) -> list[PendingDelivery]:
+        """Take the oldest queued deliveries that fit into one transaction, and drop ended ones."""
+        group: list[PendingDelivery] = []
+        items = 0
+        while self._queued and len(group) < max_deliveries:
+            first = self._queued[0]
+            items += first.size
+            if group and (items > self.max_items or first.is_isolated or group[0].is_isolated):
+                break
+            self._queued.popleft()
+            if not first.has_ended:
+                group.append(first)
+        return group
+
+    def _start(self, group: list[PendingDelivery]) -> None:
+        """Start the group's transaction; cancel it when all of the group have ended."""
+        work = asyncio.create_task(self.store([pending.delivery for pending in group]))
+        self._running[work] = group
+        work.add_done_callback(self._finish)
+
+        def cancel_unwanted(_: object) -> None:
+            if not work.done() and all(pending.has_ended for pending in group):
+                work.cancel()
+
+        for pending in group:
+            pending.add_done_callback(cancel_unwanted)
+
+    def _finish(self, work: "asyncio.Task[list[Counters]]") -> None:
+        """End the group's deliveries, and start the next transactions."""
+        group = self._running.pop(work)
+        if work.cancelled():
+            for pending in group:
+                pending.cancel()
+        elif (error := work.exception()) is None:
+            for pending, counters in zip(group, work.result(), strict=True):
+                pending.complete(counters)
+        elif len(group) > 1 and not isinstance(error, StorageUnavailable):
+            for pending in reversed(group):
+                pending.is_isolated = True
+                self._queued.appendleft(pending)
+        else:
+            for pending in group:
+                pending.fail(error)
+        self._start_transactions()

@@ -1,4 +1,4 @@
-"""Asks the insight provider, and waits for it no longer than nobody notices."""
+"""Calls the insight provider with a timeout of 50 ms; after a failure it is skipped for 30 s."""
 
 import asyncio
 import logging
@@ -14,51 +14,57 @@ from domain.planning.deal_plan import Descriptions
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 0.05
-"""Seconds; a delivery should be answered within 250 ms."""
+PROVIDER_TIMEOUT_SECONDS = 0.05
+"""The whole delivery should be answered within 250 ms."""
 
-REST = timedelta(seconds=30)
-"""How long a provider that failed is left alone, so that not every delivery waits for it."""
+PAUSE_AFTER_FAILURE = timedelta(seconds=30)
+"""Without it every delivery would wait for a provider that hangs."""
 
 
 @dataclass(slots=True)
 class DescribeMessages:
-    """Describes messages, at no cost but the insight where the provider fails, hangs or talks nonsense.
+    """Describes messages. A provider that fails, hangs or answers nonsense costs the insight only.
 
-    The deal keeps its last one then, until its next message.
+    The deal then keeps its insight until its next message.
     """
 
-    insights: InsightProvider
+    provider: InsightProvider
     clock: Clock
-    _rests_until: datetime | None = None
+    timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS
+    _paused_until: datetime | None = None
+
+    @property
+    def provider_name(self) -> str:
+        """The name of the provider, as insights store it."""
+        return self.provider.name
 
     async def __call__(self, messages: Sequence[InboundMessage]) -> Descriptions:
-        """What is known of each message by channel and id; it may lack some, or all."""
+        """Return the descriptions by channel and external id; some or all may be missing."""
         now = self.clock.now()
-        if not messages or (self._rests_until and now < self._rests_until):
+        if not messages or (self._paused_until and now < self._paused_until):
             return {}
-        asked = asyncio.ensure_future(self._ask([message.body for message in messages]))
-        done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
+        call = asyncio.ensure_future(self._describe([message.body for message in messages]))
+        done, _ = await asyncio.wait({call}, timeout=self.timeout_seconds)
         if not done:
-            asked.add_done_callback(_error_of)
-            asked.cancel()
-        error = _error_of(asked) if done else TimeoutError()
+            # asyncio logs an error that is never retrieved, and its text may quote a person.
+            call.add_done_callback(_retrieve_error)
+            call.cancel()
+        error = _retrieve_error(call) if done else TimeoutError()
         if error is not None:
-            self._rests_until = now + REST
+            self._paused_until = now + PAUSE_AFTER_FAILURE
             log.warning("insights_failed", extra={"error": type(error).__name__})
             return {}
         keys = [(message.address.channel, message.external_id) for message in messages]
-        pairs = zip(keys, asked.result(), strict=True)
+        pairs = zip(keys, call.result(), strict=True)
         return {key: answer for key, answer in pairs if isinstance(answer, Description)}
 
-    async def _ask(self, texts: Sequence[str]) -> list[Description]:
-        answers = list(await self.insights.describe(texts))
+    async def _describe(self, texts: Sequence[str]) -> list[Description]:
+        answers = list(await self.provider.describe(texts))
         if len(answers) != len(texts):
             msg = f"{len(answers)} answers to {len(texts)} texts"
             raise ValueError(msg)
         return answers
 
 
-def _error_of(asked: asyncio.Future[list[Description]]) -> BaseException | None:
-    """Why it failed. One that nobody asks for is logged, and may quote a person."""
-    return asyncio.CancelledError() if asked.cancelled() else asked.exception()
+def _retrieve_error(call: asyncio.Future[list[Description]]) -> BaseException | None:
+    return asyncio.CancelledError() if call.cancelled() else call.exception()

@@ -1,25 +1,27 @@
-"""The heart: a delivery becomes contacts, threads, messages, deals, insights and events."""
+"""Stores messages: each becomes a contact, thread, message, deal, insight and event, exactly once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from itertools import chain
-from typing import Self
+from typing import Protocol, Self
 
 from application.ingestion.batch_retry import bisect_failures
 from application.ingestion.describe_messages import DescribeMessages
 from application.ingestion.unmatched import count_unmatched, log_unmatched
+from application.ports.clock import Clock
 from application.ports.storage import Repositories, Transactions
-from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.actor import WebhookWriter
+from domain.change import IncomingChange
 from domain.ids import NewId
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.planning.change_plan import make_conflict_events, make_echo_events
 from domain.planning.deal_plan import Descriptions, make_lead_events, plan_deals, plan_insights
-from domain.planning.message_plan import IngestSnapshot, MessageBatch, PendingChanges, StoredMessage
+from domain.planning.message_plan import MessageBatch, StoredMessage
+from domain.planning.snapshot import IngestSnapshot, PendingChanges, SnapshotRequest
 
 
 class Result(Enum):
-    """What became of a message: skipped are duplicates, and those for nobody."""
+    """What became of a message. SKIPPED: a duplicate, or no enabled connection for its address."""
 
     INGESTED = auto()
     SKIPPED = auto()
@@ -28,7 +30,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """What became of the messages of a delivery: received = ingested + skipped + failed."""
+    """The results of a delivery: received = ingested + skipped + failed."""
 
     received: int
     ingested: int
@@ -36,8 +38,8 @@ class Counters:
     failed: int
 
     @classmethod
-    def of(cls, results: Iterable[Result]) -> Self:
-        """Count them."""
+    def count(cls, results: Iterable[Result]) -> Self:
+        """Count the results."""
         each = list(results)
         return cls(
             received=len(each),
@@ -47,107 +49,140 @@ class Counters:
         )
 
 
+class FailureSink(Protocol):
+    """Takes the messages and changes that cannot be processed."""
+
+    async def __call__(
+        self, failures: Sequence[tuple[Inbound | IncomingChange, str]]
+    ) -> list[bool]:
+        """Take each with the reason; return whether each has a connection and was taken.
+
+        Raises StorageUnavailable where they cannot be kept.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class IngestMessages:
-    """Stores each message once, in the organisation it was written to.
+    """Stores each message once, in the organisation whose connection received it.
 
-    Safe to call again with the same messages, and from many places at once: Meta repeats itself,
+    It is safe to call again with the same messages, and concurrently: Meta repeats deliveries,
     and a person writes several messages in a second.
     """
 
     transactions: Transactions
     describe: DescribeMessages
-    store_failed_messages: StoreFailedMessages
+    on_failure: FailureSink
+    clock: Clock
     new_id: NewId
 
-    async def __call__(self, messages: Sequence[Inbound]) -> list[Result]:
-        """Keep all of them, and say what became of each.
+    async def __call__(
+        self, messages: Sequence[Inbound], on_failure: FailureSink | None = None
+    ) -> list[Result]:
+        """Store all messages, and return the result of each, in their order.
 
-        Raises StorageUnavailable where they could not be kept; some may be stored then, and count
+        A message that fails goes to `on_failure`, else to the sink that this was made with.
+        Raises StorageUnavailable where not all could be kept. Some may be stored then; they count
         as duplicates when they come again.
         """
-        readable = [message for message in messages if isinstance(message, InboundMessage)]
-        descriptions = await self.describe(readable)
+        sink = on_failure or self.on_failure
+        readable = [(i, m) for i, m in enumerate(messages) if isinstance(m, InboundMessage)]
+        broken = [(i, m) for i, m in enumerate(messages) if isinstance(m, BrokenMessage)]
+        results: dict[int, Result] = {}
+        kept = await sink([(message, message.reason) for _, message in broken])
+        results |= {
+            index: _failed(is_kept) for (index, _), is_kept in zip(broken, kept, strict=True)
+        }
+        stored = await self._store([message for _, message in readable], sink)
+        results |= dict(zip((index for index, _ in readable), stored, strict=True))
+        return [results[index] for index in range(len(messages))]
+
+    async def _store(self, messages: Sequence[InboundMessage], sink: FailureSink) -> list[Result]:
+        """Store all in one transaction; where that fails, find those at fault by bisection."""
+        descriptions = await self.describe(messages)
 
         async def store(batch: Sequence[InboundMessage]) -> list[Result]:
-            return await self._store(batch, descriptions)
+            return await self._store_batch(batch, descriptions)
 
-        async def on_failure(message: InboundMessage, reason: str) -> list[Result]:
-            return await self._set_aside([(message, reason)])
+        async def fail(message: InboundMessage, reason: str) -> list[Result]:
+            return [_failed(is_kept) for is_kept in await sink([(message, reason)])]
 
-        unreadable = [(m, m.reason) for m in messages if isinstance(m, BrokenMessage)]
-        broken = iter(await self._set_aside(unreadable))
-        stored = chain.from_iterable(await bisect_failures(store, readable, on_failure))
-        return [next(stored if isinstance(m, InboundMessage) else broken) for m in messages]
+        parts = await bisect_failures(store, messages, fail)
+        return [result for part in parts for result in part]
 
-    async def _set_aside(self, failures: Sequence[tuple[Inbound, str]]) -> list[Result]:
-        kept = await self.store_failed_messages(failures)
-        return [Result.FAILED if is_kept else Result.SKIPPED for is_kept in kept]
-
-    async def _store(
+    async def _store_batch(
         self, messages: Sequence[InboundMessage], descriptions: Descriptions
     ) -> list[Result]:
-        """Read what is there, decide what is missing, write that: in one transaction."""
-        async with self.transactions.begin() as repos:
-            found = await repos.snapshots.read(messages)
-            batch = MessageBatch.of(messages, found.connections).without_stored(found.known)
-            waiting = dict(found.waiting)
-            waiting |= await repos.changes.find_pending(batch.echo_targets(waiting))
-            captured = await self._store_messages(repos, batch, found, waiting)
-            await self._store_leads(repos, captured, found, descriptions)
-            for_nobody = count_unmatched(messages, found.connections)
-            await repos.unmatched.add_counts(for_nobody, self.store_failed_messages.clock.now())
-        log_unmatched(for_nobody)
-        return [Result.INGESTED if new else Result.SKIPPED for new in batch.contains_each(messages)]
+        """Read what is stored, decide what is missing, write that: in one transaction."""
+        async with self.transactions.begin(WebhookWriter()) as repos:
+            snapshot = await repos.snapshots.read(SnapshotRequest.for_messages(messages))
+            batch = MessageBatch.resolve(messages, snapshot.connections)
+            batch = batch.without_stored(snapshot.stored_keys)
+            pending = dict(snapshot.pending)
+            pending |= await repos.changes.find_pending(batch.echo_targets(pending))
+            captured = await self._write_messages(repos, batch, snapshot, pending)
+            await self._write_leads(repos, captured, snapshot, descriptions)
+            unmatched = count_unmatched(messages, snapshot.connections)
+            await repos.unmatched.add_counts(unmatched, self.clock.now())
+        log_unmatched(unmatched)
+        return [
+            Result.INGESTED if is_new else Result.SKIPPED
+            for is_new in batch.contains_each(messages)
+        ]
 
-    async def _store_messages(
+    async def _write_messages(
         self,
         repos: Repositories,
         batch: MessageBatch,
-        found: IngestSnapshot,
-        waiting: PendingChanges,
+        snapshot: IngestSnapshot,
+        pending: PendingChanges,
     ) -> list[StoredMessage]:
-        people = batch.plan_contacts(found.owners, waiting, self.new_id)
-        await repos.contacts.add(people.new_contacts, people.new_identities)
-        await repos.contacts.compare_and_swap(people.changed)
+        contacts = batch.plan_contacts(snapshot.matches, pending, self.new_id)
+        await repos.contacts.add(contacts.new_contacts, contacts.new_identities)
+        await repos.contacts.compare_and_swap(contacts.changed_contacts)
 
-        conversations = batch.plan_threads(people, found.threads, waiting, self.new_id)
-        await repos.threads.add(conversations.new)
-        await repos.threads.advance(conversations.moved)
+        threads = batch.plan_threads(contacts, snapshot.threads, pending, self.new_id)
+        await repos.threads.add(threads.new_threads)
+        await repos.threads.advance(threads.advanced_threads)
 
-        messages = batch.messages(conversations, waiting, self.new_id)
-        echoes = batch.echoes(conversations, waiting, self.new_id)
+        messages = batch.make_messages(threads, pending, self.new_id)
+        echoes = batch.make_echoes(threads, pending, self.new_id)
         await repos.messages.add(messages | echoes)
-        noticed = await repos.changes.add(people.conflicts)
-        await repos.changes.update(batch.settle_changes(waiting))
+        new_conflicts = await repos.changes.add(contacts.conflicts)
+        await repos.changes.update(batch.settle_changes(pending))
         await repos.events.append(
             [
                 *make_echo_events(echoes.values(), self.new_id),
-                *make_conflict_events([people.conflicts[key] for key in noticed], self.new_id),
+                *make_conflict_events(
+                    [contacts.conflicts[key] for key in new_conflicts], self.new_id
+                ),
             ]
         )
         return [
             StoredMessage(
                 message,
-                conversations.threads[key],
+                threads.threads[key],
                 batch.resolved[key].message.content.get("referral"),
             )
             for key, message in messages.items()
         ]
 
-    async def _store_leads(
+    async def _write_leads(
         self,
         repos: Repositories,
         captured: Sequence[StoredMessage],
-        found: IngestSnapshot,
+        snapshot: IngestSnapshot,
         descriptions: Descriptions,
     ) -> None:
-        theirs = plan_deals(captured, found.deals, self.new_id)
-        await repos.deals.add(theirs.new)
-        await repos.deals.compare_and_swap(theirs.changed)
+        deals = plan_deals(captured, snapshot.open_deals, self.new_id)
+        await repos.deals.add(deals.new)
+        await repos.deals.compare_and_swap(deals.changed)
 
-        provider = self.describe.insights.name
-        await repos.insights.upsert(
-            plan_insights(captured, theirs, descriptions, provider, self.new_id)
-        )
-        await repos.events.append(make_lead_events(captured, theirs, self.new_id))
+        provider = self.describe.provider_name
+        insights = plan_insights(captured, deals, descriptions, provider, self.new_id)
+        await repos.insights.upsert(insights)
+        await repos.events.append(make_lead_events(captured, deals, self.new_id))
+
+
+def _failed(is_kept: bool) -> Result:  # noqa: FBT001 - the answer of a FailureSink
+    return Result.FAILED if is_kept else Result.SKIPPED

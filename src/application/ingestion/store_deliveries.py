@@ -1,4 +1,4 @@
-"""Stores several deliveries in one go: all messages first, then all changes."""
+"""Stores several deliveries together: all messages first, then all changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from application.ports.delivery import Delivery
 
 @dataclass(frozen=True, slots=True)
 class StoreDeliveries:
-    """Stores the messages of all first, because changes may be about them."""
+    """Stores deliveries. Messages come first, because changes may be about them."""
 
     ingest_messages: IngestMessages
     apply_changes: ApplyChanges
 
     async def __call__(self, deliveries: Sequence[Delivery]) -> list[Counters]:
-        """Say what became of the messages of each; changes are not counted.
+        """Store all of them, and return the counters of each; changes are not counted.
 
-        Raises StorageUnavailable where not all could be kept.
+        Raises StorageUnavailable where not all could be stored. Some may be stored then.
         """
         messages = [message for delivery in deliveries for message in delivery.messages]
         results = iter(await self.ingest_messages(messages))
         await self.apply_changes([c for delivery in deliveries for c in delivery.changes])
-        return [Counters.of(islice(results, len(d.messages))) for d in deliveries]
+        return [Counters.count(islice(results, len(d.messages))) for d in deliveries]

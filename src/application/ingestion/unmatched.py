@@ -1,4 +1,4 @@
-"""What came for nobody leaves a trace without its content."""
+"""Counts and logs messages for addresses without an enabled connection; their content is dropped."""
 
 import logging
 from collections import Counter
@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 def count_unmatched(
     messages: Iterable[Inbound], connections: Container[Address]
 ) -> Counter[Address]:
-    """Count what came for nobody, by the id that nobody has connected."""
+    """Count the messages whose address is not among the connections, by that address.
+
+    External ids are cut to the length that a connection may have.
+    """
     return Counter(
         m.address._replace(external_id=m.address.external_id[:MAX_EXTERNAL_ID_LENGTH])
         for m in messages
@@ -21,8 +24,8 @@ def count_unmatched(
     )
 
 
-def log_unmatched(counted: Counter[Address]) -> None:
-    """Say so in the log."""
-    for (channel, external_id), count in counted.items():
+def log_unmatched(counts: Counter[Address]) -> None:
+    """Log a line for each address."""
+    for (channel, external_id), count in counts.items():
         number = {"channel": channel, "external_id": external_id}
         log.info("no_connection", extra={**number, "messages": count})

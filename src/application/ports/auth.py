@@ -1,7 +1,7 @@
-"""The sign-in ports: password hashes, session tokens, and the limit on attempts."""
+"""The sign-in ports: password hashes, session tokens, and the throttle on attempts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -9,18 +9,20 @@ from domain.organization import UserId
 
 
 class PasswordHasher(Protocol):
+    """Hashes passwords slowly, so that guessing is expensive. Both methods block for some 50 ms."""
+
     def hash(self, password: str) -> str:
-        """A salted hash that is slow to guess."""
+        """Return a salted hash."""
         ...
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether it is that password; with None it is not, after the same time."""
+        """Whether the hash is the password's. With None it is False, after the same time."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who a token says somebody is, and until when. `id` is the token's own."""
+    """The content of a session token: whose it is, and until when. `id` is the token's own."""
 
     id: UUID
     user_id: UserId
@@ -28,24 +30,24 @@ class Session:
 
 
 class SessionTokens(Protocol):
-    """JSON Web Tokens: ours, and those of an identity provider."""
+    """Issues and reads JSON Web Tokens: Leadport's own, and those of an identity provider."""
 
     def issue(self, user_id: UserId) -> str:
-        """A token for the person. Raises CannotIssue where only a provider issues tokens."""
+        """Issue a token. Raises TokenIssuingDisabled where only a provider issues tokens."""
         ...
 
     async def read(self, token: str) -> Session:
-        """Who it says.
+        """Verify a token and return its session.
 
-        Raises NotSignedIn for one that is forged, expired or not for us, and StorageUnavailable
-        where the provider's keys cannot be read.
+        Raises NotSignedIn for a token that is forged, expired or for another audience, and
+        KeySetUnavailable where the provider's key set cannot be fetched.
         """
         ...
 
 
 class SignInThrottle(Protocol):
-    """Counts attempts to sign in."""
+    """Limits the attempts to sign in, by network address and by account."""
 
-    def register_attempt(self, address: str, account: str) -> int:
-        """Count one; 0 where it is allowed, else the seconds until the next is."""
+    def register_attempt(self, address: str, account: str) -> timedelta | None:
+        """Count an attempt; None where it is allowed, else the time until the next one is."""
         ...

@@ -5,6 +5,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Tells the time. Tests stop it."""
+
     def now(self) -> datetime:
-        """The time, with its zone."""
+        """Return the current time, in UTC and with its zone."""
         ...

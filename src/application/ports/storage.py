@@ -1,4 +1,14 @@
-"""The storage ports: repositories over one transaction, and the transactions themselves."""
+"""The storage ports: repositories over one transaction, and the transactions themselves.
+
+These rules hold for every repository:
+
+- Batches are mappings by key or sets, so a batch cannot hold one key twice. An empty batch is
+  allowed and does nothing.
+- A read returns the rows as they are in the transaction, including its own writes.
+- A write may be deferred until the next read or the end of the transaction. The error that its
+  docstring names is raised then, and the transaction is rolled back.
+- Rows are locked and written in the order of their keys, so that two batches cannot deadlock.
+"""
 
 from collections.abc import Collection, Mapping, Set
 from contextlib import AbstractAsyncContextManager
@@ -7,293 +17,376 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.actor import Actor
 from domain.change import ChangeRecord, ChangeTarget
 from domain.connection import Address, Connection, ConnectionActivity, ConnectionId
-from domain.contact import (
-    Contact,
-    ContactId,
-    ContactIdentity,
-    ContactKey,
-    IdentityKey,
-    IdentityMatch,
-)
+from domain.contact import Contact, ContactId, ContactIdentity, ContactKey, IdentityKey
 from domain.deal import Deal, DealId
 from domain.event import Event
 from domain.failed_message import FailedMessage, FailedMessageId
-from domain.inbound import InboundMessage
 from domain.insight import Description, Insight
 from domain.lead import Lead
-from domain.message import Message, MessageKey, Thread, ThreadId, ThreadKey
+from domain.message import Message, MessageKey, Thread, ThreadId
 from domain.organization import Member, Membership, Organization, OrgId, User, UserId
-from domain.planning.message_plan import IngestSnapshot
+from domain.planning.snapshot import IngestSnapshot, SnapshotRequest
 from domain.unmatched import UnmatchedTraffic
+
+SWAPPED_CONTACT_FIELDS = (
+    "name",
+    "phone",
+    "profile_name",
+    "profile_seen_at",
+    "marketing_consent",
+    "marketing_consent_at",
+)
+"""The fields of a contact that `ContactRepository.compare_and_swap` compares and writes."""
+
+SWAPPED_DEAL_FIELDS = ("title", "message_id", "source")
+"""The fields of a deal that `DealRepository.compare_and_swap` compares and writes."""
 
 
 class OrganizationRepository(Protocol):
-    async def add(self, organization: Organization) -> None: ...
+    """Stores organisations and their members."""
 
-    async def get(self, org_id: OrgId) -> Organization | None: ...
+    async def add(self, organization: Organization) -> None:
+        """Add an organisation. Raises ConcurrentUpdate where its id is stored."""
+        ...
+
+    async def get(self, org_id: OrgId) -> Organization | None:
+        """Return the organisation, or None."""
+        ...
 
     async def list_all(self) -> list[Organization]:
-        """Every organisation, oldest first. Names need not differ."""
+        """Return every organisation, oldest first. Several may have one name."""
         ...
 
     async def list_for_user(self, user_id: UserId) -> list[Membership]:
-        """The organisations the person is in, oldest first."""
+        """Return the memberships of the person, oldest first; an empty list for a stranger."""
         ...
 
     async def upsert_member(self, member: Member) -> None:
-        """Make the person a member, or give the member this role."""
+        """Add the member. Of a stored one, by organisation and user, write the role."""
         ...
-
-    async def list_members(self, org_id: OrgId) -> list[Member]: ...
 
 
 class UserRepository(Protocol):
+    """Stores the people who sign in."""
+
     async def find_by_email(self, email: str) -> User | None:
-        """The person with that address, however it is capitalised."""
+        """Return the person with the address, in whatever case it is written, or None."""
         ...
 
     async def add(self, user: User) -> None:
-        """Raises Contended where somebody has the address by now."""
+        """Add a person. Raises ConcurrentUpdate where the address is stored."""
         ...
 
-    async def change_password(self, user_id: UserId, password_hash: str) -> None: ...
+    async def change_password(self, user_id: UserId, password_hash: str) -> None:
+        """Write the hash. An unknown person is ignored."""
+        ...
 
 
 class ConnectionRepository(Protocol):
-    async def find_enabled(self, addresses: Set[Address]) -> dict[Address, Connection]:
-        """The enabled connections among `addresses`; at most one organisation has each."""
-        ...
+    """Stores connections. A signed-in user sees and changes those of their organisations only."""
 
     async def get_for_update(self, org_id: OrgId, address: Address) -> Connection | None:
-        """The connection, which nobody else changes until the transaction ends."""
+        """Return the organisation's connection for the address, or None.
+
+        The row is locked until the transaction ends.
+        """
         ...
 
-    async def find_by_id(self, id: ConnectionId) -> Connection | None: ...
+    async def find_by_id(self, id: ConnectionId) -> Connection | None:
+        """Return the connection, or None where it does not exist or the actor may not see it."""
+        ...
 
     async def add(self, connection: Connection) -> Connection:
-        """Write a new one, and return it as stored.
+        """Add the connection, and return it as stored, with its times.
 
-        Raises NumberConnectedElsewhere where it is enabled and another organisation has the
-        number enabled, Contended where this organisation has the number by now.
+        Raises NumberConnectedElsewhere where it is enabled and the address is enabled in another
+        organisation, and ConcurrentUpdate where this organisation has a connection for it.
         """
         ...
 
     async def update(self, connection: Connection) -> Connection:
-        """Write name, token and state, and return it as stored.
+        """Write display name, access token and state of the connection; return it as stored.
 
-        Raises NumberConnectedElsewhere as above, Contended where it was removed meanwhile.
+        Raises NumberConnectedElsewhere as `add` does, and ConcurrentUpdate where the connection
+        was removed.
         """
         ...
 
     async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
-        """The organisation's connections, oldest first."""
+        """Return the connections of the organisation, oldest first."""
         ...
 
     async def read_activity(
-        self, org_id: OrgId, since: datetime
+        self, org_id: OrgId, since: datetime, only: ConnectionId | None = None
     ) -> dict[ConnectionId, ConnectionActivity]:
-        """What arrived over each connection that anything arrived over; counted from `since`."""
+        """Return the activity of each connection with a thread, or of the one in `only`.
+
+        The inbound messages since `since` are counted.
+        """
         ...
 
-    async def list_not_encrypted_with(self, prefix: str, limit: int) -> list[Connection]:
-        """Up to `limit` connections whose sealed token does not begin with `prefix`.
+    async def list_not_encrypted_with(self, key_id: str, limit: int) -> list[Connection]:
+        """Return up to `limit` connections whose access token another key encrypted, by id.
 
-        Nobody else changes them until the transaction ends.
+        Connections without a token are left out. The rows are locked until the transaction ends.
         """
         ...
 
     async def remove(self, id: ConnectionId) -> bool:
-        """Delete it, but none of its conversations. False where there is none."""
+        """Delete the connection and keep its threads. Returns False where there is none."""
         ...
 
 
 class IngestSnapshotReader(Protocol):
-    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
-        """All that is known of the messages, before anything is written.
+    """Reads, in one step, every stored row that a delivery may touch.
 
-        Until the transaction ends nobody adds a change that waits, so a message that is stored
-        now cannot miss one.
+    The lookup rules of ingestion are here and nowhere else:
+
+    - An address belongs to its enabled connection.
+    - An identity belongs to the contact that has it as an identity row. A WhatsApp phone without
+      such a row belongs to the contact whose `phone` equals it, with or without `+`: contacts also
+      come from elsewhere in the CRM. `IdentityMatch.is_linked` is False then.
+    - A thread is found by its external id, or by its contact.
+    """
+
+    async def read(self, request: SnapshotRequest) -> IngestSnapshot:
+        """Return the snapshot. What is not stored is absent from it.
+
+        The connections hold id, organisation, channel and external id only: the webhook writer
+        may read neither names nor access tokens. The matches are keyed by identity, the open
+        deals by contact; the threads are in no order. Call it before anything is written: it
+        takes a shared lock until the transaction ends, so that no other transaction can add a
+        pending change for a message or person of the request.
         """
         ...
 
 
 class ContactRepository(Protocol):
-    async def match_identities(
-        self, identities: Set[IdentityKey]
-    ) -> dict[IdentityKey, IdentityMatch]:
-        """Whose each identity is.
-
-        A phone that is nobody's identity belongs to the contact with that number, with or
-        without a `+`: contacts also come from elsewhere in the CRM.
-        """
-        ...
+    """Stores contacts and their identities."""
 
     async def add(
         self,
         contacts: Mapping[ContactId, Contact],
         identities: Mapping[IdentityKey, ContactIdentity],
     ) -> None:
-        """Add new contacts, and identities of new or known ones.
+        """Add new contacts, and new identities of new or stored contacts.
 
-        Raises Contended where somebody has one of them by now.
+        Raises ConcurrentUpdate where an identity is stored, or a contact of the organisation has
+        the phone of a new one, in the storage or in the batch.
         """
         ...
 
     async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
-        """Write the second of each two; raises Contended where the first is no longer stored."""
+        """Replace each first contact by the second: the fields of SWAPPED_CONTACT_FIELDS.
+
+        Raises ConcurrentUpdate where one of these fields no longer has the first one's value, or
+        another contact of the organisation has the new phone.
+        """
         ...
 
 
 class ThreadRepository(Protocol):
-    async def find(self, names: Set[ThreadKey], contacts: Set[ContactKey]) -> list[Thread]:
-        """The threads that have one of the names or belong to one of the contacts."""
-        ...
+    """Stores conversation threads."""
 
     async def add(self, threads: Mapping[ThreadId, Thread]) -> None:
-        """Start new threads. Raises Contended where somebody has started one by now."""
+        """Add new threads.
+
+        Raises ConcurrentUpdate where the organisation has a thread with one of the external ids,
+        or with the same contact and connection.
+        """
         ...
 
     async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
-        """Write each `last_message_at` that is later than the stored one.
+        """Write `last_message_at` where it is later than the stored one.
 
-        A thread that has lost its connection gets the new one. Raises Contended where another
-        thread of the contact has it by now.
+        A thread without a connection gets the given one; another keeps its own. An unknown thread
+        is ignored. Raises ConcurrentUpdate where another thread of the contact has the connection.
         """
         ...
 
 
 class MessageRepository(Protocol):
+    """Stores messages."""
+
     async def add(self, messages: Mapping[MessageKey, Message]) -> None:
-        """Keep new ones. Raises Contended where one is stored by now."""
+        """Add new messages. Raises ConcurrentUpdate where one is stored."""
         ...
 
     async def get_for_update(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
-        """Those stored, which nobody else changes until the transaction ends."""
+        """Return the stored ones by key, and lock them until the transaction ends."""
         ...
 
     async def update(self, messages: Mapping[MessageKey, Message]) -> None:
-        """Write body and content of locked messages."""
+        """Write body and content of locked messages. An unknown message is ignored."""
         ...
 
 
 class ChangeRepository(Protocol):
-    """What happened to messages and people; kept for ever, and looked up by what it is about."""
+    """Stores changes, which are found by key or by target."""
 
-    async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]: ...
+    async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        """Return those of the keys that are stored."""
+        ...
 
     async def find_pending(
         self, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
-        """Those that came before their subject.
+        """Return the changes that wait for these targets; a target without any is absent.
 
-        Until the transaction ends nobody adds one that waits, so a message that is stored now
-        cannot miss one. Ask before anything is written.
+        It takes the same shared lock as `IngestSnapshotReader.read`.
         """
         ...
 
     async def lock_ingest_exclusively(self) -> None:
-        """Wait until no other transaction stores messages or adds changes that wait.
+        """Wait until no other transaction stores messages or pending changes, and keep them out.
 
-        Who adds one that waits must call this before reading what it is about.
+        A transaction must call this before it reads the targets of changes that it may store as
+        pending. The lock is released when the transaction ends.
         """
         ...
 
     async def list_for_targets(
         self, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
-        """All changes of these messages, whether they wait or not, and themselves as echoes."""
+        """Return all changes of these messages, pending or not, and the messages' own echoes.
+
+        A target without any is absent. The lists are in no order.
+        """
         ...
 
     async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
-        """Keep those never seen before, and return their keys."""
+        """Add the changes that are not stored, and return their keys."""
         ...
 
     async def update(self, changes: Collection[ChangeRecord]) -> None:
-        """Write content, and whether they wait."""
+        """Write content, and whether they are pending. An unknown change is ignored."""
         ...
 
 
 class DealRepository(Protocol):
+    """Stores deals."""
+
     async def list_with_first_message_in(self, messages: Collection[Message]) -> list[Deal]:
-        """The deals, open or not, whose first message is one of these."""
+        """Return the deals, open or closed, whose first message is one of these; in no order."""
         ...
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
-        """Open new deals. Raises Contended where somebody has opened one by now."""
+        """Open new deals. Raises ConcurrentUpdate where a contact has an open one."""
         ...
 
     async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
-        """Write the second of each two; raises Contended where the first is no longer stored."""
+        """Replace each first deal by the second: the fields of SWAPPED_DEAL_FIELDS.
+
+        Raises ConcurrentUpdate where one of these fields no longer has the first one's value. A
+        status that changed is no conflict.
+        """
         ...
 
 
 class InsightRepository(Protocol):
+    """Stores one insight for each deal."""
+
     async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
-        """Write each deal's insight, unless the stored one has a higher rank."""
+        """Write the insight of each deal, unless the stored one has a higher rank.
+
+        The stored id is kept.
+        """
         ...
 
     async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
-        """Write what is now said of these messages, where an insight is about one of them."""
+        """Write these descriptions where an insight describes one of the messages.
+
+        An unknown message, or one that no insight describes, is ignored.
+        """
         ...
 
 
 class EventLog(Protocol):
-    async def append(self, events: Collection[Event]) -> None: ...
+    """The append-only log of events."""
+
+    async def append(self, events: Collection[Event]) -> None:
+        """Append the events, with the storage's own time."""
+        ...
 
 
 class FailedMessageRepository(Protocol):
-    """What is kept until it is resolved."""
+    """Stores failed messages until they are resolved."""
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
-        """Keep those that are not kept yet, by organisation and digest."""
+        """Add failures. One is ignored where its organisation has an unresolved one of its digest.
+
+        An empty digest equals no other.
+        """
         ...
 
-    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
-        """What is kept for the organisation, or for all; oldest first."""
+    async def list_all(self) -> list[FailedMessage]:
+        """Return all unresolved failures, oldest first."""
+        ...
+
+    async def list_for_organization(self, org_id: OrgId) -> list[FailedMessage]:
+        """Return the unresolved failures of the organisation, oldest first."""
         ...
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
-        """Up to `limit` whose time has come; nobody else gets them before `until`."""
+        """Return up to `limit` failures whose next attempt is due, oldest first.
+
+        Their next attempt is moved to `until`, so that no other worker claims them before.
+        """
         ...
 
     async def update(self, failure: FailedMessage) -> None:
-        """Write error, attempts and next attempt."""
+        """Write error, attempts and next attempt. A resolved or unknown failure is ignored."""
         ...
 
     async def resolve(self, id: FailedMessageId, now: datetime) -> None:
-        """Keep it no longer: its payload is forgotten."""
+        """Mark the failure as resolved and delete its payload.
+
+        A resolved failure is never returned again. A resolved or unknown one is ignored.
+        """
         ...
 
 
 class UnmatchedRepository(Protocol):
-    """What came for nobody: a trace without content."""
+    """Counts messages for addresses without an enabled connection. No content is stored."""
 
-    async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None: ...
+    async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None:
+        """Add the counts to the stored ones, and set the time of the last message to `now`."""
+        ...
 
     async def list_all(self) -> list[UnmatchedTraffic]:
-        """The latest first."""
+        """Return the traffic of every such address, the latest first."""
         ...
 
 
 class SessionRepository(Protocol):
-    """Sessions that were ended before their time."""
+    """Remembers the sessions that were ended before their tokens expire."""
 
-    async def end(self, id: UUID, expires_at: datetime) -> None: ...
+    async def end(self, id: UUID, expires_at: datetime) -> None:
+        """End the session `Session.id`. Its row may be deleted once `expires_at` has passed.
 
-    async def is_ended(self, id: UUID) -> bool: ...
+        Ending it again changes nothing.
+        """
+        ...
+
+    async def is_ended(self, id: UUID) -> bool:
+        """Whether the session `Session.id` was ended; False for an unknown one."""
+        ...
 
 
 class LeadReader(Protocol):
+    """Reads captured leads."""
+
     async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
-        """The newest `limit` leads, of one organisation or of all, newest last."""
+        """Return the newest `limit` leads, newest last; of all organisations where it is None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Repositories:
-    """What one transaction works on."""
+    """The repositories of one transaction."""
 
     organizations: OrganizationRepository
     users: UserRepository
@@ -313,19 +406,21 @@ class Repositories:
 
 
 class Transactions(Protocol):
-    """The unit of work."""
+    """Begins transactions (the unit of work)."""
 
-    def begin(self, person: UserId | None = None) -> AbstractAsyncContextManager[Repositories]:
-        """Keep all that happens in the block if it ends well, and nothing if not.
+    def begin(self, actor: Actor) -> AbstractAsyncContextManager[Repositories]:
+        """Begin a transaction of the actor, who sees and writes what the storage allows them.
 
-        With a person it sees and does what that person may, at most; without one it acts as the
-        webhook writer, or as the operator in an operator's command.
-
-        Raises StorageUnavailable within 5 s where the storage does not answer, Contended
-        where another transaction was first, and StorageRefused where it will not take the data.
+        It is committed if the block ends, and rolled back if the block raises. Raises
+        StorageUnavailable within 5 s where the storage does not answer, ConcurrentUpdate where
+        another transaction was first, and StorageRefused where the storage rejects the data.
         """
         ...
 
     async def check_ready(self) -> None:
-        """Return if the storage answers and has today's schema; else raise StorageUnavailable."""
+        """Return if the storage answers and has this version's schema.
+
+        Raises StorageUnavailable where it does not answer, SchemaOutdated where the schema is
+        another one.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The spool is emptied when the storage is back."""
+"""Drains the spool: stores the spooled deliveries once the storage is back."""
 
 import logging
 from collections.abc import Iterator
@@ -12,16 +12,15 @@ from domain.inbound import Inbound
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 50
-"""Deliveries in one go: few transactions."""
+DELIVERIES_PER_READ = 50
 
-PART = 200
-"""Messages or changes in one transaction: it must end in time on a busy machine too."""
+ITEMS_PER_TRANSACTION = 200
+"""Messages or changes. A transaction must end in time on a busy machine too."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergedDelivery:
-    """Several deliveries as one."""
+    """Parts of several deliveries, stored as one."""
 
     messages: list[Inbound]
     changes: list[IncomingChange]
@@ -29,38 +28,40 @@ class MergedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DrainSpool:
-    """Stores what is in the spool, the oldest first; one process and worker at a time does it.
+    """Stores the spooled deliveries, the oldest first. One worker of all drains at a time.
 
-    Interrupted anywhere it may store some again, which then are duplicates.
+    It may be interrupted anywhere. It then stores some deliveries again, which are duplicates.
     """
 
     spool: Spool
-    read: DeliveryParser
+    parser: DeliveryParser
     store_deliveries: StoreDeliveries
 
     async def __call__(self) -> int:
-        """Empty the spool, and return how many deliveries there were.
+        """Drain the spool, and return how many deliveries were stored and removed.
 
-        Raises StorageUnavailable where the storage is away again, SpoolFull where the spool
-        cannot be read; what is not stored stays.
+        Raises StorageUnavailable where the storage is away again, and SpoolUnavailable where the
+        spool cannot be read. What is not stored stays in the spool.
         """
-        drained = last = 0
-        with self.spool.try_lock() as is_mine:
-            while is_mine and (spooled := await self.spool.read_oldest(AT_ONCE, last)):
+        drained = last_id = 0
+        with self.spool.try_lock() as is_locked:
+            while is_locked and (
+                spooled := await self.spool.read_oldest(DELIVERIES_PER_READ, last_id)
+            ):
                 stored = await self._store(spooled)
                 await self.spool.remove(stored)
-                drained, last = drained + len(stored), spooled[-1].id
+                drained, last_id = drained + len(stored), spooled[-1].id
         if drained:
             log.info("spool_drained", extra={"deliveries": drained})
         return drained
 
     async def _store(self, spooled: list[SpooledDelivery]) -> list[int]:
-        """Store all at once, else one by one; return the ids of those that are stored.
+        """Store all in as few transactions as possible, else one by one; return the stored ids.
 
-        One that cannot be, for a reason nobody foresaw, stays and does not block the others.
+        A delivery that raises an unexpected error stays in the spool and does not block others.
         """
         try:
-            for part in self._parts(spooled):
+            for part in self._merge(spooled):
                 await self.store_deliveries([part])
         except StorageUnavailable:
             raise
@@ -71,12 +72,15 @@ class DrainSpool:
             return []
         return [each.id for each in spooled]
 
-    def _parts(self, spooled: list[SpooledDelivery]) -> Iterator[Delivery]:
-        """All messages, and then all changes, whichever deliveries they came in."""
-        deliveries = [self.read(kept.body, kept.arrived_at) for kept in spooled]
+    def _merge(self, spooled: list[SpooledDelivery]) -> Iterator[Delivery]:
+        """Yield all messages and then all changes, in parts of one transaction each."""
+        deliveries = [self.parser.parse(each.body, each.arrived_at) for each in spooled]
         messages = [message for delivery in deliveries for message in delivery.messages]
-        for start in range(0, len(messages), PART):
-            yield MergedDelivery(messages=messages[start : start + PART], changes=[])
+        for start in range(0, len(messages), ITEMS_PER_TRANSACTION):
+            part = messages[start : start + ITEMS_PER_TRANSACTION]
+            yield MergedDelivery(messages=part, changes=[])
         changes = [change for delivery in deliveries for change in delivery.changes]
-        for start in range(0, len(changes), PART):
-            yield MergedDelivery(messages=[], changes=changes[start : start + PART])
+        for start in range(0, len(changes), ITEMS_PER_TRANSACTION):
+            yield MergedDelivery(
+                messages=[], changes=changes[start : start + ITEMS_PER_TRANSACTION]
+            )

@@ -1,10 +1,10 @@
-"""What could not be processed is tried again, by itself and by hand."""
+"""Retries failed messages: those that are due, by maintenance, and chosen ones, by an operator."""
 
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from datetime import timedelta
 
 from application.ingestion.apply_changes import ApplyChanges
@@ -12,62 +12,75 @@ from application.ingestion.ingest_messages import IngestMessages
 from application.ports.clock import Clock
 from application.ports.delivery import Delivery, DeliveryParser
 from application.ports.storage import Transactions
-from application.recovery.store_failed_messages import StoreFailedMessages
+from domain.actor import WebhookWriter
 from domain.change import IncomingChange
-from domain.failed_message import FailedMessage
+from domain.errors import NotFound
+from domain.failed_message import FailedMessage, FailedMessageId
 from domain.inbound import Inbound
 from domain.organization import OrgId
+from domain.planning.snapshot import SnapshotRequest
 
 log = logging.getLogger(__name__)
 
-CLAIM = timedelta(minutes=5)
-"""How long nobody else tries what somebody is trying."""
+CLAIM_DURATION = timedelta(minutes=5)
+"""For so long no other worker retries what one worker has claimed."""
 
-AT_ONCE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Reasons(StoreFailedMessages):
-    """Takes down why it fails again, where a new failure would be kept."""
-
-    found: list[str] = field(default_factory=list)
-
-    async def __call__(
-        self, failures: Sequence[tuple[Inbound | IncomingChange, str]]
-    ) -> list[bool]:
-        self.found.extend(reason for _, reason in failures)
-        return [True] * len(failures)
+FAILURES_PER_CLAIM = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RetryFailedMessages:
-    """Processes kept messages and changes once more; what was stored meanwhile is a duplicate."""
+    """Processes failed messages again. What was stored since is a duplicate, so this is safe."""
 
     transactions: Transactions
-    read: DeliveryParser
+    parser: DeliveryParser
     ingest_messages: IngestMessages
     apply_changes: ApplyChanges
-    store_failed_messages: StoreFailedMessages
     clock: Clock
     jitter: Callable[[], float] = random.random
 
-    async def due(self) -> int:
-        """Try those whose time has come; return how many are resolved.
+    async def retry_due(self) -> int:
+        """Retry the failures whose next attempt is due, and return how many were resolved.
 
         Raises StorageUnavailable where the storage is away.
         """
         now = self.clock.now()
-        async with self.transactions.begin() as repos:
-            failures = await repos.failed_messages.claim_due(now, now + CLAIM, AT_ONCE)
-        return sum([await self(failure) for failure in failures])
+        async with self.transactions.begin(WebhookWriter()) as repos:
+            failures = await repos.failed_messages.claim_due(
+                now, now + CLAIM_DURATION, FAILURES_PER_CLAIM
+            )
+        return await self._retry_each(failures)
 
-    async def __call__(self, failure: FailedMessage) -> bool:
-        """Try one; whether it is resolved. Else it waits longer than before."""
+    async def retry_all(self) -> tuple[int, int]:
+        """Retry every unresolved failure now; return how many were resolved, and tried."""
+        failures = await self._list_unresolved()
+        return await self._retry_each(failures), len(failures)
+
+    async def retry_chosen(self, ids: Set[FailedMessageId]) -> tuple[int, int]:
+        """Retry these failures now; return how many were resolved, and tried.
+
+        Raises NotFound where an id is not that of an unresolved failure; then none is tried.
+        """
+        failures = [each for each in await self._list_unresolved() if each.id in ids]
+        if unknown := ids - {failure.id for failure in failures}:
+            names = ", ".join(map(str, sorted(unknown)))
+            raise NotFound(f"no unresolved failed message has the id {names}")
+        return await self._retry_each(failures), len(failures)
+
+    async def _list_unresolved(self) -> list[FailedMessage]:
+        async with self.transactions.begin(WebhookWriter()) as repos:
+            return await repos.failed_messages.list_all()
+
+    async def _retry_each(self, failures: Iterable[FailedMessage]) -> int:
+        return sum([await self.retry(failure) for failure in failures])
+
+    async def retry(self, failure: FailedMessage) -> bool:
+        """Retry one failure, and return whether it is resolved; else schedule the next attempt."""
         body = json.dumps(failure.payload).encode()
-        delivery = self.read(body, failure.created_at or self.clock.now())
-        reason = await self._reason_against(delivery, failure.org_id)
+        delivery = self.parser.parse(body, failure.created_at or self.clock.now())
+        reason = await self._process(delivery, failure.org_id)
         now = self.clock.now()
-        async with self.transactions.begin() as repos:
+        async with self.transactions.begin(WebhookWriter()) as repos:
             if reason is None:
                 await repos.failed_messages.resolve(failure.id, now)
             else:
@@ -76,22 +89,25 @@ class RetryFailedMessages:
         log.info("failure_retried", extra={"id": str(failure.id), "error": reason})
         return reason is None
 
-    async def _reason_against(self, delivery: Delivery, org_id: OrgId | None) -> str | None:
-        """Process it; why it fails again, if it does."""
+    async def _process(self, delivery: Delivery, org_id: OrgId) -> str | None:
+        """Process the delivery in that organisation; return the reason why it fails, or None."""
         addresses = {item.address for item in (*delivery.messages, *delivery.changes)}
         if not addresses:
-            return "nothing can be read in it"
-        async with self.transactions.begin() as repos:
-            connections = await repos.connections.find_enabled(addresses)
-        if addresses - connections.keys():
-            return "nobody has connected and enabled its number"
-        if org_id and {connection.org_id for connection in connections.values()} != {org_id}:
-            return "another organisation has its number now"
-        reasons = _Reasons(
-            self.store_failed_messages.transactions,
-            self.store_failed_messages.clock,
-            self.store_failed_messages.new_id,
-        )
-        await replace(self.ingest_messages, store_failed_messages=reasons)(delivery.messages)
-        await replace(self.apply_changes, store_failed_messages=reasons)(delivery.changes)
-        return reasons.found[0] if reasons.found else None
+            return "the stored payload contains no message"
+        async with self.transactions.begin(WebhookWriter()) as repos:
+            snapshot = await repos.snapshots.read(SnapshotRequest(addresses=addresses))
+        if addresses - snapshot.connections.keys():
+            return "no enabled connection for this number"
+        if {connection.org_id for connection in snapshot.connections.values()} != {org_id}:
+            return "the number is enabled in another organisation now"
+        reasons: list[str] = []
+
+        async def collect_reasons(
+            failures: Sequence[tuple[Inbound | IncomingChange, str]],
+        ) -> list[bool]:
+            reasons.extend(reason for _, reason in failures)
+            return [True] * len(failures)
+
+        await self.ingest_messages(delivery.messages, collect_reasons)
+        await self.apply_changes(delivery.changes, collect_reasons)
+        return reasons[0] if reasons else None

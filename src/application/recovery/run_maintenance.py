@@ -1,4 +1,4 @@
-"""What the service does by itself, beside answering."""
+"""Runs maintenance: probes the storage, drains the spool, and retries failed messages."""
 
 import logging
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunMaintenance:
-    """Looks whether the storage is back, empties the spool, tries again what failed."""
+    """One round of maintenance. Every worker runs one about once a second."""
 
     breaker: CircuitBreaker
     drain_spool: DrainSpool
     retry_failed_messages: RetryFailedMessages
 
     async def __call__(self) -> None:
-        """Do what there is to do now; what cannot be done now is left for the next time."""
+        """Do what is due now. What cannot be done is left for the next round."""
         try:
             if await self.breaker.probe_if_open():
                 await self._drain()
-                await self.retry_failed_messages.due()
+                await self.retry_failed_messages.retry_due()
         except StorageUnavailable as error:
             self.breaker.record_failure(error)
 

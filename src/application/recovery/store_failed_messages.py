@@ -1,4 +1,4 @@
-"""The last resort: what cannot be processed is kept for another try."""
+"""Stores messages and changes that cannot be processed, so that they are tried again (dead letters)."""
 
 import hashlib
 import json
@@ -12,17 +12,23 @@ from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavaila
 from application.ingestion.unmatched import count_unmatched, log_unmatched
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
+from domain.actor import WebhookWriter
 from domain.change import IncomingChange
-from domain.failed_message import FailedMessage, FailedMessageId, retry_delay
+from domain.connection import Connection
+from domain.failed_message import FailedMessage, FailedMessageId, calculate_retry_delay
 from domain.ids import NewId
 from domain.inbound import Inbound
+from domain.planning.snapshot import SnapshotRequest
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFailedMessages:
-    """Puts aside what cannot be processed, unless nobody has connected its number."""
+    """The failure sink of ingestion: stores each failure whose address has a connection.
+
+    The messages of other addresses are counted as unmatched.
+    """
 
     transactions: Transactions
     clock: Clock
@@ -32,46 +38,52 @@ class StoreFailedMessages:
     async def __call__(
         self, failures: Sequence[tuple[Inbound | IncomingChange, str]]
     ) -> list[bool]:
-        """Keep each with the reason if it has a connection; return whether each was kept.
+        """Store each failure with its reason; return whether each was stored, in their order.
 
-        Raises StorageUnavailable where even this fails: the delivery must come again.
+        Raises StorageUnavailable where they cannot be stored: the delivery must come again.
         """
         if not failures:
             return []
+        addresses = {failure.address for failure, _ in failures}
         try:
-            async with self.transactions.begin() as repos:
-                connections = await repos.connections.find_enabled({f.address for f, _ in failures})
-                kept = [
-                    FailedMessage(
-                        id=FailedMessageId(self.new_id()),
-                        org_id=connections[failure.address].org_id,
-                        payload=payload,
-                        error=error,
-                        digest=digest,
-                        next_attempt_at=self.clock.now() + retry_delay(1, self.jitter()),
-                    )
-                    for failure, error in failures
+            async with self.transactions.begin(WebhookWriter()) as repos:
+                snapshot = await repos.snapshots.read(SnapshotRequest(addresses=addresses))
+                connections = snapshot.connections
+                stored = [
+                    self._make_failed_message(failure, reason, connections[failure.address])
+                    for failure, reason in failures
                     if failure.address in connections
-                    for payload, digest in [_storable(failure.payload)]
                 ]
-                await repos.failed_messages.add(kept)
-                messages = [f for f, _ in failures if isinstance(f, Inbound)]
-                for_nobody = count_unmatched(messages, connections)
-                await repos.unmatched.add_counts(for_nobody, self.clock.now())
+                await repos.failed_messages.add(stored)
+                messages = [failure for failure, _ in failures if isinstance(failure, Inbound)]
+                unmatched = count_unmatched(messages, connections)
+                await repos.unmatched.add_counts(unmatched, self.clock.now())
         except (ConcurrentUpdate, StorageRefused) as error:
             raise StorageUnavailable from error
-        log_unmatched(for_nobody)
-        for failure in kept:
-            log.warning(
-                "message_failed", extra={"org_id": str(failure.org_id), "error": failure.error}
-            )
+        log_unmatched(unmatched)
+        for failed in stored:
+            extra = {"org_id": str(failed.org_id), "error": failed.error}
+            log.warning("message_failed", extra=extra)
         return [failure.address in connections for failure, _ in failures]
 
+    def _make_failed_message(
+        self, failure: Inbound | IncomingChange, reason: str, connection: Connection
+    ) -> FailedMessage:
+        payload, digest = _digest_payload(failure.payload)
+        return FailedMessage(
+            id=FailedMessageId(self.new_id()),
+            org_id=connection.org_id,
+            payload=payload,
+            error=reason,
+            digest=digest,
+            next_attempt_at=self.clock.now() + calculate_retry_delay(1, self.jitter()),
+        )
 
-def _storable(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """The payload and its digest; of what is nested too deep for anybody, neither."""
+
+def _digest_payload(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """Return the payload and its SHA-256; both empty where it is nested too deep to be written."""
     try:
-        written = json.dumps(payload, sort_keys=True)
+        text = json.dumps(payload, sort_keys=True)
     except RecursionError:
         return {}, ""
-    return payload, hashlib.sha256(written.encode()).hexdigest()
+    return payload, hashlib.sha256(text.encode()).hexdigest()

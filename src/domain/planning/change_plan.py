@@ -1,4 +1,4 @@
-"""Decides what changes do to stored messages, contacts and threads."""
+"""Decides what a batch of changes does to stored messages, contacts and threads."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -14,16 +14,7 @@ from domain.change import (
     message_from_echo,
 )
 from domain.connection import Address, Connection
-from domain.contact import (
-    Contact,
-    ContactId,
-    ContactIdentity,
-    ContactKey,
-    Identity,
-    IdentityKey,
-    IdentityKind,
-    IdentityMatch,
-)
+from domain.contact import Contact, ContactId, IdentityKey, IdentityKind, IdentityMatch
 from domain.event import (
     CONSENT_CHANGED,
     IDENTITY_CHANGED,
@@ -37,8 +28,8 @@ from domain.event import (
 )
 from domain.ids import NewId
 from domain.message import Message, MessageId, MessageKey, Thread, ThreadId
-from domain.planning.identity_resolution import new_identities_for, record_conflicts
-from domain.planning.message_plan import PendingChanges
+from domain.planning.identity_resolution import ContactPlan, IdentityResolver
+from domain.planning.snapshot import PendingChanges
 
 EVENT_TYPES = {
     ChangeKind.EDIT: MESSAGE_EDITED,
@@ -47,240 +38,197 @@ EVENT_TYPES = {
     ChangeKind.CONSENT: CONSENT_CHANGED,
     ChangeKind.IDENTITY: IDENTITY_CHANGED,
 }
+MESSAGE_CHANGE_KINDS = {ChangeKind.EDIT, ChangeKind.UNSEND, ChangeKind.REACTION}
 
 
 class ResolvedChange(NamedTuple):
-    """A change, the connection it came over, and how it will be kept."""
+    """A change, the connection it came over, and the record that is stored of it."""
 
     change: IncomingChange
     connection: Connection
     record: ChangeRecord
 
     @property
-    def identities(self) -> list[IdentityKey]:
-        """Every id of the person it is about, those before the change first."""
-        person = self.change.person.identities if self.change.person else ()
-        return [IdentityKey(self.record.org_id, *id_) for id_ in (*person, *self.new_identities)]
-
-    @property
-    def new_identities(self) -> list[Identity]:
-        """What the person is known by from now on."""
-        pairs = self.change.content.get("identities", ())
-        return [Identity(IdentityKind(kind), value) for kind, value in pairs]
-
-
-@dataclass(frozen=True, slots=True)
-class ContactMatches:
-    """The contacts that changes are about; `changed` holds each as it was and as it shall be."""
-
-    contact_ids: Mapping[MessageKey, ContactId]
-    changed: Mapping[ContactId, tuple[Contact, Contact]]
-    new_identities: Mapping[IdentityKey, ContactIdentity]
-    conflicts: Mapping[MessageKey, ChangeRecord]
-
-    @property
-    def keys(self) -> set[ContactKey]:
-        """Every contact of the batch."""
-        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_ids.items()}
+    def identity_keys(self) -> list[IdentityKey]:
+        """Every identity of the person within the organisation, those before the change first."""
+        return [IdentityKey(self.record.org_id, *each) for each in self.change.identities]
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePlan:
-    """What is to be written.
+    """What the transaction writes for a batch of changes.
 
-    `changed` holds each message as it was and as it shall be; `records` the changes themselves,
-    `updated` those kept before that need other content now.
+    `changed_messages` holds each message as it was and as it shall be. `records` are the changes
+    of the batch, `updated_records` those stored earlier that need other content now.
     """
 
-    changed: Mapping[MessageKey, tuple[Message, Message]]
+    changed_messages: Mapping[MessageKey, tuple[Message, Message]]
     echoes: Mapping[MessageKey, Message]
-    moved: Mapping[ThreadId, Thread]
+    advanced_threads: Mapping[ThreadId, Thread]
     records: Mapping[MessageKey, ChangeRecord]
-    updated: Sequence[ChangeRecord]
+    updated_records: Sequence[ChangeRecord]
     events: Sequence[Event]
 
     @property
-    def is_early(self) -> bool:
-        """Whether some change came before what it is about."""
+    def has_pending(self) -> bool:
+        """Whether some change of the batch came before its target."""
         return any(record.is_waiting for record in self.records.values())
+
+
+class _PlacedChanges(NamedTuple):
+    """The records of a batch, and the messages and threads that its echoes became."""
+
+    records: Mapping[MessageKey, ChangeRecord]
+    echoes: Mapping[MessageKey, Message]
+    advanced_threads: Mapping[ThreadId, Thread]
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
-    """Changes that found their connection: each once, oldest first."""
+    """Changes with an enabled connection: each once, oldest first."""
 
-    noticed: Mapping[MessageKey, ResolvedChange]
+    resolved: Mapping[MessageKey, ResolvedChange]
 
     @classmethod
-    def of(
+    def resolve(
         cls,
         changes: Iterable[IncomingChange],
         connections: Mapping[Address, Connection],
         new_id: NewId,
     ) -> Self:
-        """Put each change under its organisation; leave out those without a connection."""
-        noticed: dict[MessageKey, ResolvedChange] = {}
-        for change in sorted(changes, key=lambda change: (change.sent_at, change.external_id)):
+        """Assign each change to an organisation; leave out those without a connection."""
+        resolved: dict[MessageKey, ResolvedChange] = {}
+        for change in sorted(changes, key=lambda each: (each.sent_at, each.external_id)):
             if connection := connections.get(change.address):
-                record = _record(change, connection, ChangeId(new_id()))
-                noticed.setdefault(record.key, ResolvedChange(change, connection, record))
-        return cls(noticed)
+                record = _make_record(change, connection, ChangeId(new_id()))
+                resolved.setdefault(record.key, ResolvedChange(change, connection, record))
+        return cls(resolved)
 
-    def without_stored(self, known: Set[MessageKey]) -> Self:
+    def without_stored(self, stored_keys: Set[MessageKey]) -> Self:
         """Leave out the duplicates."""
-        return type(self)({key: n for key, n in self.noticed.items() if key not in known})
+        return type(self)({k: c for k, c in self.resolved.items() if k not in stored_keys})
 
     @property
-    def identities(self) -> set[IdentityKey]:
-        """Every id of every person."""
-        return {key for noticed in self.noticed.values() for key in noticed.identities}
-
-    @property
-    def messages(self) -> set[MessageKey]:
-        """Every message that changes are about, and those that are echoes."""
+    def message_keys(self) -> set[MessageKey]:
+        """The messages that changes are about, and those that the echoes are."""
         return {
-            MessageKey(*noticed.record.target) if noticed.change.message_id else noticed.record.key
-            for noticed in self.noticed.values()
-            if noticed.change.message_id or noticed.record.kind is ChangeKind.ECHO
+            MessageKey(*item.record.target) if item.change.message_id else item.record.key
+            for item in self.resolved.values()
+            if item.change.message_id or item.record.kind is ChangeKind.ECHO
         }
 
     @property
-    def targets(self) -> set[ChangeTarget]:
-        """Every message again, as changes name it."""
-        return {ChangeTarget(*key) for key in self.messages}
+    def message_targets(self) -> set[ChangeTarget]:
+        """The same messages, as targets."""
+        return {ChangeTarget(*key) for key in self.message_keys}
 
-    def known(self, owners: Mapping[IdentityKey, IdentityMatch], new_id: NewId) -> ContactMatches:
-        """Find whom each change is about, and what is known of them now.
+    def plan_contacts(
+        self, matches: Mapping[IdentityKey, IdentityMatch], new_id: NewId
+    ) -> ContactPlan:
+        """Find the contact of each change among the matches, and apply what the change says of it.
 
-        As with messages, the first id that is known decides, and nothing is merged.
+        A change never makes a contact: one about an unknown person has no contact in the plan.
         """
-        found = {key: owner.contact.id for key, owner in owners.items()}
-        stored = {owner.contact.id: owner.contact for owner in owners.values()}
-        latest = dict(stored)
-        contact_ids: dict[MessageKey, ContactId] = {}
-        conflicts: dict[MessageKey, ChangeRecord] = {}
-        for key, noticed in self.noticed.items():
-            theirs = [found[identity] for identity in noticed.identities if identity in found]
-            if not theirs:
-                continue
-            contact_ids[key] = contact_id = theirs[0]
-            conflicts |= record_conflicts(key, theirs, noticed.change.sent_at, new_id)
-            latest[contact_id] = _update_contact(latest[contact_id], noticed, found)
-            for identity in noticed.identities:
-                found.setdefault(identity, contact_id)
-        return ContactMatches(
-            contact_ids=contact_ids,
-            changed={id_: (stored[id_], c) for id_, c in latest.items() if c != stored[id_]},
-            new_identities=new_identities_for(found, owners, new_id),
-            conflicts=conflicts,
-        )
+        resolver = IdentityResolver(matches, new_id)
+        for key, item in self.resolved.items():
+            identities = item.identity_keys
+            contact = resolver.find(key, identities, item.change.sent_at)
+            if contact is not None:
+                resolver.assign(key, identities, _update_contact(contact, item, resolver))
+        return resolver.plan()
 
-    def outcome(
+    def plan(
         self,
-        known: ContactMatches,
+        contacts: ContactPlan,
         threads: Collection[Thread],
         stored: Mapping[MessageKey, Message],
         earlier: PendingChanges,
         new_id: NewId,
     ) -> ChangePlan:
-        """Decide what becomes of messages; what has none yet waits for it."""
-        echoes: dict[MessageKey, Message] = {}
-        moved: dict[ThreadId, Thread] = {}
-        about: dict[ChangeTarget, list[ChangeRecord]] = {
-            s: list(found) for s, found in earlier.items()
-        }
-        records: dict[MessageKey, ChangeRecord] = {}
-        for key, noticed in self.noticed.items():
-            record = noticed.record
-            if record.kind is ChangeKind.ECHO:
-                thread = _find_thread(known.contact_ids.get(key), noticed.connection, threads)
-                if key in stored:
-                    continue
-                if thread is not None:
-                    echoes[key] = message_from_echo(thread.id, record, MessageId(new_id()))
-                    moved[thread.id] = moved.get(thread.id, thread).with_last_message_at(
-                        record.sent_at
-                    )
-                    continue
-                records[key] = replace(record, is_waiting=True)
-            elif record.kind is ChangeKind.CONSENT:
-                records[key] = replace(record, is_waiting=key not in known.contact_ids)
-            else:
-                records[key] = record
-            if noticed.change.message_id:
-                about.setdefault(record.target, []).append(record)
-        before = dict(stored) | echoes
+        """Decide what becomes of messages and records.
+
+        `threads` are those of the contacts, `stored` the messages of `message_keys`, and `earlier`
+        all stored changes of `message_targets`.
+        """
+        placed = self._place_changes(contacts, threads, stored, new_id)
+        changes_of = self._group_by_message(placed.records, earlier)
+        before = {**stored, **placed.echoes}
         after = {
-            key: apply_changes(message, about.get(ChangeTarget(*key), ()))
+            key: apply_changes(message, changes_of.get(ChangeTarget(*key), ()))
             for key, message in before.items()
         }
-        gone = {
-            subject
-            for subject, changes in about.items()
+        records = _flag_pending(placed.records, before)
+        unsent = {
+            target
+            for target, changes in changes_of.items()
             if any(change.kind is ChangeKind.UNSEND for change in changes)
         }
-        for key, record in records.items():
-            if record.kind in (ChangeKind.EDIT, ChangeKind.UNSEND, ChangeKind.REACTION):
-                is_early = MessageKey(*record.target) not in before
-                records[key] = replace(record, is_waiting=is_early)
-            if record.target in gone or ChangeTarget(*key) in gone:
-                records[key] = replace(records[key], content=_redact(record))
         return ChangePlan(
-            changed={
+            changed_messages={
                 key: (message, after[key])
                 for key, message in stored.items()
                 if after[key] != message
             },
-            echoes={key: after[key] for key in echoes},
-            moved={id_: t for id_, t in moved.items() if t not in threads},
-            records=records,
-            updated=[
-                new
-                for subject, changes in earlier.items()
-                for old in changes
-                if (
-                    new := replace(
-                        old,
-                        is_waiting=old.is_waiting and MessageKey(*subject) not in before,
-                        content=_redact(old) if subject in gone else old.content,
-                    )
-                )
-                != old
-            ],
-            events=[*self._events(records, known, before, new_id)],
+            echoes={key: after[key] for key in placed.echoes},
+            advanced_threads=placed.advanced_threads,
+            records={key: _redact_unsent(record, unsent) for key, record in records.items()},
+            updated_records=list(_update_earlier(earlier, before, unsent)),
+            events=list(_make_change_events(records, contacts, before, new_id)),
         )
 
-    def _events(
+    def _place_changes(
         self,
-        records: Mapping[MessageKey, ChangeRecord],
-        known: ContactMatches,
-        messages: Mapping[MessageKey, Message],
+        contacts: ContactPlan,
+        threads: Collection[Thread],
+        stored: Mapping[MessageKey, Message],
         new_id: NewId,
-    ) -> Iterator[Event]:
-        for key, record in records.items():
+    ) -> _PlacedChanges:
+        """Turn echoes with a thread into messages; all else becomes a record.
+
+        An echo without a thread and a consent without a contact are pending. An echo whose
+        message is stored is a duplicate and becomes nothing.
+        """
+        records: dict[MessageKey, ChangeRecord] = {}
+        echoes: dict[MessageKey, Message] = {}
+        latest: dict[ThreadId, Thread] = {}
+        for key, item in self.resolved.items():
+            record = item.record
             if record.kind is ChangeKind.ECHO:
-                continue
-            payload = {"channel": record.channel, "change_id": str(record.id)}
-            if message := messages.get(MessageKey(*record.target)):
-                payload |= {"message_id": str(message.id), "thread_id": str(message.thread_id)}
-            if contact_id := known.contact_ids.get(key):
-                payload["contact_id"] = str(contact_id)
-            yield Event(
-                id=EventId(new_id()),
-                org_id=record.org_id,
-                type=EVENT_TYPES[record.kind],
-                payload=payload,
-            )
+                if key in stored:
+                    continue
+                thread = _find_thread(contacts.contact_ids.get(key), item.connection, threads)
+                if thread is None:
+                    records[key] = replace(record, is_waiting=True)
+                else:
+                    echoes[key] = message_from_echo(thread.id, record, MessageId(new_id()))
+                    thread = latest.get(thread.id, thread)
+                    latest[thread.id] = thread.with_last_message_at(record.sent_at)
+            elif record.kind is ChangeKind.CONSENT:
+                records[key] = replace(record, is_waiting=key not in contacts.contact_ids)
+            else:
+                records[key] = record
+        advanced = {id_: thread for id_, thread in latest.items() if thread not in threads}
+        return _PlacedChanges(records, echoes, advanced)
+
+    def _group_by_message(
+        self, records: Mapping[MessageKey, ChangeRecord], earlier: PendingChanges
+    ) -> dict[ChangeTarget, list[ChangeRecord]]:
+        """Group this batch's changes of messages with the earlier ones, by their message."""
+        grouped = {target: list(changes) for target, changes in earlier.items()}
+        for key, record in records.items():
+            if self.resolved[key].change.message_id:
+                grouped.setdefault(record.target, []).append(record)
+        return grouped
 
 
-def _record(change: IncomingChange, connection: Connection, id: ChangeId) -> ChangeRecord:
+def _make_record(change: IncomingChange, connection: Connection, id: ChangeId) -> ChangeRecord:
     org_id, channel = connection.org_id, connection.channel
     subject = change.message_id
     if subject is None:
-        # By the user id, where there is one: a person may hide the number from now on.
+        # By the user id, where there is one: a person may hide the phone number later.
         identities = change.person.identities if change.person else ()
-        users = (id_ for id_ in identities if id_.kind is not IdentityKind.WHATSAPP_PHONE)
-        subject = ChangeTarget.person(org_id, channel, next(users, identities[0])).name
+        user_ids = (each for each in identities if each.kind is not IdentityKind.WHATSAPP_PHONE)
+        subject = ChangeTarget.for_person(org_id, channel, next(user_ids, identities[0])).name
     content = dict(change.content)
     if change.kind is ChangeKind.ECHO:
         content["over"] = connection.external_id
@@ -297,42 +245,90 @@ def _record(change: IncomingChange, connection: Connection, id: ChangeId) -> Cha
     )
 
 
-def _update_contact(
-    contact: Contact, noticed: ResolvedChange, owners: Mapping[IdentityKey, ContactId]
-) -> Contact:
-    """Hear what the change says of the contact itself."""
-    record = noticed.record
+def _update_contact(contact: Contact, item: ResolvedChange, resolver: IdentityResolver) -> Contact:
+    """Apply a consent or a new phone number to the contact.
+
+    A number that belongs to another contact already is not taken over.
+    """
+    record = item.record
     if record.kind is ChangeKind.CONSENT:
         return contact.with_consent(record.sent_at, is_given=record.content["marketing"])
-    is_phone = IdentityKind.WHATSAPP_PHONE
-    new = [value for kind, value in noticed.new_identities if kind is is_phone]
-    old = [key.value for key in noticed.identities if key.kind is is_phone and key.value not in new]
-    if new and owners.get(IdentityKey(contact.org_id, is_phone, new[0]), contact.id) == contact.id:
-        return contact.with_phone(old, new[0])
+    phone = IdentityKind.WHATSAPP_PHONE
+    new = [value for kind, value in item.change.new_identities if kind is phone]
+    old = [v for kind, v in item.change.identities if kind is phone and v not in new]
+    if new:
+        owner = resolver.owner_of(IdentityKey(contact.org_id, phone, new[0]))
+        if owner in (None, contact.id):
+            return contact.with_phone(old, new[0])
     return contact
 
 
 def _find_thread(
     contact_id: ContactId | None, connection: Connection, threads: Iterable[Thread]
 ) -> Thread | None:
-    """Find the person's conversation over the connection."""
+    """Find the contact's thread over the connection."""
     for thread in threads:
         if (thread.contact_id, thread.connection_id) == (contact_id, connection.id):
             return thread
     return None
 
 
-def _redact(change: ChangeRecord) -> Mapping[str, object]:
-    match change.kind:
-        case ChangeKind.EDIT:
-            return {}
-        case ChangeKind.ECHO if change.is_waiting:
-            return {**change.content, "body": "", "content": {}}
-    return change.content
+def _flag_pending(
+    records: Mapping[MessageKey, ChangeRecord], messages: Mapping[MessageKey, Message]
+) -> dict[MessageKey, ChangeRecord]:
+    """Mark as pending what changes a message that is not stored."""
+    return {
+        key: replace(record, is_waiting=MessageKey(*record.target) not in messages)
+        if record.kind in MESSAGE_CHANGE_KINDS
+        else record
+        for key, record in records.items()
+    }
+
+
+def _redact_unsent(record: ChangeRecord, unsent: Set[ChangeTarget]) -> ChangeRecord:
+    """Remove the text of a message that was unsent, also where the record is its pending echo."""
+    if record.target in unsent or ChangeTarget(*record.key) in unsent:
+        return record.redact()
+    return record
+
+
+def _update_earlier(
+    earlier: PendingChanges, messages: Mapping[MessageKey, Message], unsent: Set[ChangeTarget]
+) -> Iterator[ChangeRecord]:
+    """Yield the earlier records that are no longer pending, or whose text must go."""
+    for target, changes in earlier.items():
+        for old in changes:
+            is_waiting = old.is_waiting and MessageKey(*target) not in messages
+            new = replace(old.redact() if target in unsent else old, is_waiting=is_waiting)
+            if new != old:
+                yield new
+
+
+def _make_change_events(
+    records: Mapping[MessageKey, ChangeRecord],
+    contacts: ContactPlan,
+    messages: Mapping[MessageKey, Message],
+    new_id: NewId,
+) -> Iterator[Event]:
+    """Yield one event for each change but echoes, which have an event of their own."""
+    for key, record in records.items():
+        if record.kind is ChangeKind.ECHO:
+            continue
+        payload = {"channel": record.channel, "change_id": str(record.id)}
+        if message := messages.get(MessageKey(*record.target)):
+            payload |= {"message_id": str(message.id), "thread_id": str(message.thread_id)}
+        if contact_id := contacts.contact_ids.get(key):
+            payload["contact_id"] = str(contact_id)
+        yield Event(
+            id=EventId(new_id()),
+            org_id=record.org_id,
+            type=EVENT_TYPES[record.kind],
+            payload=payload,
+        )
 
 
 def make_echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:
-    """Tell of each message that the business sent."""
+    """Make a `message_sent` event for each message that the business sent."""
     return [
         Event(
             id=EventId(new_id()),
@@ -349,7 +345,7 @@ def make_echo_events(echoes: Iterable[Message], new_id: NewId) -> list[Event]:
 
 
 def make_conflict_events(conflicts: Iterable[ChangeRecord], new_id: NewId) -> list[Event]:
-    """Tell of contacts that share the ids of one person."""
+    """Make an `identity_conflict` event for each pair of contacts that share one person."""
     return [
         Event(
             id=EventId(new_id()),

@@ -10,15 +10,19 @@ from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.event import LEAD_CAPTURED, Event, EventId
 from domain.ids import NewId
 from domain.insight import Description, Insight, InsightId, description_of_deleted
+from domain.message import Message, MessageKey
 from domain.planning.message_plan import StoredMessage
 
 Descriptions: TypeAlias = Mapping[tuple[Channel, str], Description]
-"""What a provider says of each message, by channel and message id; it may lack some."""
+"""A provider's description of each message, by channel and external id; some may be missing."""
+
+MessageChanges: TypeAlias = Mapping[MessageKey, tuple[Message, Message]]
+"""Each changed message as it was and as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
 class DealPlan:
-    """Each contact's open deal; which are new, and which have another name or source now.
+    """The open deal of each contact: all of them, the new ones, and the changed ones.
 
     `changed` holds each deal as it was read and as it shall be.
     """
@@ -31,21 +35,21 @@ class DealPlan:
 def plan_deals(
     captured: Iterable[StoredMessage], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
 ) -> DealPlan:
-    """Open a deal for each contact that has none; name each by its first message."""
+    """Open a deal for each contact without one; take title and source from the first messages."""
     latest = dict(stored)
     for item in captured:
-        known = latest.get(item.contact) or OpenDeal(
+        known = latest.get(item.contact_key) or OpenDeal(
             Deal(
                 id=DealId(new_id()),
-                org_id=item.contact.org_id,
-                contact_id=item.contact.contact_id,
+                org_id=item.contact_key.org_id,
+                contact_id=item.contact_key.contact_id,
                 status=DealStatus.OPEN,
                 title=Deal.make_title(item.message.body),
                 message_id=item.message.id,
             ),
             item.message,
         )
-        latest[item.contact] = known.with_message(item.message, item.referral)
+        latest[item.contact_key] = known.with_message(item.message, item.referral)
     return DealPlan(
         open={contact: deal for contact, (deal, _) in latest.items()},
         new={contact: deal for contact, (deal, _) in latest.items() if contact not in stored},
@@ -64,7 +68,10 @@ def plan_insights(
     provider: str,
     new_id: NewId,
 ) -> dict[DealId, Insight]:
-    """Keep what is said of each deal's latest message, where anything is."""
+    """Make the insight of each deal from its latest message that has a description.
+
+    A message that was unsent before it was stored is described as deleted.
+    """
     latest: dict[DealId, Insight] = {}
     for item in captured:
         message = item.message
@@ -72,7 +79,7 @@ def plan_insights(
         if message.is_deleted:
             description = description_of_deleted(message.body)
         if description:
-            deal_id = deals.open[item.contact].id
+            deal_id = deals.open[item.contact_key].id
             insight = Insight(
                 id=InsightId(new_id()),
                 org_id=message.org_id,
@@ -93,7 +100,7 @@ def plan_insights(
 def make_lead_events(
     captured: Sequence[StoredMessage], deals: DealPlan, new_id: NewId
 ) -> list[Event]:
-    """Tell of each captured message once, with the ids of all that came of it."""
+    """Make a `lead_captured` event for each message, with the ids of its contact and deal."""
     unannounced = dict(deals.new)
     return [
         Event(
@@ -105,9 +112,35 @@ def make_lead_events(
                 "message_id": str(item.message.id),
                 "thread_id": str(item.thread.id),
                 "contact_id": str(item.thread.contact_id),
-                "deal_id": str(deals.open[item.contact].id),
-                "deal_opened": unannounced.pop(item.contact, None) is not None,
+                "deal_id": str(deals.open[item.contact_key].id),
+                "deal_opened": unannounced.pop(item.contact_key, None) is not None,
             },
         )
         for item in captured
     ]
+
+
+def plan_new_titles(
+    deals: Iterable[Deal], messages: MessageChanges
+) -> dict[DealId, tuple[Deal, Deal]]:
+    """Give deals a new title where the text of their first message changed.
+
+    Returns the deals whose title changes, as they are and as they shall be.
+    """
+    bodies = {old.id: (old.body, new.body) for old, new in messages.values()}
+    renamed: dict[DealId, tuple[Deal, Deal]] = {}
+    for deal in deals:
+        if deal.message_id in bodies:
+            new = deal.with_title_following(*bodies[deal.message_id])
+            if new != deal:
+                renamed[deal.id] = (deal, new)
+    return renamed
+
+
+def describe_unsent(messages: MessageChanges) -> dict[MessageKey, Description]:
+    """Describe the messages that were unsent, so that no insight quotes their text any longer."""
+    return {
+        key: description_of_deleted(new.body)
+        for key, (_, new) in messages.items()
+        if new.is_deleted
+    }

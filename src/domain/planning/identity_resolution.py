@@ -1,7 +1,7 @@
-"""Decides which contact a person is, from the identities that a delivery shows."""
+"""Decides which contact each person of a batch is, from the identities that the delivery shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.change import ChangeId, ChangeKind, ChangeRecord
@@ -20,31 +20,101 @@ from domain.message import MessageKey
 
 @dataclass(frozen=True, slots=True)
 class ContactPlan:
-    """Who wrote each message; which contacts are new or know more now, and by which identities.
+    """The contacts behind the messages or changes of a batch, and what becomes of them.
 
-    `changed` holds each contact as it was read and as it shall be.
+    `contact_ids` lacks the changes whose person is unknown. `changed_contacts` holds each contact
+    as it was read and as it shall be. `conflicts` records pairs of contacts that share one person.
     """
 
     contact_ids: Mapping[MessageKey, ContactId]
     new_contacts: Mapping[ContactId, Contact]
-    changed: Mapping[ContactId, tuple[Contact, Contact]]
+    changed_contacts: Mapping[ContactId, tuple[Contact, Contact]]
     new_identities: Mapping[IdentityKey, ContactIdentity]
     conflicts: Mapping[MessageKey, ChangeRecord]
 
     @property
-    def keys(self) -> set[ContactKey]:
+    def contact_keys(self) -> set[ContactKey]:
         """Every contact of the batch."""
         return {ContactKey(key.org_id, id_) for key, id_ in self.contact_ids.items()}
 
 
-def record_conflicts(
-    key: MessageKey, contacts: Sequence[ContactId], noticed_at: datetime, new_id: NewId
-) -> dict[MessageKey, ChangeRecord]:
-    """Record, once for each two, that one person's ids are those of several contacts.
+@dataclass(slots=True)
+class IdentityResolver:
+    """Resolves the people of one batch, one after the other; earlier ones teach it identities.
 
-    The first contact has the message; nothing is merged or moved.
+    Identities seen together are one person's, so a new one goes to the contact of a known one. Of
+    several known ones the first decides. Where they belong to several contacts, nothing is merged
+    or moved, and a conflict is recorded.
     """
-    kept = str(contacts[0]) if contacts else ""
+
+    matches: Mapping[IdentityKey, IdentityMatch]
+    new_id: NewId
+    _contact_ids: dict[MessageKey, ContactId] = field(default_factory=dict)
+    _contacts: dict[ContactId, Contact] = field(default_factory=dict)
+    _by_identity: dict[IdentityKey, ContactId] = field(default_factory=dict)
+    _assigned: dict[IdentityKey, None] = field(default_factory=dict)
+    _conflicts: dict[MessageKey, ChangeRecord] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_identity = {key: match.contact.id for key, match in self.matches.items()}
+        self._contacts = {match.contact.id: match.contact for match in self.matches.values()}
+
+    def find(
+        self, key: MessageKey, identities: Sequence[IdentityKey], seen_at: datetime
+    ) -> Contact | None:
+        """Find the contact of the item `key`, as it is by now; None for an unknown person."""
+        known = [self._by_identity[each] for each in identities if each in self._by_identity]
+        if not known:
+            return None
+        self._conflicts |= _record_conflicts(key, known, seen_at, self.new_id)
+        return self._contacts[known[0]]
+
+    def owner_of(self, identity: IdentityKey) -> ContactId | None:
+        """Return the contact that has the identity; None where it is new."""
+        return self._by_identity.get(identity)
+
+    def assign(self, key: MessageKey, identities: Sequence[IdentityKey], contact: Contact) -> None:
+        """Make the contact, as it shall be, that of the item `key`; give it new identities."""
+        self._contact_ids[key] = contact.id
+        self._contacts[contact.id] = contact
+        for identity in identities:
+            self._by_identity.setdefault(identity, contact.id)
+            self._assigned[identity] = None
+
+    def plan(self) -> ContactPlan:
+        """Return what all items together make of contacts and identities."""
+        stored = {match.contact.id: match.contact for match in self.matches.values()}
+        return ContactPlan(
+            contact_ids=self._contact_ids,
+            new_contacts={id_: c for id_, c in self._contacts.items() if id_ not in stored},
+            changed_contacts={
+                id_: (old, self._contacts[id_])
+                for id_, old in stored.items()
+                if self._contacts[id_] != old
+            },
+            new_identities={
+                key: ContactIdentity(
+                    id=ContactIdentityId(self.new_id()),
+                    org_id=key.org_id,
+                    contact_id=self._by_identity[key],
+                    kind=key.kind,
+                    value=key.value,
+                )
+                for key in self._assigned
+                if key not in self.matches or not self.matches[key].is_linked
+            },
+            conflicts=self._conflicts,
+        )
+
+
+def _record_conflicts(
+    key: MessageKey, contacts: Sequence[ContactId], seen_at: datetime, new_id: NewId
+) -> dict[MessageKey, ChangeRecord]:
+    """Record, once for each pair, that the identities of one person belong to several contacts.
+
+    The first contact has the item `key`.
+    """
+    kept = str(contacts[0])
     records = (
         ChangeRecord(
             id=ChangeId(new_id()),
@@ -54,29 +124,10 @@ def record_conflicts(
             kind=ChangeKind.CONFLICT,
             subject=f"contact:{kept}",
             content={"contacts": [kept, other]},
-            sent_at=noticed_at,
+            sent_at=seen_at,
             is_waiting=False,
         )
         for other in map(str, contacts)
         if other != kept
     )
     return {record.key: record for record in records}
-
-
-def new_identities_for(
-    found: Mapping[IdentityKey, ContactId],
-    owners: Mapping[IdentityKey, IdentityMatch],
-    new_id: NewId,
-) -> dict[IdentityKey, ContactIdentity]:
-    """Give identities that were nobody's to the contacts they were found to belong to."""
-    return {
-        key: ContactIdentity(
-            id=ContactIdentityId(new_id()),
-            org_id=key.org_id,
-            contact_id=contact_id,
-            kind=key.kind,
-            value=key.value,
-        )
-        for key, contact_id in found.items()
-        if key not in owners or not owners[key].is_linked
-    }

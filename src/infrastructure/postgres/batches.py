@@ -1,8 +1,8 @@
-"""A whole batch as one statement whose text never changes: `… FROM json_to_recordset(…)`.
+"""Statements over a whole batch: its rows are one JSON parameter (`json_to_recordset`).
 
-So it is compiled once and PostgreSQL keeps it prepared, whatever the size of the batch. The rows
-are one JSON parameter: psycopg takes far longer over arrays of Python objects. They are written in
-key order, or two batches could wait for each other for ever.
+The text of such a statement does not depend on the size of the batch, so SQLAlchemy compiles it
+once and PostgreSQL keeps it prepared. psycopg adapts arrays of Python objects far more slowly than
+one JSON text. Rows are written in key order, so that two batches cannot deadlock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,62 +15,84 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-KEY = ("org_id", "id")
+PRIMARY_KEY = ("org_id", "id")
 
 
-def columns_of(table: sa.Table, entity: type) -> list[sa.Column[Any]]:
-    """The columns that bear the names of the entity's fields, so that `Entity(**row)` maps."""
+class BatchParameter:
+    """A parameter that holds the rows of a batch, and the table that a statement sees of it.
+
+    `columns` give the names and types. `c` are the columns of that table.
+    """
+
+    def __init__(self, name: str, columns: Sequence[sa.ColumnElement[Any]]) -> None:
+        self.name = name
+        self._names = [column.name for column in columns]
+        text = sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.JSON)
+        values = sa.func.json_to_recordset(text).table_valued(
+            *(sa.column(column.name, column.type) for column in columns)
+        )
+        self.c = values.render_derived(name=name, with_types=True).c
+
+    def bind(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+        """Return the parameter for rows as tuples, in the order of the columns."""
+        return {self.name: encode_rows(rows, self._names)}
+
+    def bind_entities(self, entities: Iterable[object]) -> dict[str, str]:
+        """Return the parameter for entities: their fields have the columns' names."""
+        return {self.name: encode_entities(entities)}
+
+
+def list_columns(table: sa.Table, entity: type) -> list[sa.Column[Any]]:
+    """Return the columns named like the entity's fields, so that `Entity(**row)` maps a row."""
     return [table.c[field.name] for field in fields(entity)]
 
 
-def json_rows(name: str, columns: Sequence[sa.ColumnElement[Any]]) -> sa.TableValuedAlias:
-    """A table of the rows in the parameter `name`, as `recordset` makes it."""
-    given = sa.func.json_to_recordset(sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.JSON))
-    values = given.table_valued(*(sa.column(c.name, c.type) for c in columns))
-    return values.render_derived(name=name, with_types=True)
-
-
-def recordset(batch: Iterable[object]) -> str:
-    """Entities or mappings as the value of a parameter of `rows`: columns go by their names."""
+def encode_entities(batch: Iterable[object]) -> str:
+    """Encode entities or mappings as a JSON list of objects."""
     return msgspec.json.encode(list(batch)).decode()
 
 
-def key_rows(batch: Iterable[tuple[Any, ...]], names: Sequence[str]) -> str:
-    """Tuples as the value of a parameter of `rows`."""
-    return recordset([dict(zip(names, key, strict=True)) for key in batch])
+def encode_rows(batch: Iterable[tuple[Any, ...]], names: Sequence[str]) -> str:
+    """Encode tuples as a JSON list of objects with these names."""
+    return encode_entities(dict(zip(names, row, strict=True)) for row in batch)
 
 
-def insert_rows(name: str, columns: Sequence[sa.Column[Any]], key: Sequence[str] = KEY) -> Insert:
-    """An insert of the rows `name` into these columns of their table, in the order of the key."""
-    new = json_rows(name, columns)
-    ordered = sa.select(*new.c).order_by(*(new.c[column] for column in key))
+def insert_batch(
+    name: str, columns: Sequence[sa.Column[Any]], key: Sequence[str] = PRIMARY_KEY
+) -> Insert:
+    """Build an insert of the batch parameter `name` into these columns, in the order of the key."""
+    batch = BatchParameter(name, columns)
+    ordered = sa.select(*batch.c).order_by(*(batch.c[column] for column in key))
     return insert(columns[0].table).from_select([c.name for c in columns], ordered)
 
 
-def compare_and_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
-    """An update of these columns from `old` to `new`, where they still hold `old`."""
+def compare_and_swap_batch(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
+    """Build an update of these columns where they still have their old values.
+
+    The batch parameter `name` has rows as `make_swap_rows` makes them.
+    """
     table = columns[0].table
-    parts = [*(("key", table.c[c]) for c in KEY), *(("old", c) for c in columns)]
+    parts = [*(("key", table.c[c]) for c in PRIMARY_KEY), *(("old", c) for c in columns)]
     parts += [("new", c) for c in columns]
-    swap = json_rows(name, [sa.column(f"{part}_{c.name}", c.type) for part, c in parts])
+    batch = BatchParameter(name, [sa.column(f"{part}_{c.name}", c.type) for part, c in parts])
     return (
         sa.update(table)
         .where(
-            *(table.c[c] == swap.c[f"key_{c}"] for c in KEY),
-            *(c.is_not_distinct_from(swap.c[f"old_{c.name}"]) for c in columns),
+            *(table.c[c] == batch.c[f"key_{c}"] for c in PRIMARY_KEY),
+            *(c.is_not_distinct_from(batch.c[f"old_{c.name}"]) for c in columns),
         )
-        .values({c.name: swap.c[f"new_{c.name}"] for c in columns})
+        .values({c.name: batch.c[f"new_{c.name}"] for c in columns})
     )
 
 
-def cas_rows(
-    batch: Iterable[tuple[Any, Any]], columns: Sequence[sa.Column[Any]]
+def make_swap_rows(
+    pairs: Iterable[tuple[Any, Any]], columns: Sequence[sa.Column[Any]]
 ) -> list[Mapping[str, object]]:
-    """The rows of `swap_rows` in key order: what each entity was, and what it shall be."""
+    """Make the rows of `compare_and_swap_batch` from pairs of an old and a new entity, in key order."""
     names = [column.name for column in columns]
     return [
-        {f"key_{name}": getattr(old, name) for name in KEY}
+        {f"key_{name}": getattr(old, name) for name in PRIMARY_KEY}
         | {f"old_{name}": getattr(old, name) for name in names}
         | {f"new_{name}": getattr(new, name) for name in names}
-        for old, new in sorted(batch, key=lambda two: attrgetter(*KEY)(two[0]))
+        for old, new in sorted(pairs, key=lambda pair: attrgetter(*PRIMARY_KEY)(pair[0]))
     ]

@@ -2,65 +2,57 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from application.ports.storage import DealRepository
+from application.ports.storage import SWAPPED_DEAL_FIELDS, DealRepository
 from domain.contact import ContactKey
 from domain.deal import Deal, DealId, DealStatus
 from domain.message import Message
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
-    cas_rows,
-    columns_of,
-    compare_and_swap,
-    insert_rows,
-    json_rows,
-    key_rows,
+    BatchParameter,
+    compare_and_swap_batch,
+    insert_batch,
+    list_columns,
+    make_swap_rows,
 )
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
-DEAL = columns_of(tables.deals, Deal)
+_deals = tables.deals.c
 
-# No conflict target: a partial index named with a parameter fails from the eleventh run on, when
-# PostgreSQL goes over to a generic plan.
-ADD_DEALS = BatchWrite.of(
+DEAL_COLUMNS = list_columns(tables.deals, Deal)
+
+# Without a conflict target: one that names the partial index with a parameter fails from the
+# eleventh execution on, when PostgreSQL switches to a generic plan.
+ADD_DEALS = BatchWrite.build(
     "new_deals",
-    insert_rows("new_deals", DEAL, ContactKey._fields).on_conflict_do_nothing(),
+    insert_batch("new_deals", DEAL_COLUMNS, ContactKey._fields).on_conflict_do_nothing(),
 )
-
-_first = json_rows("first", [tables.deals.c.org_id, tables.deals.c.message_id])
-
-NAMED_AFTER = sa.select(*DEAL).where(
-    tables.deals.c.org_id == _first.c.org_id, tables.deals.c.message_id == _first.c.message_id
+_first_messages = BatchParameter("first_messages", [_deals.org_id, _deals.message_id])
+LIST_WITH_FIRST_MESSAGE = sa.select(*DEAL_COLUMNS).where(
+    _deals.org_id == _first_messages.c.org_id, _deals.message_id == _first_messages.c.message_id
 )
-
-CHANGEABLE = [tables.deals.c.title, tables.deals.c.message_id, tables.deals.c.source]
-
-CHANGE_DEALS = BatchWrite.of("known_deals", compare_and_swap("known_deals", CHANGEABLE))
+SWAPPED_COLUMNS = [_deals[name] for name in SWAPPED_DEAL_FIELDS]
+SWAP_DEALS = BatchWrite.build("known_deals", compare_and_swap_batch("known_deals", SWAPPED_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresDealRepository(DealRepository):
     """Table `deals`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def list_with_first_message_in(self, messages: Collection[Message]) -> list[Deal]:
         if not messages:
             return []
-        first = key_rows({(m.org_id, m.id) for m in messages}, ["org_id", "message_id"])
-        found = (await self.db.execute(NAMED_AFTER, {"first": first})).mappings()
-        return [_deal(row) for row in found]
+        keys = {(message.org_id, message.id) for message in messages}
+        result = await self.session.execute(LIST_WITH_FIRST_MESSAGE, _first_messages.bind(keys))
+        return [Deal(**{**row, "status": DealStatus(row["status"])}) for row in result.mappings()]
 
     async def add(self, deals: Mapping[ContactKey, Deal]) -> None:
-        self.db.defer_write(ADD_DEALS, deals.values())
+        self.session.defer_write(ADD_DEALS, deals.values())
 
     async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
-        self.db.defer_write(CHANGE_DEALS, cas_rows(deals.values(), CHANGEABLE))
-
-
-def _deal(row: Mapping[Any, Any]) -> Deal:
-    fields = {column.name: row[column.name] for column in DEAL}
-    return Deal(**{**fields, "status": DealStatus(row["status"])})
+        rows = make_swap_rows(deals.values(), SWAPPED_COLUMNS)
+        self.session.defer_write(SWAP_DEALS, rows)

@@ -1,4 +1,4 @@
-"""What PostgreSQL says, in the application's words and without any of the data."""
+"""Translates errors of PostgreSQL, driver and pool into the application's, without any data."""
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
@@ -18,40 +18,40 @@ UNAVAILABLE_CODES = (
     "58",  # system error outside PostgreSQL: I/O
 )
 CONCURRENT_UPDATE_CODES = (
-    "22012",  # division by zero: `unit_of_work` has written fewer rows than it must
+    "LP001",  # ours: `leadport_raise_concurrent_update`, see session.py
     "40",  # serialization failure, deadlock
-    "23503",  # foreign key: the parent row was removed meanwhile
-    "23505",  # unique: somebody was first
+    "23503",  # foreign key violation: the parent row was removed
+    "23505",  # unique violation: another transaction was first
     "55P03",  # lock not available
 )
 
 
 def translate_error(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -> Exception:
-    """The application's error for one of the driver's, the pool's or the network's.
+    """Return the application's error for one of the driver, the pool or the network.
 
-    The driver's own may come as it is, or in SQLAlchemy's wrapping.
+    The driver's error may come as it is, or wrapped by SQLAlchemy.
     """
-    given = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(given, psycopg.Error):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.Error):
         return StorageUnavailable(f"the database does not answer ({type(error).__name__})")
-    state = given.sqlstate
+    state = cause.sqlstate
     if state is None:
-        # Not from the server, so it quotes no data: libpq says which host it could not reach.
-        return StorageUnavailable(f"the database does not answer: {_first_line(given)}")
-    kind = f"{type(given).__name__} ({state})"
+        # libpq's own error, which quotes no data: it names the host that it could not reach.
+        return StorageUnavailable(f"the database does not answer: {_first_line(cause)}")
+    kind = f"{type(cause).__name__} ({state})"
     is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
     if is_lost or state.startswith(UNAVAILABLE_CODES):
         return StorageUnavailable(f"the database is not available: {kind}")
     if state.startswith(CONCURRENT_UPDATE_CODES):
         return ConcurrentUpdate(kind)
-    # Only what names parts of the schema: the message itself may quote what was to be stored.
-    diagnosis = given.diag
+    # Only names of the schema: the server's message may quote the data.
+    diagnosis = cause.diag
     parts = [diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name]
     return StorageRefused(" ".join([kind, *filter(None, parts)]))
 
 
-def violated_constraint(error: DBAPIError) -> str | None:
-    """The constraint or unique index that an insert or update broke."""
+def get_violated_constraint(error: DBAPIError) -> str | None:
+    """Return the name of the violated constraint or unique index, or None."""
     name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     return name
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from application.ports.storage import EventLog
 from domain.event import Event
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import columns_of, insert_rows
+from infrastructure.postgres.batches import insert_batch, list_columns
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
-EVENT = columns_of(tables.event_log, Event)
-
-APPEND_EVENTS = BatchWrite.of("new_events", insert_rows("new_events", EVENT))
+APPEND_EVENTS = BatchWrite.build(
+    "new_events", insert_batch("new_events", list_columns(tables.event_log, Event))
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresEventLog(EventLog):
     """Table `event_log`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def append(self, events: Collection[Event]) -> None:
-        self.db.defer_write(APPEND_EVENTS, events)
+        self.session.defer_write(APPEND_EVENTS, events)

@@ -10,37 +10,32 @@ from application.ports.storage import FailedMessageRepository
 from domain.failed_message import FailedMessage, FailedMessageId
 from domain.organization import OrgId
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import columns_of, insert_rows, recordset
+from infrastructure.postgres.batches import encode_entities, insert_batch, list_columns
 from infrastructure.postgres.session import PostgresSession, wait_for_standbys
 
-FAILED_MESSAGE = columns_of(tables.failed_messages, FailedMessage)
+_failed = tables.failed_messages.c
 
-NEW = [column for column in FAILED_MESSAGE if column.name != "created_at"]
-
-ADD = insert_rows("new", NEW, ("id",)).on_conflict_do_nothing()
-
-KEPT = (
-    sa.select(*FAILED_MESSAGE)
-    .where(tables.failed_messages.c.resolved_at.is_(None))
-    .order_by(tables.failed_messages.c.id)
+FAILED_MESSAGE_COLUMNS = list_columns(tables.failed_messages, FailedMessage)
+ADD_FAILURES = insert_batch(
+    "new_failures",
+    [column for column in FAILED_MESSAGE_COLUMNS if column.name != "created_at"],
+    ("id",),
+).on_conflict_do_nothing()
+LIST_UNRESOLVED = (
+    sa.select(*FAILED_MESSAGE_COLUMNS).where(_failed.resolved_at.is_(None)).order_by(_failed.id)
 )
-
 _due = (
-    sa.select(tables.failed_messages.c.id)
-    .where(
-        tables.failed_messages.c.resolved_at.is_(None),
-        tables.failed_messages.c.next_attempt_at <= sa.bindparam("now"),
-    )
-    .order_by(tables.failed_messages.c.next_attempt_at)
+    sa.select(_failed.id)
+    .where(_failed.resolved_at.is_(None), _failed.next_attempt_at <= sa.bindparam("now"))
+    .order_by(_failed.next_attempt_at)
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-
-CLAIM = (
+CLAIM_DUE = (
     sa.update(tables.failed_messages)
-    .where(tables.failed_messages.c.id.in_(_due))
+    .where(_failed.id.in_(_due))
     .values(next_attempt_at=sa.bindparam("until"))
-    .returning(*FAILED_MESSAGE)
+    .returning(*FAILED_MESSAGE_COLUMNS)
 )
 
 
@@ -48,26 +43,29 @@ CLAIM = (
 class PostgresFailedMessageRepository(FailedMessageRepository):
     """Table `failed_messages`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
-            await self.db.execute(ADD, {"new": recordset(failures)})
-            await wait_for_standbys(self.db)  # some may be kept already
+            await self.session.execute(ADD_FAILURES, {"new_failures": encode_entities(failures)})
+            await wait_for_standbys(self.session)  # some may be stored already
 
-    async def list_for_organization(self, org_id: OrgId | None) -> list[FailedMessage]:
-        theirs = KEPT if org_id is None else KEPT.where(tables.failed_messages.c.org_id == org_id)
-        return [FailedMessage(**row) for row in (await self.db.execute(theirs)).mappings()]
+    async def list_all(self) -> list[FailedMessage]:
+        return await self._select(LIST_UNRESOLVED)
+
+    async def list_for_organization(self, org_id: OrgId) -> list[FailedMessage]:
+        return await self._select(LIST_UNRESOLVED.where(_failed.org_id == org_id))
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
-        claimed = await self.db.execute(CLAIM, {"now": now, "until": until, "limit": limit})
-        found = [FailedMessage(**row) for row in claimed.mappings()]
-        return sorted(found, key=lambda failure: failure.id)
+        parameters = {"now": now, "until": until, "limit": limit}
+        result = await self.session.execute(CLAIM_DUE, parameters)
+        claimed = [FailedMessage(**row) for row in result.mappings()]
+        return sorted(claimed, key=lambda failure: failure.id)
 
     async def update(self, failure: FailedMessage) -> None:
-        await self.db.execute(
+        await self.session.execute(
             sa.update(tables.failed_messages)
-            .where(tables.failed_messages.c.id == failure.id)
+            .where(_failed.id == failure.id, _failed.resolved_at.is_(None))
             .values(
                 error=failure.error,
                 attempts=failure.attempts,
@@ -76,8 +74,12 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
         )
 
     async def resolve(self, id: FailedMessageId, now: datetime) -> None:
-        await self.db.execute(
+        await self.session.execute(
             sa.update(tables.failed_messages)
-            .where(tables.failed_messages.c.id == id)
+            .where(_failed.id == id, _failed.resolved_at.is_(None))
             .values(resolved_at=now, payload={}, next_attempt_at=None)
         )
+
+    async def _select(self, query: sa.Select[*tuple[object, ...]]) -> list[FailedMessage]:
+        result = await self.session.execute(query)
+        return [FailedMessage(**row) for row in result.mappings()]

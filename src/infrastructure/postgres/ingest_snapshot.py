@@ -1,6 +1,9 @@
-"""Reads everything that a batch of messages may touch, in one statement."""
+"""Reads everything that a delivery may touch, in one statement.
 
-from collections.abc import Collection
+This module and `MemoryIngestSnapshotReader` hold the lookup rules of `IngestSnapshotReader`.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -10,18 +13,17 @@ from domain.change import ChangeRecord, ChangeTarget
 from domain.connection import Address, Channel, Connection, ConnectionId
 from domain.contact import Contact, ContactKey, IdentityKey, IdentityKind, IdentityMatch
 from domain.deal import Deal, OpenDeal
-from domain.inbound import InboundMessage
 from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
-from domain.planning.message_plan import IngestSnapshot
-from infrastructure.postgres.batches import key_rows, recordset
-from infrastructure.postgres.session import PostgresSession, Statement, wait_for_standbys
-from infrastructure.postgres.state_changes import SHARE
+from domain.planning.snapshot import IngestSnapshot, SnapshotRequest
+from infrastructure.postgres.batches import encode_rows
+from infrastructure.postgres.session import PostgresSession, RawStatement, wait_for_standbys
+from infrastructure.postgres.state_changes import LOCK_INGEST_SHARED
 
-# One row of JSON texts, each read into entities without a detour. Every table is asked key by key:
-# OFFSET 0 keeps the planner from reading a table whole that was small when it last looked. A
-# contact's own phone counts only where nobody has it as an identity.
-FIND = """
+# The result is one row of JSON texts, which msgspec decodes into entities. $1 are the addresses,
+# $2 the identities of people, $3 the messages. Every table is read by LATERAL (… OFFSET 0), which
+# makes the planner look each key up: a plan made while a table was small would read all of it.
+READ_SNAPSHOT = """
 WITH
 connections AS MATERIALIZED (
     SELECT k.*
@@ -45,7 +47,7 @@ people AS MATERIALIZED (
         AS p (channel text, number text, kind text, value text)
     JOIN connections AS k ON k.channel = p.channel AND k.external_id = p.number
 ),
-known AS (
+stored AS (
     SELECT m.*
     FROM messages AS a
     CROSS JOIN LATERAL (
@@ -54,7 +56,7 @@ known AS (
         OFFSET 0
     ) AS m
 ),
-waiting AS (
+pending AS (
     SELECT s.*
     FROM (
         SELECT org_id, channel, id AS subject FROM messages
@@ -68,7 +70,7 @@ waiting AS (
         OFFSET 0
     ) AS s
 ),
-owners AS MATERIALIZED (
+matches AS MATERIALIZED (
     SELECT p.kind, p.value, i.contact_id IS NOT NULL AS is_linked, c AS contact,
         c.org_id, c.id AS contact_id
     FROM people AS p
@@ -96,7 +98,7 @@ threads AS MATERIALIZED (
     ) AS t
     UNION
     SELECT t.*
-    FROM (SELECT DISTINCT org_id, contact_id FROM owners) AS o
+    FROM (SELECT DISTINCT org_id, contact_id FROM matches) AS o
     CROSS JOIN LATERAL (
         SELECT * FROM conversation_threads AS t
         WHERE t.org_id = o.org_id AND t.contact_id = o.contact_id
@@ -104,9 +106,9 @@ threads AS MATERIALIZED (
     ) AS t
 ),
 deals AS (
-    SELECT d AS deal, m AS first
+    SELECT d AS deal, m AS first_message
     FROM (
-        SELECT org_id, contact_id FROM owners UNION SELECT org_id, contact_id FROM threads
+        SELECT org_id, contact_id FROM matches UNION SELECT org_id, contact_id FROM threads
     ) AS o
     CROSS JOIN LATERAL (
         SELECT * FROM deals AS d
@@ -121,104 +123,101 @@ deals AS (
 )
 SELECT
     (SELECT coalesce(json_agg(c), '[]') FROM connections AS c)::text,
-    (SELECT coalesce(json_agg(k), '[]') FROM known AS k)::text,
-    (SELECT coalesce(json_agg(w), '[]') FROM waiting AS w)::text,
-    (SELECT coalesce(json_agg(o), '[]') FROM owners AS o)::text,
+    (SELECT coalesce(json_agg(s), '[]') FROM stored AS s)::text,
+    (SELECT coalesce(json_agg(p), '[]') FROM pending AS p)::text,
+    (SELECT coalesce(json_agg(m), '[]') FROM matches AS m)::text,
     (SELECT coalesce(json_agg(t), '[]') FROM threads AS t)::text,
     (SELECT coalesce(json_agg(d), '[]') FROM deals AS d)::text
 """
 
 
-class _Key(msgspec.Struct):
+class _StoredKey(msgspec.Struct):
     org_id: OrgId
     channel: Channel
     external_id: str
 
 
-class _Number(_Key):
+class _EnabledConnection(_StoredKey):
     id: ConnectionId
 
 
-class _Owner(msgspec.Struct):
+class _Match(msgspec.Struct):
     kind: IdentityKind
     value: str
     is_linked: bool
     contact: Contact
 
 
-class _Deal(msgspec.Struct):
+class _OpenDeal(msgspec.Struct):
     deal: Deal
-    first: Message | None
+    first_message: Message | None
 
 
-NUMBERS = msgspec.json.Decoder(list[_Number])
-KEYS = msgspec.json.Decoder(list[_Key])
-CHANGES = msgspec.json.Decoder(list[ChangeRecord])
-OWNERS = msgspec.json.Decoder(list[_Owner])
-THREADS = msgspec.json.Decoder(list[Thread])
-DEALS = msgspec.json.Decoder(list[_Deal])
+CONNECTIONS_DECODER = msgspec.json.Decoder(list[_EnabledConnection])
+STORED_KEYS_DECODER = msgspec.json.Decoder(list[_StoredKey])
+PENDING_DECODER = msgspec.json.Decoder(list[ChangeRecord])
+MATCHES_DECODER = msgspec.json.Decoder(list[_Match])
+THREADS_DECODER = msgspec.json.Decoder(list[Thread])
+OPEN_DEALS_DECODER = msgspec.json.Decoder(list[_OpenDeal])
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresIngestSnapshotReader(IngestSnapshotReader):
-    """All tables that a message may touch."""
+    """All tables that a delivery may touch."""
 
-    db: PostgresSession
+    session: PostgresSession
 
-    async def read(self, messages: Collection[InboundMessage]) -> IngestSnapshot:
-        # Not in one statement: it would read what was there before it got the lock.
-        found = await self.db.run_pipelined(SHARE, Statement(FIND, _wanted(messages)))
-        connections, known, waiting, owners, threads, deals = (await found.fetchall())[0]
-        result = IngestSnapshot(
+    async def read(self, request: SnapshotRequest) -> IngestSnapshot:
+        # Two statements: one would read what was stored before it got the lock.
+        result = await self.session.run_pipelined(
+            LOCK_INGEST_SHARED, RawStatement(READ_SNAPSHOT, _encode_request(request))
+        )
+        connections, stored, pending, matches, threads, deals = (await result.fetchall())[0]
+        snapshot = IngestSnapshot(
             connections={
-                Address(n.channel, n.external_id): Connection(
-                    id=n.id, org_id=n.org_id, channel=n.channel, external_id=n.external_id
+                Address(c.channel, c.external_id): Connection(
+                    id=c.id, org_id=c.org_id, channel=c.channel, external_id=c.external_id
                 )
-                for n in NUMBERS.decode(connections)
+                for c in CONNECTIONS_DECODER.decode(connections)
             },
-            known={MessageKey(k.org_id, k.channel, k.external_id) for k in KEYS.decode(known)},
-            waiting=_by_subject(CHANGES.decode(waiting)),
-            owners={
-                IdentityKey(o.contact.org_id, o.kind, o.value): IdentityMatch(
-                    o.contact, o.is_linked
+            stored_keys={
+                MessageKey(k.org_id, k.channel, k.external_id)
+                for k in STORED_KEYS_DECODER.decode(stored)
+            },
+            pending=_group_by_target(PENDING_DECODER.decode(pending)),
+            matches={
+                IdentityKey(m.contact.org_id, m.kind, m.value): IdentityMatch(
+                    m.contact, m.is_linked
                 )
-                for o in OWNERS.decode(owners)
+                for m in MATCHES_DECODER.decode(matches)
             },
-            threads=THREADS.decode(threads),
-            deals={
-                ContactKey(d.deal.org_id, d.deal.contact_id): OpenDeal(d.deal, d.first)
-                for d in DEALS.decode(deals)
+            threads=THREADS_DECODER.decode(threads),
+            open_deals={
+                ContactKey(d.deal.org_id, d.deal.contact_id): OpenDeal(d.deal, d.first_message)
+                for d in OPEN_DEALS_DECODER.decode(deals)
             },
         )
-        if result.known:
-            await wait_for_standbys(self.db)
-        return result
+        if snapshot.stored_keys:
+            await wait_for_standbys(self.session)
+        return snapshot
 
 
-def _wanted(messages: Collection[InboundMessage]) -> list[str]:
-    addresses = {message.address for message in messages}
-    people = {
-        (*message.address, *identity)
-        for message in messages
-        for identity in message.sender.identities
-    }
+def _encode_request(request: SnapshotRequest) -> list[str]:
     return [
-        key_rows(addresses, Address._fields),
-        key_rows(people, ["channel", "number", "kind", "value"]),
-        recordset(
-            {
-                "channel": message.address.channel,
-                "number": message.address.external_id,
-                "id": message.external_id,
-                "thread": message.thread_external_id,
-            }
-            for message in messages
+        encode_rows(request.addresses, ["channel", "external_id"]),
+        encode_rows(
+            ((*address, *identity) for address, identity in request.participants),
+            ["channel", "number", "kind", "value"],
+        ),
+        encode_rows(
+            ((*address, id_, thread_id) for address, id_, thread_id in request.messages),
+            ["channel", "number", "id", "thread"],
         ),
     ]
 
 
-def _by_subject(changes: list[ChangeRecord]) -> dict[ChangeTarget, list[ChangeRecord]]:
-    found: dict[ChangeTarget, list[ChangeRecord]] = {}
+def _group_by_target(changes: Iterable[ChangeRecord]) -> dict[ChangeTarget, list[ChangeRecord]]:
+    grouped: dict[ChangeTarget, list[ChangeRecord]] = {}
     for change in changes:
-        found.setdefault(change.target, []).append(change)
-    return found
+        grouped.setdefault(change.target, []).append(change)
+    return grouped

@@ -10,50 +10,47 @@ from domain.deal import DealId
 from domain.insight import Description, Insight
 from domain.message import MessageKey
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import columns_of, insert_rows, json_rows, key_rows
-from infrastructure.postgres.messages import MESSAGE_KEY
+from infrastructure.postgres.batches import BatchParameter, insert_batch, list_columns
+from infrastructure.postgres.messages import MESSAGE_KEY_COLUMNS
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
-INSIGHT = columns_of(tables.deal_insights, Insight)
+_insights, _deals = tables.deal_insights.c, tables.deals.c
+_threads, _messages = tables.conversation_threads.c, tables.conversation_messages.c
 
-SAID = ("summary", "intent", "score", "next_step")
+DESCRIPTION_FIELDS = ("summary", "intent", "score", "next_step")
 
-_new = insert_rows("new_insights", INSIGHT, ("org_id", "deal_id"))
-
-PUT_INSIGHTS = BatchWrite.of(
+_new = insert_batch(
+    "new_insights", list_columns(tables.deal_insights, Insight), ("org_id", "deal_id")
+)
+UPSERT_INSIGHTS = BatchWrite.build(
     "new_insights",
     _new.on_conflict_do_update(
         index_elements=["org_id", "deal_id"],
         set_={
             name: _new.excluded[name]
-            for name in (*SAID, "provider", "updated_at", "message_external_id")
+            for name in (*DESCRIPTION_FIELDS, "provider", "updated_at", "message_external_id")
         },
-        # Insight.rank, in code point order as Python compares
+        # Insight.rank. Collation "C" compares by code point, as Python does.
         where=sa.tuple_(_new.excluded.updated_at, _new.excluded.message_external_id.collate("C"))
-        >= sa.tuple_(tables.deal_insights.c.updated_at, tables.deal_insights.c.message_external_id),
+        >= sa.tuple_(_insights.updated_at, _insights.message_external_id),
     ),
-    is_all=False,
+    must_write_all=False,
 )
 
-_said = json_rows("said", [*MESSAGE_KEY, *(tables.deal_insights.c[name] for name in SAID)])
-
-REDESCRIBE = (
+_descriptions = BatchParameter(
+    "descriptions", [*MESSAGE_KEY_COLUMNS, *(_insights[name] for name in DESCRIPTION_FIELDS)]
+)
+REPLACE_DESCRIPTIONS = (
     sa.update(tables.deal_insights)
     .where(
-        *(column == _said.c[column.name] for column in MESSAGE_KEY),
-        sa.tuple_(tables.conversation_threads.c.org_id, tables.conversation_threads.c.id)
-        == sa.tuple_(
-            tables.conversation_messages.c.org_id, tables.conversation_messages.c.thread_id
-        ),
-        sa.tuple_(tables.deals.c.org_id, tables.deals.c.contact_id)
-        == sa.tuple_(
-            tables.conversation_threads.c.org_id, tables.conversation_threads.c.contact_id
-        ),
-        sa.tuple_(tables.deal_insights.c.org_id, tables.deal_insights.c.deal_id)
-        == sa.tuple_(tables.deals.c.org_id, tables.deals.c.id),
-        tables.deal_insights.c.message_external_id == _said.c.external_id,
+        *(column == _descriptions.c[column.name] for column in MESSAGE_KEY_COLUMNS),
+        sa.tuple_(_threads.org_id, _threads.id) == sa.tuple_(_messages.org_id, _messages.thread_id),
+        sa.tuple_(_deals.org_id, _deals.contact_id)
+        == sa.tuple_(_threads.org_id, _threads.contact_id),
+        sa.tuple_(_insights.org_id, _insights.deal_id) == sa.tuple_(_deals.org_id, _deals.id),
+        _insights.message_external_id == _descriptions.c.external_id,
     )
-    .values({name: _said.c[name] for name in SAID})
+    .values({name: _descriptions.c[name] for name in DESCRIPTION_FIELDS})
 )
 
 
@@ -61,13 +58,15 @@ REDESCRIBE = (
 class PostgresInsightRepository(InsightRepository):
     """Table `deal_insights`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def upsert(self, insights: Mapping[DealId, Insight]) -> None:
-        self.db.defer_write(PUT_INSIGHTS, insights.values())
+        self.session.defer_write(UPSERT_INSIGHTS, insights.values())
 
     async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
         if messages:
-            said = [(*key, *(getattr(d, name) for name in SAID)) for key, d in messages.items()]
-            given = key_rows(said, [*MessageKey._fields, *SAID])
-            await self.db.execute(REDESCRIBE, {"said": given})
+            rows = [
+                (*key, *(getattr(description, name) for name in DESCRIPTION_FIELDS))
+                for key, description in messages.items()
+            ]
+            await self.session.execute(REPLACE_DESCRIPTIONS, _descriptions.bind(rows))

@@ -15,11 +15,11 @@ from infrastructure.postgres import tables
 from infrastructure.postgres.session import PostgresSession
 
 
-def _event_id(name: str) -> sa.ColumnElement[object]:
+def _payload_id(name: str) -> sa.ColumnElement[object]:
     return sa.cast(tables.event_log.c.payload[name].astext, UUID())
 
 
-LATEST_LEADS = (
+LIST_LEADS = (
     sa.select(
         tables.event_log.c.created_at.label("captured_at"),
         tables.event_log.c.org_id,
@@ -42,21 +42,21 @@ LATEST_LEADS = (
         tables.conversation_messages,
         sa.and_(
             tables.conversation_messages.c.org_id == tables.event_log.c.org_id,
-            tables.conversation_messages.c.id == _event_id("message_id"),
+            tables.conversation_messages.c.id == _payload_id("message_id"),
         ),
     )
     .join(
         tables.contacts,
         sa.and_(
             tables.contacts.c.org_id == tables.event_log.c.org_id,
-            tables.contacts.c.id == _event_id("contact_id"),
+            tables.contacts.c.id == _payload_id("contact_id"),
         ),
     )
     .join(
         tables.deals,
         sa.and_(
             tables.deals.c.org_id == tables.event_log.c.org_id,
-            tables.deals.c.id == _event_id("deal_id"),
+            tables.deals.c.id == _payload_id("deal_id"),
         ),
     )
     .outerjoin(
@@ -73,15 +73,15 @@ LATEST_LEADS = (
 
 @dataclass(frozen=True, slots=True)
 class PostgresLeadReader(LeadReader):
-    """The event log, read with what its ids point at."""
+    """Table `event_log`, joined with the rows that its ids name."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def list_latest(self, org_id: OrgId | None, limit: int) -> list[Lead]:
-        leads = LATEST_LEADS.limit(limit)
+        query = LIST_LEADS.limit(limit)
         if org_id is not None:
-            leads = leads.where(tables.event_log.c.org_id == org_id)
-        found = (await self.db.execute(leads)).mappings().all()
+            query = query.where(tables.event_log.c.org_id == org_id)
+        rows = (await self.session.execute(query)).mappings().all()
         return [
             Lead(
                 **{
@@ -90,5 +90,5 @@ class PostgresLeadReader(LeadReader):
                     "deal_status": DealStatus(row["deal_status"]),
                 }
             )
-            for row in reversed(found)
+            for row in reversed(rows)
         ]

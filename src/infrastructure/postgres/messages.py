@@ -10,55 +10,31 @@ from application.ports.storage import MessageRepository
 from domain.connection import Channel
 from domain.message import Direction, Message, MessageKey
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import (
-    columns_of,
-    insert_rows,
-    json_rows,
-    key_rows,
-    recordset,
-)
+from infrastructure.postgres.batches import BatchParameter, insert_batch, list_columns
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
-MESSAGE = columns_of(tables.conversation_messages, Message)
+_messages = tables.conversation_messages.c
 
-MESSAGE_KEY = [
-    tables.conversation_messages.c.org_id,
-    tables.conversation_messages.c.channel,
-    tables.conversation_messages.c.external_id,
-]
+MESSAGE_COLUMNS = list_columns(tables.conversation_messages, Message)
+MESSAGE_KEY_COLUMNS = [_messages.org_id, _messages.channel, _messages.external_id]
 
-ADD_MESSAGES = BatchWrite.of(
+ADD_MESSAGES = BatchWrite.build(
     "new_messages",
-    insert_rows("new_messages", MESSAGE, MessageKey._fields).on_conflict_do_nothing(),
+    insert_batch("new_messages", MESSAGE_COLUMNS, MessageKey._fields).on_conflict_do_nothing(),
 )
-
-_asked = json_rows("asked", MESSAGE_KEY)
-
-_is_asked = [column == _asked.c[column.name] for column in MESSAGE_KEY]
-
-LOCKED_MESSAGES = (
-    sa.select(*MESSAGE)
-    .where(*_is_asked)
-    .order_by(*MESSAGE_KEY)
+_wanted = BatchParameter("wanted", MESSAGE_KEY_COLUMNS)
+LOCK_MESSAGES = (
+    sa.select(*MESSAGE_COLUMNS)
+    .where(*(column == _wanted.c[column.name] for column in MESSAGE_KEY_COLUMNS))
+    .order_by(*MESSAGE_KEY_COLUMNS)
     .with_for_update(of=tables.conversation_messages, key_share=True)
 )
-
-_changed = json_rows(
-    "new",
-    [
-        tables.conversation_messages.c.org_id,
-        tables.conversation_messages.c.id,
-        tables.conversation_messages.c.body,
-        tables.conversation_messages.c.content,
-    ],
+_changed = BatchParameter(
+    "changed", [_messages.org_id, _messages.id, _messages.body, _messages.content]
 )
-
-CHANGE_MESSAGES = (
+UPDATE_MESSAGES = (
     sa.update(tables.conversation_messages)
-    .where(
-        tables.conversation_messages.c.org_id == _changed.c.org_id,
-        tables.conversation_messages.c.id == _changed.c.id,
-    )
+    .where(_messages.org_id == _changed.c.org_id, _messages.id == _changed.c.id)
     .values(body=_changed.c.body, content=_changed.c.content)
 )
 
@@ -67,24 +43,24 @@ CHANGE_MESSAGES = (
 class PostgresMessageRepository(MessageRepository):
     """Table `conversation_messages`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def add(self, messages: Mapping[MessageKey, Message]) -> None:
-        self.db.defer_write(ADD_MESSAGES, messages.values())
+        self.session.defer_write(ADD_MESSAGES, messages.values())
 
-    async def get_for_update(self, wanted: Set[MessageKey]) -> dict[MessageKey, Message]:
-        asked = key_rows(wanted, MessageKey._fields)
-        found = (await self.db.execute(LOCKED_MESSAGES, {"asked": asked})).mappings()
-        stored = (message_from(row) for row in found)
-        return {message.key: message for message in stored}
+    async def get_for_update(self, keys: Set[MessageKey]) -> dict[MessageKey, Message]:
+        result = await self.session.execute(LOCK_MESSAGES, _wanted.bind(keys))
+        messages = [make_message(row) for row in result.mappings()]
+        return {message.key: message for message in messages}
 
     async def update(self, messages: Mapping[MessageKey, Message]) -> None:
         if messages:
-            await self.db.execute(CHANGE_MESSAGES, {"new": recordset(messages.values())})
+            changed = _changed.bind_entities(messages.values())
+            await self.session.execute(UPDATE_MESSAGES, changed)
 
 
-def message_from(row: Mapping[Any, Any]) -> Message:
-    """The message in the columns of its name."""
+def make_message(row: Mapping[Any, Any]) -> Message:
+    """Make a message of a row with MESSAGE_COLUMNS."""
     return Message(
         **{
             **row,
@@ -94,6 +70,6 @@ def message_from(row: Mapping[Any, Any]) -> Message:
     )
 
 
-def message_keys(found: Iterable[Sequence[Any]]) -> set[MessageKey]:
-    """The keys in rows of MESSAGE_KEY's columns."""
-    return {MessageKey(row[0], Channel(row[1]), row[2]) for row in found}
+def make_message_keys(rows: Iterable[Sequence[Any]]) -> set[MessageKey]:
+    """Make message keys of rows with organisation, channel and external id."""
+    return {MessageKey(row[0], Channel(row[1]), row[2]) for row in rows}

@@ -1,26 +1,50 @@
 """Connection pools, each of which acts as one database role."""
 
+from dataclasses import dataclass
+
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-# What the roles of migration 0002 are for.
+# The roles of migration 0002, which says what each may do.
 INGEST_ROLE, AUTH_ROLE, PEOPLE_ROLE = "leadport_ingest", "leadport_auth", "authenticated"
 
-INGEST_PLANNER_SETTINGS = (
-    "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
+DEFAULT_POOL_SIZE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a connection is set to when it is opened.
+
+    `statements` are SET statements. A statement is prepared on the server when it was executed
+    `prepare_threshold` times on the connection.
+    """
+
+    statements: str = ""
+    prepare_threshold: int = 5
+
+
+INGEST_SETTINGS = SessionSettings(
+    statements="SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan",
+    prepare_threshold=0,
 )
-"""The webhook writer looks everything up by its key. A plan that was made for a table of some rows
-would read all of it, and go on when it has a million: until somebody analyses the table."""
+"""The webhook writer looks every row up by its key. A plan that was made while a table had few rows
+reads all of it, and is used until the table is analysed, which may be after a million rows."""
 
 
-def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> AsyncEngine:
-    """A pool of at most `size` connections to any URL or key=value string that libpq takes.
+def open_pool(
+    database_url: str,
+    *,
+    role: str | None = None,
+    settings: SessionSettings = SessionSettings(),  # noqa: B008 - frozen
+    size: int = DEFAULT_POOL_SIZE,
+) -> AsyncEngine:
+    """Open a pool of at most `size` connections to any URL or key=value string that libpq takes.
 
-    libpq reads it, not SQLAlchemy: so several hosts and `target_session_attrs` work. Each
-    connection acts as `role` from its first statement on; without one as its owner, which only
-    operators' commands do.
+    libpq reads the URL, not SQLAlchemy, so several hosts and `target_session_attrs` work. Each
+    connection acts as `role` from its first statement on. Without a role it acts as the user of
+    the URL, which only operators' commands do.
     """
     given = conninfo_to_dict(database_url)
     defaults: dict[str, str | int] = {"connect_timeout": 2, "application_name": "leadport"}
@@ -30,9 +54,9 @@ def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> 
         connection = await psycopg.AsyncConnection.connect(conninfo)
         if role is not None:
             await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
-        if role == INGEST_ROLE:
-            await connection.execute(INGEST_PLANNER_SETTINGS)
-            connection.prepare_threshold = 0
+        if settings.statements:
+            await connection.execute(settings.statements)
+        connection.prepare_threshold = settings.prepare_threshold
         await connection.commit()
         return connection
 
@@ -42,6 +66,6 @@ def open_pool(database_url: str, *, role: str | None = None, size: int = 10) -> 
         pool_size=size,
         max_overflow=0,
         pool_pre_ping=False,
-        pool_use_lifo=True,  # the one that was used last has its statements prepared
+        pool_use_lifo=True,  # the connection used last has its statements prepared
         hide_parameters=True,  # message texts and numbers stay out of errors and logs
     )

@@ -1,6 +1,6 @@
-"""Reads and writes the table `state_changes`, and takes the lock on ingestion."""
+"""Reads and writes the table `state_changes`, and takes the advisory lock of ingestion."""
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -12,64 +12,59 @@ from domain.connection import Channel
 from domain.message import MessageKey
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
-    KEY,
-    columns_of,
-    insert_rows,
-    json_rows,
-    key_rows,
-    recordset,
+    PRIMARY_KEY,
+    BatchParameter,
+    encode_entities,
+    insert_batch,
+    list_columns,
 )
-from infrastructure.postgres.messages import message_keys
-from infrastructure.postgres.session import PostgresSession, Statement, wait_for_standbys
+from infrastructure.postgres.messages import make_message_keys
+from infrastructure.postgres.session import PostgresSession, RawStatement, wait_for_standbys
 
-# Any number, but a different one from those of whatever else uses the database. A message and a
-# change of it do not see each other before their transactions end; whoever stores messages holds
-# the lock with others, whoever lets a change wait holds it alone.
-LOCK = 0x1EAD_9047
-SHARE = Statement(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
-ALONE = sa.text(f"SELECT pg_advisory_xact_lock({LOCK})")
+_changes = tables.state_changes.c
 
-CHANGE = columns_of(tables.state_changes, ChangeRecord)
-FIELDS = [column.name for column in CHANGE]
-CHANGE_KEY = [
-    tables.state_changes.c.org_id,
-    tables.state_changes.c.channel,
-    tables.state_changes.c.external_id,
-]
-_asked = json_rows("asked", CHANGE_KEY)
-KNOWN = sa.select(*CHANGE_KEY).where(*(column == _asked.c[column.name] for column in CHANGE_KEY))
-_subject = json_rows(
-    "asked",
-    [tables.state_changes.c.org_id, tables.state_changes.c.channel, tables.state_changes.c.subject],
+# A message and a change of it, stored at the same time, do not see each other before their
+# transactions end. So transactions that store messages take this lock shared, and one that stores
+# a pending change takes it exclusively. The number must differ from those of other users of the
+# database; else it means nothing.
+INGEST_LOCK_ID = 0x1EAD_9047
+LOCK_INGEST_SHARED = RawStatement(f"SELECT pg_advisory_xact_lock_shared({INGEST_LOCK_ID})")
+LOCK_INGEST_EXCLUSIVELY = sa.text(f"SELECT pg_advisory_xact_lock({INGEST_LOCK_ID})")
+
+CHANGE_COLUMNS = list_columns(tables.state_changes, ChangeRecord)
+CHANGE_KEY_COLUMNS = [_changes.org_id, _changes.channel, _changes.external_id]
+
+_keys = BatchParameter("keys", CHANGE_KEY_COLUMNS)
+FIND_STORED_KEYS = sa.select(*CHANGE_KEY_COLUMNS).where(
+    *(column == _keys.c[column.name] for column in CHANGE_KEY_COLUMNS)
 )
-_asked_for = _subject.c.subject.label("asked_for")
-_ABOUT = sa.select(*CHANGE, _asked_for).where(
-    *(tables.state_changes.c[column.name] == column for column in _subject.c)
+
+_targets = BatchParameter("targets", [_changes.org_id, _changes.channel, _changes.subject])
+_target_name = _targets.c.subject.label("target_name")
+_of_target = sa.select(*CHANGE_COLUMNS, _target_name).where(
+    *(_changes[column.name] == column for column in _targets.c)
 )
-WAITING = _ABOUT.where(tables.state_changes.c.is_waiting)
-ABOUT = sa.union_all(
-    _ABOUT,
-    sa.select(*CHANGE, _asked_for).where(
-        tables.state_changes.c.org_id == _subject.c.org_id,
-        tables.state_changes.c.channel == _subject.c.channel,
-        tables.state_changes.c.external_id == _subject.c.subject,
-        tables.state_changes.c.kind == sa.literal_column(f"'{ChangeKind.ECHO}'"),
-    ),
+_echo_is_target = sa.select(*CHANGE_COLUMNS, _target_name).where(
+    _changes.org_id == _targets.c.org_id,
+    _changes.channel == _targets.c.channel,
+    _changes.external_id == _targets.c.subject,
+    _changes.kind == sa.literal_column(f"'{ChangeKind.ECHO}'"),
 )
-ADD = insert_rows("new", CHANGE, MessageKey._fields).on_conflict_do_nothing().returning(*CHANGE_KEY)
-_new = json_rows(
-    "new",
-    [
-        tables.state_changes.c.org_id,
-        tables.state_changes.c.id,
-        tables.state_changes.c.content,
-        tables.state_changes.c.is_waiting,
-    ],
+FIND_PENDING = _of_target.where(_changes.is_waiting)
+LIST_FOR_TARGETS = sa.union_all(_of_target, _echo_is_target)
+
+ADD_CHANGES = (
+    insert_batch("new_changes", CHANGE_COLUMNS, MessageKey._fields)
+    .on_conflict_do_nothing()
+    .returning(*CHANGE_KEY_COLUMNS)
 )
-UPDATE = (
+_updated = BatchParameter(
+    "updated", [_changes.org_id, _changes.id, _changes.content, _changes.is_waiting]
+)
+UPDATE_CHANGES = (
     sa.update(tables.state_changes)
-    .where(tables.state_changes.c.org_id == _new.c.org_id, tables.state_changes.c.id == _new.c.id)
-    .values(content=_new.c.content, is_waiting=_new.c.is_waiting)
+    .where(_changes.org_id == _updated.c.org_id, _changes.id == _updated.c.id)
+    .values(content=_updated.c.content, is_waiting=_updated.c.is_waiting)
 )
 
 
@@ -77,51 +72,52 @@ UPDATE = (
 class PostgresChangeRepository(ChangeRepository):
     """Table `state_changes`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
-    async def find_stored_keys(self, wanted: Set[MessageKey]) -> set[MessageKey]:
-        asked = key_rows(wanted, MessageKey._fields)
-        found = message_keys(await self.db.execute(KNOWN, {"asked": asked}))
-        if found:
-            await wait_for_standbys(self.db)
-        return found
+    async def find_stored_keys(self, keys: Set[MessageKey]) -> set[MessageKey]:
+        result = await self.session.execute(FIND_STORED_KEYS, _keys.bind(keys))
+        stored = make_message_keys(result)
+        if stored:
+            await wait_for_standbys(self.session)
+        return stored
 
     async def find_pending(
         self, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
         if not targets:
             return {}
-        # Not in one statement: it would read what was there before it got the lock.
-        await self.db.run_pipelined(SHARE)
-        return await self._found(WAITING, targets)
+        # Two statements: one would read what was stored before it got the lock.
+        await self.session.run_pipelined(LOCK_INGEST_SHARED)
+        return await self._select(FIND_PENDING, targets)
 
     async def lock_ingest_exclusively(self) -> None:
-        await self.db.execute(ALONE)
+        await self.session.execute(LOCK_INGEST_EXCLUSIVELY)
 
     async def list_for_targets(
         self, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
-        return await self._found(ABOUT, targets) if targets else {}
+        return await self._select(LIST_FOR_TARGETS, targets) if targets else {}
 
     async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
         if not changes:
             return set()
-        return message_keys(await self.db.execute(ADD, {"new": recordset(changes.values())}))
+        new = {"new_changes": encode_entities(changes.values())}
+        return make_message_keys(await self.session.execute(ADD_CHANGES, new))
 
     async def update(self, changes: Collection[ChangeRecord]) -> None:
         if changes:
-            in_order = sorted(changes, key=attrgetter(*KEY))
-            await self.db.execute(UPDATE, {"new": recordset(in_order)})
+            in_order = sorted(changes, key=attrgetter(*PRIMARY_KEY))
+            await self.session.execute(UPDATE_CHANGES, _updated.bind_entities(in_order))
 
-    async def _found(
-        self, query: sa.Executable, targets: Iterable[ChangeTarget]
+    async def _select(
+        self, query: sa.Executable, targets: Set[ChangeTarget]
     ) -> dict[ChangeTarget, list[ChangeRecord]]:
-        asked = key_rows(targets, ["org_id", "channel", "subject"])
-        found: dict[ChangeTarget, list[ChangeRecord]] = {}
-        for *row, asked_for in await self.db.execute(query, {"asked": asked}):
-            given = dict(zip(FIELDS, row, strict=True))
-            kind, channel = ChangeKind(given["kind"]), Channel(given["channel"])
-            change = ChangeRecord(**{**given, "kind": kind, "channel": channel})
-            subject = ChangeTarget(change.org_id, change.channel, asked_for)
-            found.setdefault(subject, []).append(change)
-        return found
+        names = [column.name for column in CHANGE_COLUMNS]
+        grouped: dict[ChangeTarget, list[ChangeRecord]] = {}
+        for *row, target_name in await self.session.execute(query, _targets.bind(targets)):
+            values = dict(zip(names, row, strict=True))
+            kind, channel = ChangeKind(values["kind"]), Channel(values["channel"])
+            change = ChangeRecord(**{**values, "kind": kind, "channel": channel})
+            target = ChangeTarget(change.org_id, change.channel, target_name)
+            grouped.setdefault(target, []).append(change)
+        return grouped

@@ -267,7 +267,7 @@ failed_messages = sa.Table(
     "failed_messages",
     metadata,
     _id(),
-    _id("org_id", nullable=True),
+    _id("org_id"),
     _json("payload"),
     _text("error"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="1"),

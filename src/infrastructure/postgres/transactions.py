@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from application.errors import StorageUnavailable
+from application.errors import SchemaOutdated
 from application.ports.storage import Repositories, Transactions
-from domain.organization import UserId
+from domain.actor import Actor, SignedInUser, WebhookWriter
 from infrastructure.postgres.connections import PostgresConnectionRepository
 from infrastructure.postgres.contacts import PostgresContactRepository
 from infrastructure.postgres.deals import PostgresDealRepository
@@ -34,66 +34,67 @@ from infrastructure.postgres.threads import PostgresThreadRepository
 from infrastructure.postgres.unmatched_messages import PostgresUnmatchedRepository
 from infrastructure.postgres.users import PostgresSessionRepository, PostgresUserRepository
 
-PATIENCE = 4.0
+TRANSACTION_TIMEOUT_SECONDS = 4.0
 """Meta wants its answer within 5 s, and a 503 in time is better than none."""
 
-# Local to the transaction, so that nothing of a person stays with the connection.
+# Local to the transaction, so that no claims stay with the connection.
 ACT_AS_PERSON = sa.text(
-    f"SELECT set_config('role', '{PEOPLE_ROLE}', true), set_config('request.jwt.claims', :claims, true)"
+    f"SELECT set_config('role', '{PEOPLE_ROLE}', true),"
+    " set_config('request.jwt.claims', :claims, true)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresTransactions(Transactions):
-    """Transactions over pools, each in `patience` seconds, waiting for a connection included.
+    """Transactions over one pool for each type of actor.
 
-    `people` is the pool of the role `authenticated`, for transactions of a signed-in person.
+    A transaction takes `timeout_seconds` at most, waiting for a connection included. An actor
+    without a pool is a mistake in the wiring, and raises RuntimeError.
     """
 
-    engine: AsyncEngine
-    people: AsyncEngine | None = None
-    patience: float = PATIENCE
+    pools: Mapping[type[Actor], AsyncEngine]
+    timeout_seconds: float = TRANSACTION_TIMEOUT_SECONDS
 
     @asynccontextmanager
-    async def begin(self, person: UserId | None = None) -> AsyncIterator[Repositories]:
-        async with self._connection(person) as connection:
-            db = PostgresSession(connection)
+    async def begin(self, actor: Actor) -> AsyncIterator[Repositories]:
+        async with self._connect(actor) as connection:
+            session = PostgresSession(connection)
             yield Repositories(
-                organizations=PostgresOrganizationRepository(db),
-                users=PostgresUserRepository(db),
-                connections=PostgresConnectionRepository(db),
-                snapshots=PostgresIngestSnapshotReader(db),
-                contacts=PostgresContactRepository(db),
-                threads=PostgresThreadRepository(db),
-                messages=PostgresMessageRepository(db),
-                changes=PostgresChangeRepository(db),
-                deals=PostgresDealRepository(db),
-                insights=PostgresInsightRepository(db),
-                events=PostgresEventLog(db),
-                failed_messages=PostgresFailedMessageRepository(db),
-                unmatched=PostgresUnmatchedRepository(db),
-                sessions=PostgresSessionRepository(db),
-                leads=PostgresLeadReader(db),
+                organizations=PostgresOrganizationRepository(session),
+                users=PostgresUserRepository(session),
+                connections=PostgresConnectionRepository(session),
+                snapshots=PostgresIngestSnapshotReader(session),
+                contacts=PostgresContactRepository(session),
+                threads=PostgresThreadRepository(session),
+                messages=PostgresMessageRepository(session),
+                changes=PostgresChangeRepository(session),
+                deals=PostgresDealRepository(session),
+                insights=PostgresInsightRepository(session),
+                events=PostgresEventLog(session),
+                failed_messages=PostgresFailedMessageRepository(session),
+                unmatched=PostgresUnmatchedRepository(session),
+                sessions=PostgresSessionRepository(session),
+                leads=PostgresLeadReader(session),
             )
-            await db.commit()
+            await session.commit()
 
     async def check_ready(self) -> None:
-        async with self._connection() as db:
-            version = await db.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        async with self._connect(WebhookWriter()) as connection:
+            version = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         if version != head():
-            raise StorageUnavailable("the schema is not up to date: run leadport migrate")
+            raise SchemaOutdated("the schema is not up to date: run leadport migrate")
 
     @asynccontextmanager
-    async def _connection(self, person: UserId | None = None) -> AsyncIterator[AsyncConnection]:
-        engine = self.engine if person is None else self.people
-        if engine is None:
-            raise StorageUnavailable("there is no pool for people")
+    async def _connect(self, actor: Actor) -> AsyncIterator[AsyncConnection]:
+        pool = self.pools.get(type(actor))
+        if pool is None:
+            raise RuntimeError(f"there is no connection pool for {type(actor).__name__}")
         try:
-            async with asyncio.timeout(self.patience), engine.connect() as db:
-                if person is not None:
-                    claims = json.dumps({"sub": str(person), "role": PEOPLE_ROLE})
-                    await db.execute(ACT_AS_PERSON, {"claims": claims})
-                yield db
+            async with asyncio.timeout(self.timeout_seconds), pool.connect() as connection:
+                if isinstance(actor, SignedInUser):
+                    claims = json.dumps({"sub": str(actor.user_id), "role": PEOPLE_ROLE})
+                    await connection.execute(ACT_AS_PERSON, {"claims": claims})
+                yield connection
         # TimeoutError is an OSError
         except (DBAPIError, psycopg.Error, PoolTimeout, OSError) as error:
             raise translate_error(error) from None

@@ -5,45 +5,34 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from application.ports.storage import UnmatchedRepository
 from domain.connection import Address, Channel
 from domain.unmatched import UnmatchedTraffic
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import json_rows, key_rows
+from infrastructure.postgres.batches import BatchParameter
 from infrastructure.postgres.session import PostgresSession
 
-UNMATCHED = [
-    tables.unmatched_messages.c.channel,
-    tables.unmatched_messages.c.external_id,
-    tables.unmatched_messages.c.count,
-    tables.unmatched_messages.c.first_at,
-    tables.unmatched_messages.c.last_at,
-]
+_unmatched = tables.unmatched_messages.c
 
-_seen = json_rows(
-    "seen",
-    [
-        tables.unmatched_messages.c.channel,
-        tables.unmatched_messages.c.external_id,
-        tables.unmatched_messages.c.count,
-    ],
-)
-
-_count = sa.dialects.postgresql.insert(tables.unmatched_messages).from_select(
+LIST_UNMATCHED = sa.select(
+    _unmatched.channel,
+    _unmatched.external_id,
+    _unmatched.count,
+    _unmatched.first_at,
+    _unmatched.last_at,
+).order_by(_unmatched.last_at.desc())
+_counts = BatchParameter("counts", [_unmatched.channel, _unmatched.external_id, _unmatched.count])
+_new = insert(tables.unmatched_messages).from_select(
     ["channel", "external_id", "count", "first_at", "last_at"],
-    sa.select(
-        *_seen.c,
-        sa.bindparam("now", type_=tables.unmatched_messages.c.first_at.type),
-        sa.bindparam("now"),
-    ),
+    sa.select(*_counts.c, sa.bindparam("now", type_=_unmatched.first_at.type), sa.bindparam("now")),
 )
-
-COUNT = _count.on_conflict_do_update(
+ADD_COUNTS = _new.on_conflict_do_update(
     index_elements=["channel", "external_id"],
     set_={
-        "count": tables.unmatched_messages.c.count + _count.excluded.count,
-        "last_at": sa.func.greatest(tables.unmatched_messages.c.last_at, _count.excluded.last_at),
+        "count": _unmatched.count + _new.excluded.count,
+        "last_at": sa.func.greatest(_unmatched.last_at, _new.excluded.last_at),
     },
 )
 
@@ -52,18 +41,14 @@ COUNT = _count.on_conflict_do_update(
 class PostgresUnmatchedRepository(UnmatchedRepository):
     """Table `unmatched_messages`."""
 
-    db: PostgresSession
+    session: PostgresSession
 
     async def add_counts(self, messages: Mapping[Address, int], now: datetime) -> None:
         if messages:
-            seen = [(*address, messages[address]) for address in sorted(messages)]
-            names = [column.name for column in _seen.c]
-            await self.db.execute(COUNT, {"seen": key_rows(seen, names), "now": now})
+            rows = [(*address, messages[address]) for address in sorted(messages)]
+            await self.session.execute(ADD_COUNTS, {**_counts.bind(rows), "now": now})
 
     async def list_all(self) -> list[UnmatchedTraffic]:
-        found = await self.db.execute(
-            sa.select(*UNMATCHED).order_by(tables.unmatched_messages.c.last_at.desc())
-        )
         return [
             UnmatchedTraffic(
                 address=Address(Channel(channel), external_id),
@@ -71,5 +56,7 @@ class PostgresUnmatchedRepository(UnmatchedRepository):
                 first_at=first_at,
                 last_at=last_at,
             )
-            for channel, external_id, count, first_at, last_at in found
+            for channel, external_id, count, first_at, last_at in await self.session.execute(
+                LIST_UNMATCHED
+            )
         ]

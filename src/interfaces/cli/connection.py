@@ -5,6 +5,7 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
+from domain.actor import Operator
 from domain.connection import Channel, Connection, ConnectionActivity, ConnectionId
 from domain.organization import OrgId
 from domain.unmatched import UnmatchedTraffic
@@ -48,7 +49,7 @@ def add(
             OrgId(org_id),
             Channel(channel),
             external_id,
-            person=None,
+            actor=Operator(),
             display_name=display_name,
             is_enabled=is_enabled,
         )
@@ -76,13 +77,11 @@ def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json:
         return
 
     async def work(use_cases: UseCases) -> list[ConnectionJson]:
-        async with use_cases.transactions.begin() as repos:
-            everybody = [organization.id for organization in await repos.organizations.list_all()]
-        return [
-            ConnectionJson.of(*found)
-            for each in ([OrgId(org_id)] if org_id else everybody)
-            for found in await use_cases.list_connections(each, person=None)
-        ]
+        if org_id is None:
+            listed = await use_cases.list_connections.for_all_organizations(Operator())
+        else:
+            listed = await use_cases.list_connections(OrgId(org_id), actor=Operator())
+        return [ConnectionJson.of(*each) for each in listed]
 
     connections = service.run(work)
     if as_json:
@@ -97,8 +96,7 @@ def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json:
 
 def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
     async def work(use_cases: UseCases) -> list[UnmatchedTraffic]:
-        async with use_cases.transactions.begin() as repos:
-            return await repos.unmatched.list_all()
+        return await use_cases.list_unmatched_traffic()
 
     seen = service.run(work)
     if as_json:
@@ -142,7 +140,7 @@ def remove(service: CliContext, connection_id: UUID) -> None:
     """Disconnect a number or account; its conversations stay."""
 
     async def work(use_cases: UseCases) -> None:
-        await use_cases.remove_connection(ConnectionId(connection_id), person=None)
+        await use_cases.remove_connection(ConnectionId(connection_id), actor=Operator())
 
     service.run(work)
     click.echo("Removed. Its conversations stay.")

@@ -5,7 +5,7 @@ from uuid import UUID
 import click
 
 from application.use_cases import UseCases
-from domain.failed_message import FailedMessage
+from domain.failed_message import FailedMessage, FailedMessageId
 from domain.organization import OrgId
 from interfaces.cli.context import JSON, CliContext, Uuid, print_json, print_table
 
@@ -23,17 +23,14 @@ def list_(service: CliContext, org_id: UUID | None, *, as_json: bool) -> None:
     """List what is kept, oldest first; never what was written."""
 
     async def work(use_cases: UseCases) -> list[FailedMessage]:
-        async with use_cases.transactions.begin() as repos:
-            return await repos.failed_messages.list_for_organization(
-                OrgId(org_id) if org_id else None
-            )
+        return await use_cases.list_failed_messages(OrgId(org_id) if org_id else None)
 
     failures = service.run(work)
     if as_json:
         print_json([_as_json(failure) for failure in failures])
         return
     headings = ["id", "organisation", "attempts", "next attempt", "why"]
-    rows = [[f.id, f.org_id or "", f.attempts, _next_attempt(f), f.error] for f in failures]
+    rows = [[f.id, f.org_id, f.attempts, _next_attempt(f), f.error] for f in failures]
     print_table(headings, rows, "Nothing is kept: every message could be processed.")
 
 
@@ -48,15 +45,9 @@ def retry(service: CliContext, ids: tuple[UUID, ...], *, is_all: bool, as_json: 
         raise click.UsageError("name the ids to try again, or --all")
 
     async def work(use_cases: UseCases) -> tuple[int, int]:
-        async with use_cases.transactions.begin() as repos:
-            kept = await repos.failed_messages.list_for_organization(None)
-        chosen = [failure for failure in kept if is_all or failure.id in ids]
-        if unknown := set(ids) - {failure.id for failure in chosen}:
-            msg = f"nothing is kept under {', '.join(map(str, sorted(unknown)))}"
-            raise click.ClickException(msg)
-        return sum([await use_cases.retry_failed_messages(failure) for failure in chosen]), len(
-            chosen
-        )
+        if is_all:
+            return await use_cases.retry_failed_messages.retry_all()
+        return await use_cases.retry_failed_messages.retry_chosen(set(map(FailedMessageId, ids)))
 
     resolved, tried = service.run(work)
     if as_json:
@@ -77,6 +68,4 @@ def _as_json(failure: FailedMessage) -> dict[str, object]:
 
 
 def _next_attempt(failure: FailedMessage) -> str:
-    if failure.next_attempt_at is None:
-        return "by hand only"
     return f"{failure.next_attempt_at.astimezone():%Y-%m-%d %H:%M}"

@@ -34,9 +34,9 @@ def command(
 
     async def work(use_cases: UseCases) -> None:
         if not follow:
-            _print_all(await _latest(use_cases, only, limit), as_json=as_json)
+            _print_all(await use_cases.list_latest_leads(only, limit), as_json=as_json)
             return
-        leads = await _latest(use_cases, only, FOLLOWED)
+        leads = await use_cases.list_latest_leads(only, FOLLOWED)
         shown: set[MessageKey] = {lead.key for lead in leads[:-limit]}
         while True:
             for lead in leads:
@@ -44,14 +44,9 @@ def command(
                     _print_line(lead, as_json=as_json)
             shown = {lead.key for lead in leads}
             await asyncio.sleep(POLL_SECONDS)
-            leads = await _latest(use_cases, only, FOLLOWED)
+            leads = await use_cases.list_latest_leads(only, FOLLOWED)
 
     service.run(work)
-
-
-async def _latest(use_cases: UseCases, org_id: OrgId | None, limit: int) -> list[Lead]:
-    async with use_cases.transactions.begin() as repos:
-        return await repos.leads.list_latest(org_id, limit)
 
 
 def _print_all(leads: list[Lead], *, as_json: bool) -> None:

@@ -11,10 +11,12 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 
 from application.accounts.sign_in import ReadSession
+from application.connections.get_connection import GetConnection
 from application.connections.list_connections import ListConnections
 from application.connections.remove_connection import RemoveConnection
 from application.connections.upsert_connection import UpsertConnection
 from application.ports.auth import Session
+from domain.actor import SignedInUser
 from domain.connection import Channel, ConnectionActivity, ConnectionId
 from domain.errors import NotSignedIn
 from domain.organization import OrgId
@@ -86,7 +88,7 @@ class ConnectionsController(Controller):
         org_id: FromQuery[UUID],
     ) -> ConnectionsJson:
         """Show all of them, oldest first."""
-        found = await list_connections(OrgId(org_id), person=session.user_id)
+        found = await list_connections(OrgId(org_id), actor=SignedInUser(session.user_id))
         return ConnectionsJson([ConnectionJson.of(*each) for each in found])
 
     @post(
@@ -101,7 +103,7 @@ class ConnectionsController(Controller):
         self,
         session: NamedDependency[Session],
         upsert_connection: Injected[UpsertConnection],
-        list_connections: Injected[ListConnections],
+        get_connection: Injected[GetConnection],
         data: JSONBody[ConnectionBody],
     ) -> Response[ConnectionJson]:
         """Find it by organisation, channel and external id; answer 201 for a new one, else 200."""
@@ -110,18 +112,15 @@ class ConnectionsController(Controller):
             org_id,
             data.channel,
             data.external_id,
-            person=session.user_id,
+            actor=SignedInUser(session.user_id),
             display_name=None if data.display_name is UNSET else data.display_name,
             access_token=None if data.access_token is UNSET else data.access_token or "",
             is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
         )
         if is_new:
             return Response(ConnectionJson.of(connection, ConnectionActivity()), status_code=201)
-        listed = await list_connections(org_id, person=session.user_id)
-        activity = next(
-            (seen for known, seen in listed if known.id == connection.id), ConnectionActivity()
-        )
-        return Response(ConnectionJson.of(connection, activity), status_code=200)
+        changed = await get_connection(org_id, connection.id, actor=SignedInUser(session.user_id))
+        return Response(ConnectionJson.of(*changed), status_code=200)
 
     @delete(
         "/{connection_id:uuid}",
@@ -135,4 +134,4 @@ class ConnectionsController(Controller):
         connection_id: FromPath[UUID],
     ) -> None:
         """Remove it for good."""
-        await remove_connection(ConnectionId(connection_id), person=session.user_id)
+        await remove_connection(ConnectionId(connection_id), actor=SignedInUser(session.user_id))

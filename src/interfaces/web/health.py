@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Controller, Response, get
 
 from application.errors import StorageRefused, StorageUnavailable
-from application.ports.storage import Transactions
+from application.queries import CheckStorage
 from interfaces.web.dependencies import Injected
 from interfaces.web.errors import describe_problem, problem
 
@@ -25,10 +25,10 @@ class HealthController(Controller):
         summary="Can messages be stored?",
         responses={503: describe_problem("Not now; the detail says why.")},
     )
-    async def ready(self, transactions: Injected[Transactions]) -> Response[Any]:
+    async def ready(self, check_storage: Injected[CheckStorage]) -> Response[Any]:
         """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
         try:
-            await transactions.check_ready()
+            await check_storage()
         except (StorageUnavailable, StorageRefused) as error:
             return problem(503, str(error))
         return Response({"status": "ok"})

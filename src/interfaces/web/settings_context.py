@@ -11,9 +11,10 @@ from application.accounts.list_organizations import ListOrganizations
 from application.connections.list_connections import ListConnections
 from application.ports.auth import Session
 from application.ports.clock import Clock
+from domain.actor import SignedInUser
 from domain.connection import Connection, ConnectionActivity
 from domain.errors import Forbidden, NotFound
-from domain.organization import Organization, UserId
+from domain.organization import Organization
 from interfaces.web.dependencies import Injected
 
 
@@ -21,7 +22,7 @@ from interfaces.web.dependencies import Injected
 class SettingsContext:
     """One organisation that the person manages; `organizations` are all of them."""
 
-    person: UserId
+    actor: SignedInUser
     organization: Organization
     organizations: Sequence[Organization]
     rows: Sequence[tuple[Connection, ConnectionActivity]]
@@ -48,11 +49,11 @@ async def load_settings_context(
     org_id: FromQuery[UUID | None] = None,
 ) -> SettingsContext:
     """Open the organisation asked for, or the first. Raises Forbidden where there is none."""
-    person = session.user_id
-    memberships = await list_organizations(person)
+    actor = SignedInUser(session.user_id)
+    memberships = await list_organizations(actor)
     managed = [m.organization for m in memberships if m.role.manages_connections]
     chosen = next((each for each in managed if org_id in (None, each.id)), None)
     if chosen is None:
         raise Forbidden("only owners and admins of an organisation manage its connections")
-    rows = await list_connections(chosen.id, person=person)
-    return SettingsContext(person, chosen, managed, rows, clock.now())
+    rows = await list_connections(chosen.id, actor=actor)
+    return SettingsContext(actor, chosen, managed, rows, clock.now())

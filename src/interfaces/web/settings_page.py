@@ -59,7 +59,7 @@ class SettingsPage(Controller):
                 settings_context.organization.id,
                 form.check(),
                 form.external_id,
-                person=settings_context.person,
+                actor=settings_context.actor,
                 **form.changes,
             )
         except InvalidInput as error:
@@ -84,7 +84,7 @@ class SettingsPage(Controller):
             await upsert_connection(
                 settings_context.organization.id,
                 *connection.address,
-                person=settings_context.person,
+                actor=settings_context.actor,
                 is_enabled=True,
             )
         except NumberConnectedElsewhere as error:
@@ -108,7 +108,7 @@ class SettingsPage(Controller):
         await upsert_connection(
             settings_context.organization.id,
             *address,
-            person=settings_context.person,
+            actor=settings_context.actor,
             is_enabled=False,
         )
         return redirect(settings_context.path, notice="disabled")
@@ -138,7 +138,7 @@ class SettingsPage(Controller):
         id: FromPath[UUID],
     ) -> Response[Any]:
         """Disconnect it."""
-        await remove_connection(settings_context.connection(id).id, person=settings_context.person)
+        await remove_connection(settings_context.connection(id).id, actor=settings_context.actor)
         return redirect(settings_context.path, notice="removed")
 
 
