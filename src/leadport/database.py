@@ -3,10 +3,9 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from application.errors import StorageUnavailable
-from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres.migrations import migrate
 from leadport.settings import Settings
 
@@ -22,14 +21,27 @@ def database(settings: Settings) -> Iterator[None]:
     if settings.storage == "memory":
         yield
         return
-    embedded = EmbeddedPostgres(settings.data_dir / "postgres")
-    try:
-        os.environ["DATABASE_URL"] = settings.database_url or embedded.start()
+    url = nullcontext(settings.database_url) if settings.database_url else _run_embedded(settings)
+    with url as os.environ["DATABASE_URL"]:
         if not settings.is_production:
             _migrate_if_it_answers(settings)
         yield
+
+
+@contextmanager
+def _run_embedded(settings: Settings) -> Iterator[str]:
+    """Start the embedded server, or join the one that runs, and yield its URL.
+
+    Raises EmbeddedPostgresError where `leadport[embedded]` is not installed or does not start.
+    """
+    # Production sets DATABASE_URL, never needs this module and may lack the package behind it.
+    from infrastructure.embedded_postgres import EmbeddedPostgres
+
+    server = EmbeddedPostgres(settings.data_dir / "postgres")
+    try:
+        yield server.start()
     finally:
-        embedded.stop()
+        server.stop()
 
 
 def _migrate_if_it_answers(settings: Settings) -> None:
