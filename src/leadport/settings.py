@@ -90,7 +90,7 @@ class Settings:
         """Read the settings; `environ` replaces the process's environment.
 
         A variable of the environment wins over the same one in `.env`, and that over a generated
-        secret. Empty values count as missing. Development generates the secrets that are missing.
+        secret. A value of nothing but blanks and commas counts as missing. Development generates the secrets that are missing.
 
         Raises SettingsError that names every setting that is missing or invalid.
         """
@@ -137,11 +137,11 @@ def export_for_workers(**variables: str) -> None:
 
 
 def _collect_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Merge defaults, `.env` and the environment, without empty values."""
+    """Merge defaults, `.env` and the environment, without values that are blank or only commas."""
     defaults = {name: choices[0] for name, choices in CHOICES.items()}
     dotenv = {name: value or "" for name, value in dotenv_values(ROOT / ".env").items()}
     stripped = {name: value.strip() for name, value in {**dotenv, **environ}.items()}
-    return {**defaults, **{name: value for name, value in stripped.items() if value}}
+    return {**defaults, **{name: value for name, value in stripped.items() if value.strip(", ")}}
 
 
 def _find_invalid_values(variables: Mapping[str, str]) -> list[str]:
