@@ -14,8 +14,9 @@ from dotenv import dotenv_values
 
 from infrastructure.token_cipher import EncryptionKey, InvalidEncryptionKey
 
-CHECKOUT = Path(__file__).parents[2]
-ROOT = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+PACKAGES = Path(__file__).parents[1]
+IS_CHECKOUT = PACKAGES.name == "src" and (PACKAGES.parent / "pyproject.toml").is_file()
+ROOT = PACKAGES.parent if IS_CHECKOUT else Path.cwd()
 """The folder of `.env` and `var/`: the checkout, or where there is none the current folder."""
 
 LOCAL_URL = "http://127.0.0.1:8000"

@@ -18,8 +18,8 @@ from infrastructure.postgres.errors import translate_error
 PACKAGES = Path(__file__).parents[2]
 """The folder of the top-level packages: `src` in a checkout, else `site-packages`."""
 
-SCRIPTS_OF_CHECKOUT = PACKAGES.parent / "migrations"
 SCRIPTS_OF_WHEEL = PACKAGES / "leadport" / "migrations"
+SCRIPTS_OF_CHECKOUT = PACKAGES.parent / "migrations"
 
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -78,7 +78,7 @@ def _make_config(connection: sa.Connection | None = None) -> Config:
 
     `migrations/env.py` uses the connection.
     """
-    scripts = SCRIPTS_OF_CHECKOUT if SCRIPTS_OF_CHECKOUT.is_dir() else SCRIPTS_OF_WHEEL
+    scripts = SCRIPTS_OF_WHEEL if SCRIPTS_OF_WHEEL.is_dir() else SCRIPTS_OF_CHECKOUT
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
