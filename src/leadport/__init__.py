@@ -1,1 +1,1 @@
-"""The process: settings read once, which adapter stands behind which port, the command line."""
+"""The process: settings, the container that connects ports with adapters, and the commands."""

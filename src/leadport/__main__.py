@@ -1,9 +1,9 @@
-"""`leadport`, and `python -m leadport`: the command line's entry.
+"""The command line: `leadport`, which is the same as `python -m leadport`.
 
-Server and database are imported by the commands that need them, because they take most of a second.
+Commands import the server and the database themselves, because those imports take most of a
+second, which `--help` and the other commands save.
 """
 
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,10 @@ USER_FACING_ERRORS = (
     StorageRefused,
     StorageUnavailable,
 )
-USAGE = 2
+"""Errors that `main` prints as one line and not as a traceback."""
+
+EXIT_CODE_FAILURE = 1
+EXIT_CODE_SETTINGS = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -43,11 +46,16 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command("serve")
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=8000, type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option("--workers", default=1, type=click.IntRange(1, 64), help="Processes that answer.")
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option("--port", default=8000, type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option(
+    "--workers", default=1, type=click.IntRange(1, 64), help="The number of server processes."
+)
 def serve_command(host: str, port: int, workers: int) -> None:
-    """Run the service, with an embedded PostgreSQL unless DATABASE_URL is set."""
+    """Run the service until Ctrl-C or SIGTERM.
+
+    Without DATABASE_URL it starts an embedded PostgreSQL in the data folder.
+    """
     from leadport.serve import serve
 
     serve(host, port, workers)
@@ -55,15 +63,15 @@ def serve_command(host: str, port: int, workers: int) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database to this version's schema."""
+    """Upgrade the database to the schema of this version."""
     from infrastructure.postgres import migrations
-    from leadport.database import database
+    from leadport.database import open_database
 
     settings = Settings.read()
     if settings.storage == "memory":
-        raise SettingsError("STORAGE=memory has no schema")
-    with database(settings):
-        migrations.migrate(os.environ["DATABASE_URL"])
+        raise SettingsError("STORAGE=memory has no schema to migrate")
+    with open_database(settings) as url:
+        migrations.migrate(url)
     click.echo("The schema is up to date.")
 
 
@@ -82,34 +90,40 @@ for command in (
 
 @asynccontextmanager
 async def open_use_cases() -> AsyncIterator[UseCases]:
-    """The use cases over the database that the settings name; the embedded one is started."""
-    from leadport.database import database
+    """Open the database of the settings and yield the use cases on it.
+
+    Raises SettingsError with STORAGE=memory, and StorageUnavailable where the embedded database
+    cannot be started.
+    """
+    from leadport.database import open_database
     from leadport.operators import open_operator_container
 
     settings = Settings.read()
     if settings.storage == "memory":
-        raise SettingsError("STORAGE=memory keeps all in the service's own process; ask it there")
-    with database(settings):
+        raise SettingsError(
+            "STORAGE=memory keeps all data in the service's process: no command sees it"
+        )
+    with open_database(settings):
         async with open_operator_container() as container:
             yield container.use_cases()
 
 
 def read_webhook() -> Webhook:
-    """Where to send a delivery, and how to sign it."""
+    """Return the running service's address and the app secret for signing, if there is one."""
     settings = Settings.read()
     return Webhook(settings.public_url, settings.app_secrets[0] if settings.app_secrets else None)
 
 
 def main() -> None:
-    """Run a command; what can be expected to go wrong is one line and an exit code."""
+    """Run a command. An expected error is one line on standard error and an exit code."""
     try:
         cli()
     except SettingsError as error:
         click.echo(f"leadport: {error}", err=True)
-        sys.exit(USAGE)
+        sys.exit(EXIT_CODE_SETTINGS)
     except USER_FACING_ERRORS as error:
         click.echo(f"leadport: {error}", err=True)
-        sys.exit(1)
+        sys.exit(EXIT_CODE_FAILURE)
 
 
 if __name__ == "__main__":

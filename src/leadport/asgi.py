@@ -1,4 +1,4 @@
-"""What each worker of the server runs."""
+"""The ASGI application of one worker process, and the maintenance that runs beside it."""
 
 import asyncio
 import gc
@@ -12,19 +12,27 @@ from litestar import Litestar
 
 from application.recovery.run_maintenance import RunMaintenance
 from interfaces.web.app import create_app
-from leadport import logs
 from leadport.container import Container
 from leadport.demo import make_demo
+from leadport.logs import configure_logging
 from leadport.settings import Settings
 
 log = logging.getLogger(__name__)
 
+MAINTENANCE_INTERVAL_SECONDS = (0.7, 1.3)
+"""The shortest and the longest pause between two runs."""
+
+STOP_TIMEOUT_SECONDS = 1
+
+GARBAGE_COLLECTION_THRESHOLDS = (20_000, 50, 100)
+"""Of the three generations, for `gc.set_threshold`."""
+
 
 def create() -> Litestar:
-    """Build the application from the settings of the process."""
+    """Build the application; it reads the settings from the environment of its process."""
     container = Container()
     settings: Settings = container.settings()
-    logs.set_up(is_production=settings.is_production)
+    configure_logging(is_production=settings.is_production)
     use_cases = container.use_cases()
     build_app = partial(
         create_app,
@@ -35,9 +43,9 @@ def create() -> Litestar:
         form_secret=hmac.digest(settings.encryption_keys[0].secret, b"forms", "sha256").hex(),
     )
     run_maintenance = MaintenanceLoop(use_cases.run_maintenance)
-    _collect_garbage_less_often()
+    _tune_garbage_collection()
     if settings.storage == "memory":
-        # Nobody else can put anything into this process's memory.
+        # Memory belongs to this process, so `leadport serve` cannot create the demo beforehand.
         demo = partial(make_demo, use_cases, settings)
         return build_app(
             on_startup=[demo, run_maintenance.start], on_shutdown=[run_maintenance.stop]
@@ -48,37 +56,38 @@ def create() -> Litestar:
     )
 
 
-def _collect_garbage_less_often() -> None:
-    """What is there now stays, so nobody need look at it again; and little garbage has cycles.
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start-up from collections, and collect less often.
 
-    A look at everything took 0.2 s, in which no delivery was answered.
+    A collection of all objects paused the worker for 0.2 s. Start-up objects live as long as the
+    process, and few objects of a request are in reference cycles.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(*GARBAGE_COLLECTION_THRESHOLDS)
 
 
 @dataclass(slots=True)
 class MaintenanceLoop:
-    """The upkeep about once a second, while the worker serves."""
+    """Runs the maintenance about once a second while the worker serves."""
 
     run_maintenance: RunMaintenance
     _task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin."""
+        """Start the loop as a task."""
         self._task = asyncio.create_task(self._repeat())
 
     async def stop(self) -> None:
-        """End, wherever it is: it can be interrupted anywhere."""
+        """Cancel the loop and wait for its end. Maintenance may be interrupted at any point."""
         if self._task:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=1)
+            await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_SECONDS)
 
     async def _repeat(self) -> None:
         while True:
-            # Not in step with the other workers.
-            await asyncio.sleep(random.uniform(0.7, 1.3))  # noqa: S311 - no secret
+            # The random interval keeps the workers from running their maintenance in step.
+            await asyncio.sleep(random.uniform(*MAINTENANCE_INTERVAL_SECONDS))  # noqa: S311 - no secret
             try:
                 await self.run_maintenance()
             except Exception:

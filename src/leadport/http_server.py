@@ -1,4 +1,7 @@
-"""The HTTP server: Uvicorn, with bounds for everything but the size of bodies."""
+"""The HTTP server: Uvicorn, with limits on time and size for all parts of a request but its body.
+
+The size of a body is limited by the application (`interfaces.web`), which knows the route.
+"""
 
 import asyncio
 import socket
@@ -12,29 +15,34 @@ from uvicorn.supervisors import Multiprocess
 
 from interfaces.web.errors import PROBLEM, ProblemJson
 
-SLOWEST_HEADERS = 10
-"""Seconds, until a connection that sends none, or does not come to their end, is closed."""
+HEADERS_TIMEOUT_SECONDS = 10
+"""From the opening of a connection, or a request's first byte, to the end of the headers."""
 
-SLOWEST_BODY = 10
-"""Seconds from the end of the headers; then whoever sends it holds a place that others need."""
+BODY_TIMEOUT_SECONDS = 10
+"""From the end of the headers to the end of the body."""
 
-LARGEST_HEADERS = 64 * 1024
-"""Bytes of a request that are no body: headers, trailers, and what frames chunks."""
+MAX_OVERHEAD_BYTES = 64 * 1024
+"""Of one request without its body: headers, trailers and the framing of chunks."""
 
-KEEP_ALIVE = 75
-"""Seconds; longer than proxies keep a connection, so that none sends into one being closed."""
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open.
 
-MOST_CONNECTIONS = 1024
-"""Of one worker; who comes then is asked to come again (503)."""
+Longer than proxies keep theirs, so that no proxy sends a request into a connection that this
+server is closing.
+"""
 
-GRACE_SECONDS = 4
-"""How long requests in flight may take after Ctrl-C or SIGTERM."""
+MAX_CONNECTIONS = 1024
+"""Of one worker, idle ones included. A request on a further connection is answered with 503."""
+
+SHUTDOWN_TIMEOUT_SECONDS = 4
+"""How long requests in flight may take after SIGINT or SIGTERM."""
 
 
 def run(app: str, host: str, port: int, workers: int) -> None:
-    """Serve what the factory `app` (`module:function`) makes, until SIGINT or SIGTERM.
+    """Serve the application until SIGINT or SIGTERM.
 
-    One worker is this process; several are started anew where they end by themselves.
+    `app` names its factory as `module:function`. One worker runs in this process; several run in
+    processes of their own, and one that exits is replaced.
     """
     config = uvicorn.Config(
         app,
@@ -47,103 +55,126 @@ def run(app: str, host: str, port: int, workers: int) -> None:
         loop="asyncio",
         interface="asgi3",
         lifespan="on",
-        log_config=None,  # the process sets logging up
-        log_level="error",  # what strangers send is worth no warning
+        log_config=None,  # `leadport.logs` configures logging
+        log_level="error",  # Uvicorn's warnings report malformed requests, which anyone can send
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
     )
     try:
         if workers > 1:
             Multiprocess(config, sockets=[config.bind_socket()]).run()
         else:
             uvicorn.Server(config).run()
-    except KeyboardInterrupt:  # the signal that ended it, raised again when all is done
+    except KeyboardInterrupt:  # Uvicorn raises the signal that stopped it again after its shutdown
         pass
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections whose request never ends: Uvicorn would wait for it, and keep it.
+    """One connection, closed where a request is incomplete for too long or has too much overhead.
 
-    A timer runs only while one is incomplete, which few are that fit into a packet.
+    Uvicorn itself waits for the end of a request without a time limit. A timer runs for the first
+    headers of a connection, and later only while a request is incomplete: a request that arrives
+    in one packet starts none.
+
+    Uvicorn does not document its protocol class as an interface, so pyproject.toml pins its minor
+    version. This class relies on:
+
+    - `data_received` feeding the parser, which calls `on_message_begin`, `on_headers_complete`,
+      `on_body` (once for each piece of the body, without framing) and `on_message_complete`;
+    - `loop` and `transport`, set by `__init__` and `connection_made`;
+    - `cycle`, the newest request whose headers are complete, and its `response_started`;
+    - `pipeline`, which holds requests while the response to an earlier one is incomplete.
     """
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(
+        self,
+        *args: Any,
+        headers_timeout_seconds: float = HEADERS_TIMEOUT_SECONDS,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._headers_timeout_seconds = headers_timeout_seconds
+        self._body_timeout_seconds = body_timeout_seconds
         self._is_in_headers = True
         self._is_complete = False
-        self._deadline: asyncio.TimerHandle | None = None
-        self._overhead = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._overhead_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first headers."""
+        """Set TCP_NODELAY, and start the timer for the first headers."""
         super().connection_made(transport)
-        # asyncio does it for sockets that it has bound, but those of several workers are bound
-        # before: head and body of an answer would be 40 ms apart (Nagle's algorithm).
+        # asyncio sets it on connections of sockets that it has bound itself. The socket of several
+        # workers is bound before they start: without TCP_NODELAY, Nagle's algorithm delays a
+        # response's body by 40 ms after its head.
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wait()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless it is too much."""
-        self._overhead += len(data)
+        """Parse the data; drop the connection where the request's overhead exceeds its limit."""
+        self._overhead_bytes += len(data)
         super().data_received(data)
-        if self._overhead > LARGEST_HEADERS:
+        if self._overhead_bytes > MAX_OVERHEAD_BYTES:
             self.transport.abort()
-        elif self._deadline is None and not self._is_complete:
-            self._wait()
-
-    def _wait(self) -> None:
-        seconds = SLOWEST_HEADERS if self._is_in_headers else SLOWEST_BODY
-        self._deadline = self.loop.call_later(seconds, self._give_up)
-
-    def _wait_no_more(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _give_up(self) -> None:
-        is_next_answer = not self._is_in_headers and not self.pipeline
-        if is_next_answer and not self.cycle.response_started:
-            self.transport.write(_too_slow())
-        self.transport.close()
+        elif self._timer is None and not self._is_complete:
+            self._start_timer()
 
     def on_message_begin(self) -> None:
-        """Read headers from now on."""
+        """Note that the request is in its headers."""
         self._is_in_headers, self._is_complete = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Read a body from now on."""
+        """Note that the request is in its body, for which `data_received` starts a new timer."""
         self._is_in_headers = False
-        self._wait_no_more()
+        self._stop_timer()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Leave out what the application sees to."""
-        self._overhead -= len(body)
+        """Exclude the body from the overhead."""
+        self._overhead_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Begin anew with the next request."""
+        """Stop the timer and reset the overhead for the next request."""
         self._is_complete = True
-        self._wait_no_more()
-        self._overhead = 0
+        self._stop_timer()
+        self._overhead_bytes = 0
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._wait_no_more()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
+    def _start_timer(self) -> None:
+        seconds = (
+            self._headers_timeout_seconds if self._is_in_headers else self._body_timeout_seconds
+        )
+        self._timer = self.loop.call_later(seconds, self._end_incomplete_request)
 
-def _too_slow() -> bytes:
-    """The answer, as the application's other problem documents are."""
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end_incomplete_request(self) -> None:
+        """Close the connection, after a 408 where a body is late and its response is due next."""
+        is_response_due = not self._is_in_headers and not self.pipeline
+        if is_response_due and not self.cycle.response_started:
+            self.transport.write(_encode_request_timeout(self._body_timeout_seconds))
+        self.transport.close()
+
+
+def _encode_request_timeout(seconds: float) -> bytes:
+    """Return the whole 408 response, a problem document as those of the application."""
     status = HTTPStatus.REQUEST_TIMEOUT
-    detail = f"the body did not come within {SLOWEST_BODY} s"
+    detail = f"the body did not come within {seconds:g} s"
     body = msgspec.json.encode(ProblemJson(status, status.phrase, detail))
     head = (
         f"HTTP/1.1 {status:d} {status.phrase}\r\nContent-Type: {PROBLEM}\r\n"

@@ -1,14 +1,22 @@
-"""Logs: a JSON object a line in production, readable lines in development, all to stderr."""
+"""Configures logging: one JSON object a line in production, coloured lines in development.
+
+Both go to standard error.
+"""
 
 import logging
 import sys
 
 import structlog
 
+OWN_PACKAGES = ("leadport", "interfaces", "application", "infrastructure")
 
-def set_up(*, is_production: bool, level: int = logging.INFO) -> None:
-    """Send everything that logs through one formatter; what libraries say counts from WARNING."""
-    shared: list[structlog.typing.Processor] = [
+
+def configure_logging(*, is_production: bool, level: int = logging.INFO) -> None:
+    """Format the records of all loggers with structlog.
+
+    `level` applies to Leadport's own packages. Libraries log from WARNING on.
+    """
+    processors: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -22,12 +30,13 @@ def set_up(*, is_production: bool, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=processors,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for ours in ("leadport", "interfaces", "application", "infrastructure"):
-        logging.getLogger(ours).setLevel(level)
-    # It warns of each transaction that somebody else overtook; what is wrong it raises as well.
+    for package in OWN_PACKAGES:
+        logging.getLogger(package).setLevel(level)
+    # psycopg warns about each transaction that lost a race and was abandoned; these are retried.
+    # It raises its errors besides logging them.
     logging.getLogger("psycopg").setLevel(logging.ERROR)

@@ -1,8 +1,7 @@
-"""Runs the service: database, schema, demo, server; and stops them in turn."""
+"""`leadport serve`: starts the database, the demo organisation and the HTTP server; stops them."""
 
 import asyncio
 import errno
-import os
 import shlex
 import signal
 import socket
@@ -10,43 +9,62 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import httpx
 
 from application.errors import StorageUnavailable
 from domain.connection import Channel
-from leadport import demo, http_server, logs
-from leadport.database import database
+from leadport import demo, http_server
+from leadport.database import open_database
+from leadport.logs import configure_logging
 from leadport.operators import open_operator_container
-from leadport.settings import LOCAL_URL, CannotListen, Settings, SettingsError
+from leadport.settings import (
+    LOCAL_URL,
+    CannotListen,
+    Settings,
+    SettingsError,
+    export_for_workers,
+)
+
+BANNER_POLL_SECONDS = 0.05
+"""Between two requests that find out whether the server answers."""
 
 
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve until SIGINT or SIGTERM. Raises CannotListen, and what settings and database raise."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises SettingsError, CannotListen where the address is taken or not this machine's, and
+    StorageUnavailable where the embedded database cannot be started.
+    """
     settings = Settings.read()
-    logs.set_up(is_production=settings.is_production)
-    if settings.storage == "memory" and workers > 1:
+    configure_logging(is_production=settings.is_production)
+    uses_memory = settings.storage == "memory"
+    if uses_memory and workers > 1:
         raise SettingsError("STORAGE=memory serves with --workers 1: workers share no memory")
     _check_address(host, port)
     if settings.public_url == LOCAL_URL:
-        os.environ["PUBLIC_URL"] = _base(host, port)
-    # Until the server has handlers of its own, SIGTERM ends us as Ctrl-C does: tidily.
+        export_for_workers(PUBLIC_URL=_make_base_url(host, port))
+    # Until the server installs its own handlers, SIGTERM raises KeyboardInterrupt as Ctrl-C does,
+    # so that the embedded database is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with database(settings), tempfile.TemporaryDirectory(prefix="leadport-metrics-") as metrics:
+    database = nullcontext() if uses_memory else open_database(settings)
+    with database, tempfile.TemporaryDirectory(prefix="leadport-metrics-") as metrics_folder:
         if workers > 1:
-            # Where they count together; before any of them is started.
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
-        if settings.storage == "postgres" and not settings.is_production:
-            with suppress(StorageUnavailable):  # said already; the demo comes at the next start
+            # prometheus-client adds up the counts of all workers in this folder.
+            export_for_workers(PROMETHEUS_MULTIPROC_DIR=metrics_folder)
+        if not uses_memory and not settings.is_production:
+            # `open_database` has logged that the database is away; the next start makes the demo.
+            with suppress(StorageUnavailable):
                 asyncio.run(_make_demo(settings))
-        threading.Thread(target=_print_banner, args=(settings, host, port), daemon=True).start()
+        banner = threading.Thread(target=_print_banner, args=(settings, host, port), daemon=True)
+        banner.start()
         http_server.run("leadport.asgi:create", host, port, workers)
 
 
 def _check_address(host: str, port: int) -> None:
-    """Find out before anything is started, so that nothing has to be ended again."""
+    """Raise CannotListen where the address cannot be bound, before anything is started."""
     try:
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -66,47 +84,49 @@ async def _make_demo(settings: Settings) -> None:
 
 
 def _print_banner(settings: Settings, host: str, port: int) -> None:
-    """Say how to go on, once the server answers."""
-    base = _base(host, port)
-    while not _answers(base):
-        time.sleep(0.05)
-    print(f"\nLeadport answers on {base}   (Ctrl-C stops it)", flush=True)
+    """Wait until the server answers, then print its address and, in development, what to try."""
+    base_url = _make_base_url(host, port)
+    while not _is_answering(base_url):
+        time.sleep(BANNER_POLL_SECONDS)
+    print(f"\nLeadport answers on {base_url}   (Ctrl-C stops it)", flush=True)
     if settings.is_production:
         return
     command = shlex.quote(str(Path(sys.executable).with_name("leadport")))
-    url = "" if base == LOCAL_URL else f" --url {base}"
-    number, _ = demo.CONNECTIONS[Channel.WHATSAPP]
+    url_option = "" if base_url == LOCAL_URL else f" --url {base_url}"
+    phone_number_id, _ = demo.CONNECTIONS[Channel.WHATSAPP]
     print(
         f"""
-  Settings page   {base}/settings/channels
-  Webhook         {base}/api/webhooks/meta
+  Settings page   {base_url}/settings/channels
+  Webhook         {base_url}/api/webhooks/meta
   Verify token    {settings.verify_token}
   Demo owner      {demo.OWNER}
   Password        {settings.demo_password}   (until you change it)
 
 Try it in another shell:
 
-  {command} simulate whatsapp --to {number}{url}
+  {command} simulate whatsapp --to {phone_number_id}{url_option}
   {command} leads
 """,
         flush=True,
     )
     if not settings.app_secrets:
         print(
-            "WARNING: META_APP_SECRET is not set, so deliveries of anybody are accepted. "
-            "Only development may do that.\n",
+            "WARNING: META_APP_SECRET is not set, so unsigned deliveries are accepted "
+            "from any sender. Production does not start without it.\n",
             file=sys.stderr,
             flush=True,
         )
 
 
-def _base(host: str, port: int) -> str:
-    at = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://[{at}]:{port}" if ":" in at else f"http://{at}:{port}"
+def _make_base_url(host: str, port: int) -> str:
+    """Return the URL that reaches the server from this machine."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _answers(base: str) -> bool:
+def _is_answering(base_url: str) -> bool:
     try:
-        return httpx.get(f"{base}/healthz", timeout=1).is_success
+        return httpx.get(f"{base_url}/healthz", timeout=1).is_success
     except httpx.HTTPError:
         return False

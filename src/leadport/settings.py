@@ -1,4 +1,4 @@
-"""Settings, read once: the environment, then `.env`, then what development made for itself."""
+"""Reads the settings from the environment, `.env` and the secrets that development generated."""
 
 import base64
 import fcntl
@@ -14,10 +14,13 @@ from dotenv import dotenv_values
 
 from infrastructure.token_cipher import EncryptionKey, InvalidEncryptionKey
 
-ROOT = Path(__file__).parents[2]
-"""The checkout, where `.env` and `var/` are."""
+PACKAGES = Path(__file__).parents[1]
+IS_CHECKOUT = PACKAGES.name == "src" and (PACKAGES.parent / "pyproject.toml").is_file()
+ROOT = PACKAGES.parent if IS_CHECKOUT else Path.cwd()
+"""The folder of `.env` and `var/`: the checkout, or where there is none the current folder."""
 
 LOCAL_URL = "http://127.0.0.1:8000"
+"""The default of PUBLIC_URL: where `leadport serve` listens without options."""
 
 CHOICES = {
     "LEADPORT_ENV": ("development", "production"),
@@ -25,6 +28,8 @@ CHOICES = {
     "INSIGHT_PROVIDER": ("dummy",),
     "LEADPORT_LANGUAGE": ("en", "es"),
 }
+"""Setting to its allowed values; the first one is the default."""
+
 REQUIRED_IN_PRODUCTION = (
     ("DATABASE_URL",),
     ("META_WEBHOOK_VERIFY_TOKEN",),
@@ -33,29 +38,33 @@ REQUIRED_IN_PRODUCTION = (
     ("TOKEN_ENCRYPTION_KEYS",),
     ("PUBLIC_URL",),
 )
-MADE_IN_DEVELOPMENT: dict[str, Callable[[], str]] = {
+"""Of each group one setting is required."""
+
+DEVELOPMENT_SECRET_FACTORIES: dict[str, Callable[[], str]] = {
     "META_WEBHOOK_VERIFY_TOKEN": lambda: secrets.token_hex(16),
     "AUTH_JWT_SECRET": lambda: secrets.token_hex(32),
     "TOKEN_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "DEMO_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
-SPOOL_MB = "1024"
-NUMBER = re.compile(r"\d{1,7}(\.\d+)?", re.ASCII)
-SHORTEST_SECRET = 32
-"""Characters; RFC 7518 asks as many bytes of an HS256 key."""
+DEFAULT_SPOOL_MEBIBYTES = "1024"
+SPOOL_MEBIBYTES_PATTERN = re.compile(r"\d{1,7}(\.\d+)?", re.ASCII)
+BYTES_PER_MEBIBYTE = 2**20
+
+MIN_JWT_SECRET_CHARACTERS = 32
+"""RFC 7518, section 3.2, requires that many bytes of a key for HS256."""
 
 
 class SettingsError(Exception):
-    """Settings are missing or wrong; the text names every one of them."""
+    """Settings are missing or invalid; the text names each of them."""
 
 
 class CannotListen(Exception):
-    """The address cannot be served on; the text says why."""
+    """The server cannot listen on its address; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator decides. `.env.example` explains each."""
+    """The operator's choices. `.env.example` explains each setting."""
 
     is_production: bool
     database_url: str | None = field(repr=False)
@@ -74,61 +83,86 @@ class Settings:
 
     @property
     def spool_file(self) -> Path:
-        """Where deliveries wait for the database; all processes of a data folder share it."""
+        """The file of the spool, which all processes with this data folder share."""
         return self.data_dir / "spool.sqlite3"
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read them. Raises SettingsError that names all that is missing or wrong."""
-        dotenv = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None}
-        given = {
-            k: v.strip() for k, v in {**dotenv, **(environ or os.environ)}.items() if v.strip()
-        }
-        given = {**{name: choices[0] for name, choices in CHOICES.items()}, **given}
-        is_production = given["LEADPORT_ENV"] == "production"
-        missing = _missing(given) if is_production else []
-        if problems := [*_wrong(given), *_wrong_secrets(given), *missing]:
+        """Read the settings; `environ` replaces the process's environment.
+
+        A variable of the environment wins over the same one in `.env`, and that over a generated
+        secret. A value of nothing but blanks and commas counts as missing. Development generates the secrets that are missing.
+
+        Raises SettingsError that names every setting that is missing or invalid.
+        """
+        variables = _collect_variables(os.environ if environ is None else environ)
+        is_production = variables["LEADPORT_ENV"] == "production"
+        problems = [*_find_invalid_values(variables), *_find_weak_secrets(variables)]
+        if is_production:
+            problems += _find_production_problems(variables)
+        if problems:
             raise SettingsError("; ".join(problems))
-        data_dir = Path(ROOT, given.get("LEADPORT_DATA_DIR", "var")).resolve()
+        data_dir = Path(ROOT, variables.get("LEADPORT_DATA_DIR", "var")).resolve()
         if not is_production:
-            given = {**_made_secrets(data_dir), **given}
+            variables = {**_load_development_secrets(data_dir), **variables}
+        spool_mebibytes = float(variables.get("LEADPORT_SPOOL_MB", DEFAULT_SPOOL_MEBIBYTES))
         return cls(
             is_production=is_production,
-            database_url=_libpq(given.get("DATABASE_URL")),
-            storage=given["STORAGE"],
-            insight_provider=given["INSIGHT_PROVIDER"],
-            language=given["LEADPORT_LANGUAGE"],
-            verify_token=given["META_WEBHOOK_VERIFY_TOKEN"],
-            app_secrets=_several(given.get("META_APP_SECRET", "")),
-            jwt_secret=given.get("AUTH_JWT_SECRET"),
-            jwks_url=given.get("AUTH_JWKS_URL"),
+            database_url=_remove_sqlalchemy_driver(variables.get("DATABASE_URL")),
+            storage=variables["STORAGE"],
+            insight_provider=variables["INSIGHT_PROVIDER"],
+            language=variables["LEADPORT_LANGUAGE"],
+            verify_token=variables["META_WEBHOOK_VERIFY_TOKEN"],
+            app_secrets=_split_at_commas(variables.get("META_APP_SECRET", "")),
+            jwt_secret=variables.get("AUTH_JWT_SECRET"),
+            jwks_url=variables.get("AUTH_JWKS_URL"),
             encryption_keys=tuple(
-                map(EncryptionKey.read, _several(given["TOKEN_ENCRYPTION_KEYS"]))
+                map(EncryptionKey.read, _split_at_commas(variables["TOKEN_ENCRYPTION_KEYS"]))
             ),
-            demo_password=given.get("DEMO_PASSWORD", ""),
+            demo_password=variables.get("DEMO_PASSWORD", ""),
             data_dir=data_dir,
-            spool_bytes=int(float(given.get("LEADPORT_SPOOL_MB", SPOOL_MB)) * 2**20),
-            public_url=given.get("PUBLIC_URL", LOCAL_URL).rstrip("/"),
+            spool_bytes=int(spool_mebibytes * BYTES_PER_MEBIBYTE),
+            public_url=variables.get("PUBLIC_URL", LOCAL_URL).rstrip("/"),
         )
 
 
-def _wrong(given: Mapping[str, str]) -> list[str]:
-    size = given.get("LEADPORT_SPOOL_MB", SPOOL_MB)
-    numbers = (
-        [] if NUMBER.fullmatch(size) else [f"LEADPORT_SPOOL_MB must be a number, not {size!r}"]
-    )
-    return numbers + [
-        f"{name} must be {' or '.join(choices)}, not {given[name]!r}"
-        for name, choices in CHOICES.items()
-        if given[name] not in choices
-    ]
+def export_for_workers(**variables: str) -> None:
+    """Write variables into this process's environment, from where `Settings.read` takes them.
+
+    `leadport serve` knows some values only after it has started something: the URL of the embedded
+    database, the address that it listens on. Its worker processes are new interpreters that
+    inherit nothing but the environment, so each of them reads the settings again; the containers
+    of this process do the same. Call it before either is made.
+    """
+    os.environ.update(variables)
 
 
-def _wrong_secrets(given: Mapping[str, str]) -> list[str]:
+def _collect_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Merge defaults, `.env` and the environment, without values that are blank or only commas."""
+    defaults = {name: choices[0] for name, choices in CHOICES.items()}
+    dotenv = {name: value or "" for name, value in dotenv_values(ROOT / ".env").items()}
+    stripped = {name: value.strip() for name, value in {**dotenv, **environ}.items()}
+    return {**defaults, **{name: value for name, value in stripped.items() if value.strip(", ")}}
+
+
+def _find_invalid_values(variables: Mapping[str, str]) -> list[str]:
     problems = []
-    if len(given.get("AUTH_JWT_SECRET", "x" * SHORTEST_SECRET)) < SHORTEST_SECRET:
-        problems.append(f"AUTH_JWT_SECRET must have {SHORTEST_SECRET} characters or more")
-    for key in _several(given.get("TOKEN_ENCRYPTION_KEYS", "")):
+    spool_mebibytes = variables.get("LEADPORT_SPOOL_MB", DEFAULT_SPOOL_MEBIBYTES)
+    if not SPOOL_MEBIBYTES_PATTERN.fullmatch(spool_mebibytes):
+        problems.append(f"LEADPORT_SPOOL_MB must be a number, not {spool_mebibytes!r}")
+    for name, choices in CHOICES.items():
+        if variables[name] not in choices:
+            problems.append(f"{name} must be {' or '.join(choices)}, not {variables[name]!r}")
+    return problems
+
+
+def _find_weak_secrets(variables: Mapping[str, str]) -> list[str]:
+    """Describe the secrets that are too short or malformed, without showing them."""
+    problems = []
+    jwt_secret = variables.get("AUTH_JWT_SECRET")
+    if jwt_secret is not None and len(jwt_secret) < MIN_JWT_SECRET_CHARACTERS:
+        problems.append(f"AUTH_JWT_SECRET must have {MIN_JWT_SECRET_CHARACTERS} characters or more")
+    for key in _split_at_commas(variables.get("TOKEN_ENCRYPTION_KEYS", "")):
         try:
             EncryptionKey.read(key)
         except InvalidEncryptionKey as error:
@@ -136,41 +170,44 @@ def _wrong_secrets(given: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _missing(given: Mapping[str, str]) -> list[str]:
+def _find_production_problems(variables: Mapping[str, str]) -> list[str]:
     missing = [
         " or ".join(names)
         for names in REQUIRED_IN_PRODUCTION
-        if not any(given.get(name) for name in names)
+        if not any(name in variables for name in names)
     ]
     problems = [f"production needs {', '.join(missing)}"] if missing else []
-    if given["STORAGE"] == "memory":
+    if variables["STORAGE"] == "memory":
         problems.append("production needs STORAGE=postgres")
     return problems
 
 
-def _libpq(url: str | None) -> str | None:
-    """The URL without SQLAlchemy's driver in it (`postgresql+psycopg://`), which libpq refuses."""
+def _remove_sqlalchemy_driver(url: str | None) -> str | None:
+    """Turn `postgresql+psycopg://…` into `postgresql://…`, the form that libpq accepts."""
     return re.sub(r"^postgres(?:ql)?\+\w+://", "postgresql://", url) if url else None
 
 
-def _several(value: str) -> tuple[str, ...]:
+def _split_at_commas(value: str) -> tuple[str, ...]:
     return tuple(part for part in map(str.strip, value.split(",")) if part)
 
 
-def _made_secrets(data_dir: Path) -> dict[str, str]:
-    """Secrets that development needs and nobody has to choose, made once."""
+def _load_development_secrets(data_dir: Path) -> dict[str, str]:
+    """Read `secrets.env` in the data folder, after generating the secrets that it lacks.
+
+    Raises SettingsError where the folder or the file cannot be written.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(data_dir / "secrets.env", os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+") as file:
-            # Of two processes that start together, the second one reads what the first one made.
+            # When two processes start together, the second one reads what the first one wrote.
             fcntl.flock(file, fcntl.LOCK_EX)
-            made = {name: value for name, value in dotenv_values(stream=file).items() if value}
-            for name, make in MADE_IN_DEVELOPMENT.items():
-                if name not in made:
-                    made[name] = make()
-                    file.write(f"{name}={made[name]}\n")
+            stored = {name: value for name, value in dotenv_values(stream=file).items() if value}
+            for name, generate in DEVELOPMENT_SECRET_FACTORIES.items():
+                if name not in stored:
+                    stored[name] = generate()
+                    file.write(f"{name}={stored[name]}\n")
     except OSError as error:
-        msg = f"LEADPORT_DATA_DIR: cannot keep anything in {data_dir}: {error.strerror}"
+        msg = f"LEADPORT_DATA_DIR: cannot write to {data_dir}: {error.strerror}"
         raise SettingsError(msg) from error
-    return made
+    return stored

@@ -4,13 +4,13 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 import uvicorn
 
-from leadport import http_server
-from leadport.http_server import LARGEST_HEADERS, BoundedProtocol
+from leadport.http_server import MAX_OVERHEAD_BYTES, BoundedProtocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -84,11 +84,17 @@ class Seen(BoundedProtocol):
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
+def timeouts() -> dict[str, float]:
+    """The server's, where they are not its own."""
+    return {}
+
+
+@pytest.fixture
+async def client(timeouts: dict[str, float]) -> AsyncIterator[Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             echo_length,
-            http=Seen,
+            http=partial(Seen, **timeouts),  # type: ignore[arg-type] # a class, to Uvicorn
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -104,13 +110,13 @@ async def client() -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_HEADERS", SOON)
+def hurry(timeouts: dict[str, float]) -> None:
+    timeouts["headers_timeout_seconds"] = SOON
 
 
 @pytest.fixture
-def hurry_with_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "SLOWEST_BODY", SOON)
+def hurry_with_bodies(timeouts: dict[str, float]) -> None:
+    timeouts["body_timeout_seconds"] = SOON
 
 
 async def test_an_answer_does_not_wait_for_its_second_half(client: Client) -> None:
@@ -214,11 +220,11 @@ async def test_who_never_comes_to_an_end_is_hung_up_on(
 ) -> None:
     await client.send(head)
 
-    assert await client.send_for_ever(endless, 1000 * LARGEST_HEADERS)
+    assert await client.send_for_ever(endless, 1000 * MAX_OVERHEAD_BYTES)
 
 
 async def test_bodies_are_as_long_as_they_are(client: Client) -> None:
-    count = 4 * LARGEST_HEADERS // len(LONG)
+    count = 4 * MAX_OVERHEAD_BYTES // len(LONG)
     for _ in range(2):
         await client.send(CHUNKED)
         for _ in range(count):

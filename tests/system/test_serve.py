@@ -208,7 +208,7 @@ def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: P
     ("settings", "arguments", "code", "line"),
     [
         ({}, ["--port", "PORT_IN_USE"], 1, r"port \d+ on 127.0.0.1 is in use"),
-        ({"LEADPORT_DATA_DIR": "/dev/null"}, [], 2, "cannot keep anything in /dev/null"),
+        ({"LEADPORT_DATA_DIR": "/dev/null"}, [], 2, "cannot write to /dev/null"),
         ({"STORAGE": "memory"}, ["--workers", "2"], 2, "STORAGE=memory serves with --workers 1"),
         ({"STORAGE": "paper"}, [], 2, "STORAGE must be postgres or memory, not 'paper'"),
         ({"PYTHON": "/bin/false"}, [], 1, "/bin/false is not Python 3.11 or newer"),

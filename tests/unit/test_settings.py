@@ -1,8 +1,11 @@
+"""What `Settings.read` accepts, refuses and generates."""
+
+import os
 from pathlib import Path
 
 import pytest
 
-from leadport.settings import Settings, SettingsError
+from leadport.settings import Settings, SettingsError, export_for_workers
 
 PRODUCTION = {
     "LEADPORT_ENV": "production",
@@ -15,7 +18,7 @@ PRODUCTION = {
 }
 
 
-def test_production_takes_what_it_is_given() -> None:
+def test_production_reads_its_settings() -> None:
     settings = Settings.read(PRODUCTION)
 
     assert settings.is_production
@@ -26,22 +29,28 @@ def test_production_takes_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("missing", sorted(PRODUCTION.keys() - {"LEADPORT_ENV"}))
-def test_production_names_what_is_missing(missing: str) -> None:
+def test_production_names_a_missing_setting(missing: str) -> None:
     with pytest.raises(SettingsError, match=missing):
         Settings.read({**PRODUCTION, missing: " "})
 
 
-def test_a_key_set_serves_in_place_of_a_secret() -> None:
+@pytest.mark.parametrize("name", ["META_APP_SECRET", "TOKEN_ENCRYPTION_KEYS"])
+def test_list_of_nothing_but_commas_is_missing(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"production needs {name}"):
+        Settings.read({**PRODUCTION, name: " , ,"})
+
+
+def test_key_set_replaces_jwt_secret() -> None:
     keys = {"AUTH_JWT_SECRET": "", "AUTH_JWKS_URL": "https://id.example/jwks.json"}
     assert Settings.read({**PRODUCTION, **keys}).is_production
 
 
-def test_production_keeps_nothing_in_memory() -> None:
+def test_production_refuses_memory_storage() -> None:
     with pytest.raises(SettingsError, match="production needs STORAGE=postgres"):
         Settings.read({**PRODUCTION, "STORAGE": "memory"})
 
 
-def test_development_makes_its_secrets_once(tmp_path: Path) -> None:
+def test_development_generates_its_secrets_once(tmp_path: Path) -> None:
     environ = {"LEADPORT_DATA_DIR": str(tmp_path / "var")}
 
     first, second = Settings.read(environ), Settings.read(environ)
@@ -55,24 +64,24 @@ def test_development_makes_its_secrets_once(tmp_path: Path) -> None:
     assert list(secrets.parent.iterdir()) == [secrets]
 
 
-def test_what_is_given_comes_before_what_was_made(tmp_path: Path) -> None:
-    environ = {"LEADPORT_DATA_DIR": str(tmp_path), "META_WEBHOOK_VERIFY_TOKEN": "mine"}
-    assert Settings.read(environ).verify_token == "mine"
+def test_environment_wins_over_generated_secret(tmp_path: Path) -> None:
+    environ = {"LEADPORT_DATA_DIR": str(tmp_path), "META_WEBHOOK_VERIFY_TOKEN": "chosen"}
+    assert Settings.read(environ).verify_token == "chosen"
 
 
-def test_an_unknown_choice_is_refused_with_the_right_ones() -> None:
+def test_unknown_choice_is_refused_with_the_allowed_ones() -> None:
     with pytest.raises(SettingsError, match="LEADPORT_ENV must be development or production"):
         Settings.read({"LEADPORT_ENV": "staging"})
 
 
-def test_secrets_are_not_shown() -> None:
+def test_repr_hides_secrets() -> None:
     shown = repr(Settings.read(PRODUCTION))
 
     for secret in ("the token", "one", "two", "db.example"):
         assert f"'{secret}" not in shown
 
 
-def test_every_setting_is_explained_in_the_example() -> None:
+def test_env_example_lists_the_settings() -> None:
     example = (Path(__file__).parents[2] / ".env.example").read_text()
 
     for name in PRODUCTION.keys() | {"STORAGE", "INSIGHT_PROVIDER", "LEADPORT_DATA_DIR"}:
@@ -87,15 +96,24 @@ def test_every_setting_is_explained_in_the_example() -> None:
         ("TOKEN_ENCRYPTION_KEYS", "AAAA", "32 bytes in base64, not 3"),
     ],
 )
-def test_a_weak_secret_is_refused_without_showing_it(name: str, value: str, problem: str) -> None:
-    with pytest.raises(SettingsError, match=problem):
+def test_weak_secret_is_refused_without_showing_it(name: str, value: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem) as raised:
         Settings.read({**PRODUCTION, name: value})
+    assert value not in str(raised.value)
 
 
-def test_development_adds_secrets_that_are_new(tmp_path: Path) -> None:
+def test_development_generates_only_missing_secrets(tmp_path: Path) -> None:
     (tmp_path / "secrets.env").write_text("META_WEBHOOK_VERIFY_TOKEN=old\n")
 
     settings = Settings.read({"LEADPORT_DATA_DIR": str(tmp_path)})
 
     assert settings.verify_token == "old"
     assert settings == Settings.read({"LEADPORT_DATA_DIR": str(tmp_path)})
+
+
+def test_exported_variable_is_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "environ", {"LEADPORT_DATA_DIR": str(tmp_path)})
+
+    export_for_workers(DATABASE_URL="postgresql://db.example/leadport")
+
+    assert Settings.read().database_url == "postgresql://db.example/leadport"

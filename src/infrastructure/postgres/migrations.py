@@ -1,4 +1,4 @@
-"""Brings a database to today's schema."""
+"""Upgrades and downgrades the database schema with alembic."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +15,20 @@ from sqlalchemy.exc import DBAPIError
 from application.errors import StorageRefused
 from infrastructure.postgres.errors import translate_error
 
-PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+PACKAGES = Path(__file__).parents[2]
+"""The folder of the top-level packages: `src` in a checkout, else `site-packages`."""
+
+SCRIPTS_OF_WHEEL = PACKAGES / "leadport" / "migrations"
+SCRIPTS_OF_CHECKOUT = PACKAGES.parent / "migrations"
+
+CONNECT_TIMEOUT_SECONDS = 5
 
 
 def connect(database_url: str) -> sa.Connection:
-    """One connection, outside any pool; libpq reads the URL."""
+    """Open one connection outside any pool. `database_url` is any URL that libpq accepts."""
     engine = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(database_url, connect_timeout=5),
+        creator=lambda: psycopg.connect(database_url, connect_timeout=CONNECT_TIMEOUT_SECONDS),
         poolclass=sa.NullPool,
     )
     return engine.connect()
@@ -30,23 +36,27 @@ def connect(database_url: str) -> sa.Connection:
 
 @cache
 def head() -> str:
-    """The newest revision there is in `migrations/`."""
-    return str(ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_current_head())
+    """Return the id of the newest revision among the migration scripts, for example `0005`."""
+    return str(ScriptDirectory.from_config(_make_config()).get_current_head())
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Upgrade to the revision; nothing happens where it is reached already.
+    """Upgrade the schema to the revision; a schema that is already there stays as it is.
 
-    Raises StorageUnavailable where the database does not answer.
+    Raises StorageUnavailable where the database does not answer, and StorageRefused where it
+    refuses a statement.
     """
     with _connected(database_url) as connection:
-        command.upgrade(_config(connection), revision)
+        command.upgrade(_make_config(connection), revision)
 
 
 def unmigrate(database_url: str, revision: str = "base") -> None:
-    """Downgrade to the revision, with the data that it knows nothing of."""
+    """Downgrade the schema to the revision. Tables and columns that are newer lose their data.
+
+    Raises StorageUnavailable and StorageRefused as `migrate` does.
+    """
     with _connected(database_url) as connection:
-        command.downgrade(_config(connection), revision)
+        command.downgrade(_make_config(connection), revision)
 
 
 @contextmanager
@@ -55,14 +65,21 @@ def _connected(database_url: str) -> Iterator[sa.Connection]:
         with connect(database_url) as connection:
             yield connection
     except DBAPIError as error:
-        refusal: Exception = translate_error(error)
-        if isinstance(refusal, StorageRefused):
-            # Migrations hold no data that PostgreSQL's own words could quote.
-            refusal = StorageRefused(str(error.orig).partition("\n")[0])
-        raise refusal from error
+        translated: Exception = translate_error(error)
+        if isinstance(translated, StorageRefused):
+            # `translate_error` omits PostgreSQL's message because it may quote customer data.
+            # Migrations contain none, so the operator sees the message.
+            translated = StorageRefused(str(error.orig).partition("\n")[0])
+        raise translated from error
 
 
-def _config(connection: sa.Connection) -> Config:
-    config = Config(toml_file=PYPROJECT)
+def _make_config(connection: sa.Connection | None = None) -> Config:
+    """Configure alembic without pyproject.toml, which an installed wheel does not have.
+
+    `migrations/env.py` uses the connection.
+    """
+    scripts = SCRIPTS_OF_WHEEL if SCRIPTS_OF_WHEEL.is_dir() else SCRIPTS_OF_CHECKOUT
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
