@@ -112,7 +112,6 @@ def deliver(
     storage: FailingTransactions,  # noqa: ARG001 - it must be in place before the use cases are made
     clock: StoppedClock,
     use_cases: UseCases,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Deliver:
     """Posts WhatsApp's items, but for the door; a busy machine is no failure."""
     container.delivery_timeouts().silent_seconds = 60

@@ -37,7 +37,7 @@ def open_pool(
     database_url: str,
     *,
     role: str | None = None,
-    settings: SessionSettings = SessionSettings(),  # noqa: B008 - frozen
+    settings: SessionSettings = SessionSettings(),
     size: int = DEFAULT_POOL_SIZE,
 ) -> AsyncEngine:
     """Open a pool of at most `size` connections to any URL or key=value string that libpq takes.
