@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from application.errors import StorageUnavailable
 from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.postgres.migrations import connect, migrate, unmigrate
+from infrastructure.postgres.migrations import connect, downgrade, migrate
 from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.tables import metadata
 from infrastructure.postgres.transactions import PostgresTransactions
@@ -76,7 +76,7 @@ def schema(url: str) -> set[tuple[object, ...]]:
 def test_up_down_and_up_again(empty_url: str) -> None:
     migrate(empty_url)
     up = schema(empty_url)
-    unmigrate(empty_url)
+    downgrade(empty_url)
     down = schema(empty_url)
     migrate(empty_url)
 
@@ -116,7 +116,7 @@ def test_a_users_table_that_was_there_stays(another_url: str) -> None:
         db.execute("CREATE TABLE auth.users (id uuid PRIMARY KEY, email text, phone text)")
 
     migrate(another_url)
-    unmigrate(another_url)
+    downgrade(another_url)
 
     with psycopg.connect(another_url) as db:
         assert db.execute("SELECT count(*) FROM auth.users").fetchone() == (0,)

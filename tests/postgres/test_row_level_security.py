@@ -12,7 +12,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from application.errors import StorageRefused
 from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.postgres.migrations import migrate, unmigrate
+from infrastructure.postgres.migrations import downgrade, migrate
 from tests.postgres.rls_fixtures import TABLES, Db, RlsFixture, act_as, add
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
@@ -534,7 +534,7 @@ def test_a_migrator_needs_not_be_superuser(operator_url: str) -> None:
 
 def test_a_downgrade_leaves_nothing_to_our_roles(operator_url: str) -> None:
     migrate(operator_url)
-    unmigrate(operator_url, "0001")
+    downgrade(operator_url, "0001")
 
     with psycopg.connect(operator_url) as db:
         left = db.execute(
@@ -554,7 +554,7 @@ def test_a_downgrade_leaves_nothing_to_our_roles(operator_url: str) -> None:
 
 def test_an_upgrade_after_a_downgrade_is_an_upgrade(operator_url: str) -> None:
     migrate(operator_url)
-    unmigrate(operator_url)
+    downgrade(operator_url)
     migrate(operator_url)
 
     assert deviations(operator_url) == {}
@@ -653,7 +653,7 @@ def test_what_is_supabases_stays_as_it_was(supabase_url: str) -> None:
     before = schema_auth(supabase_url)
     migrate(supabase_url)
     migrated = schema_auth(supabase_url)
-    unmigrate(supabase_url)
+    downgrade(supabase_url)
 
     assert before == migrated == schema_auth(supabase_url)
 

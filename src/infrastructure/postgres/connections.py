@@ -20,6 +20,7 @@ from infrastructure.postgres.errors import get_violated_constraint
 from infrastructure.postgres.session import PostgresSession
 
 _connections = tables.channel_connections.c
+_threads, _messages = tables.conversation_threads.c, tables.conversation_messages.c
 
 SELECT_CONNECTIONS = sa.select(*list_columns(tables.channel_connections, Connection))
 
@@ -29,23 +30,23 @@ CHANGEABLE_FIELDS = ("display_name", "access_token", "is_enabled")
 _count_recent = (
     sa.select(sa.func.count())
     .where(
-        tables.conversation_messages.c.thread_id == tables.conversation_threads.c.id,
-        tables.conversation_messages.c.sent_at >= sa.bindparam("since"),
-        tables.conversation_messages.c.direction == sa.literal_column(f"'{Direction.INBOUND}'"),
+        _messages.thread_id == _threads.id,
+        _messages.sent_at >= sa.bindparam("since"),
+        _messages.direction == sa.literal_column(f"'{Direction.INBOUND}'"),
     )
     .correlate(tables.conversation_threads)
     .scalar_subquery()
 )
 READ_ACTIVITY = (
     sa.select(
-        tables.conversation_threads.c.connection_id,
-        sa.func.max(tables.conversation_threads.c.last_message_at),
+        _threads.connection_id,
+        sa.func.max(_threads.last_message_at),
         sa.cast(
-            # Only of threads that go on: the others have no recent message.
+            # Counted only for threads with a recent message.
             sa.func.sum(
                 sa.case(
                     (
-                        tables.conversation_threads.c.last_message_at >= sa.bindparam("since"),
+                        _threads.last_message_at >= sa.bindparam("since"),
                         _count_recent,
                     ),
                     else_=0,
@@ -55,10 +56,10 @@ READ_ACTIVITY = (
         ),
     )
     .where(
-        tables.conversation_threads.c.org_id == sa.bindparam("org_id"),
-        tables.conversation_threads.c.connection_id.is_not(None),
+        _threads.org_id == sa.bindparam("org_id"),
+        _threads.connection_id.is_not(None),
     )
-    .group_by(tables.conversation_threads.c.connection_id)
+    .group_by(_threads.connection_id)
 )
 
 
@@ -124,7 +125,7 @@ class PostgresConnectionRepository(ConnectionRepository):
     ) -> dict[ConnectionId, ConnectionActivity]:
         query = READ_ACTIVITY
         if only is not None:
-            query = query.where(tables.conversation_threads.c.connection_id == only)
+            query = query.where(_threads.connection_id == only)
         result = await self.session.execute(query, {"org_id": org_id, "since": since})
         return {
             id_: ConnectionActivity(last_message_at=last, messages_last_day=recent)

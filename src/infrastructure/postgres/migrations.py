@@ -35,7 +35,7 @@ def connect(database_url: str) -> sa.Connection:
 
 
 @cache
-def head() -> str:
+def find_newest_revision() -> str:
     """Return the id of the newest revision among the migration scripts, for example `0005`."""
     return str(ScriptDirectory.from_config(_make_config()).get_current_head())
 
@@ -50,7 +50,7 @@ def migrate(database_url: str, revision: str = "head") -> None:
         command.upgrade(_make_config(connection), revision)
 
 
-def unmigrate(database_url: str, revision: str = "base") -> None:
+def downgrade(database_url: str, revision: str = "base") -> None:
     """Downgrade the schema to the revision. Tables and columns that are newer lose their data.
 
     Raises StorageUnavailable and StorageRefused as `migrate` does.

@@ -1,4 +1,4 @@
-"""All tables on one page, as SQLAlchemy Core; the migrations make the same (a test compares them).
+"""All tables as SQLAlchemy Core; a test compares them with the schema that the migrations make.
 
 Keys lead with `org_id`, so that a row cannot point into another organisation.
 """
@@ -19,56 +19,59 @@ metadata = sa.MetaData(
 )
 
 
-def _id(name: str = "id", *, nullable: bool = False) -> sa.Column[object]:
+def _uuid_column(name: str = "id", *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, UUID(), nullable=nullable)
 
 
-def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
+def _text_column(name: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=nullable)
 
 
-def _time(name: str, *, nullable: bool = False, default_now: bool = False) -> sa.Column[object]:
+def _timestamp_column(
+    name: str, *, nullable: bool = False, default_now: bool = False
+) -> sa.Column[object]:
     default = sa.func.now() if default_now else None
     return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
 
 
-def _json(name: str) -> sa.Column[object]:
+def _jsonb_column(name: str) -> sa.Column[object]:
     return sa.Column(name, JSONB, nullable=False, server_default=sa.text("'{}'"))
 
 
-def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+def _check_one_of(column: str, *values: str) -> sa.CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({allowed})", name=column)
 
 
-UPDATED_WITH_EACH_MESSAGE = {"postgresql_with": {"fillfactor": 85}}
-"""Room in each page for a row's next version, so that no index needs to know of it."""
+ROOM_FOR_UPDATES = {"postgresql_with": {"fillfactor": 85}}
+"""For tables updated with each message: pages keep room for the next version of a row, so that no
+index needs a new entry for it."""
 
 
-def _tenant_table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
-    """A table of rows that belong to one organisation.
+def _make_tenant_table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
+    """Make a table whose rows belong to one organisation.
 
-    They point at it, or at another row of it that does: one of them is checked, not both, because
-    each check costs as much as an index entry.
+    Each table has one foreign-key path to `organizations`: directly, or through its parent row. A
+    second key on `org_id` would cost another index lookup for each inserted row.
     """
     return sa.Table(
         name,
         metadata,
-        _id(),
-        _id("org_id"),
-        _time("created_at", default_now=True),
+        _uuid_column(),
+        _uuid_column("org_id"),
+        _timestamp_column("created_at", default_now=True),
         *parts,
         sa.PrimaryKeyConstraint("org_id", "id"),
         **options,
     )
 
 
-def _belongs_to_organization() -> sa.ForeignKeyConstraint:
+def _reference_organization() -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE")
 
 
-def _belongs_to(column: str, table: str, **options: object) -> sa.ForeignKeyConstraint:
-    """Point at a row of the same organisation; what it belongs to takes it along when deleted."""
+def _reference(column: str, table: str, **options: object) -> sa.ForeignKeyConstraint:
+    """Reference a row of the same organisation; deleting that row deletes this one."""
     return sa.ForeignKeyConstraint(
         ["org_id", column],
         [f"{table}.org_id", f"{table}.id"],
@@ -76,14 +79,14 @@ def _belongs_to(column: str, table: str, **options: object) -> sa.ForeignKeyCons
     )
 
 
-# Supabase has this table, with more columns; elsewhere the first migration makes it.
+# Supabase has this table, with more columns. Elsewhere the first migration makes it.
 users = sa.Table(
     "users",
     metadata,
-    _id(),
-    _text("email", nullable=True),
-    _text("encrypted_password", nullable=True),
-    _time("created_at", nullable=True, default_now=True),
+    _uuid_column(),
+    _text_column("email", nullable=True),
+    _text_column("encrypted_password", nullable=True),
+    _timestamp_column("created_at", nullable=True, default_now=True),
     sa.PrimaryKeyConstraint("id"),
     sa.UniqueConstraint("email"),
     schema="auth",
@@ -92,46 +95,46 @@ users = sa.Table(
 organizations = sa.Table(
     "organizations",
     metadata,
-    _id(),
-    _text("name"),
-    _time("created_at", default_now=True),
+    _uuid_column(),
+    _text_column("name"),
+    _timestamp_column("created_at", default_now=True),
     sa.PrimaryKeyConstraint("id"),
 )
 
-# Signed out before their time; nothing but signing in and out looks here.
+# Sessions that were ended before their tokens expire. Only sign-in and sign-out use the table.
 ended_sessions = sa.Table(
     "ended_sessions",
     metadata,
-    _id(),
-    _time("expires_at"),
+    _uuid_column(),
+    _timestamp_column("expires_at"),
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "expires_at"),
 )
 
-org_members = _tenant_table(
+org_members = _make_tenant_table(
     "org_members",
-    _belongs_to_organization(),
-    _id("user_id"),
-    _text("role"),
+    _reference_organization(),
+    _uuid_column("user_id"),
+    _text_column("role"),
     sa.UniqueConstraint("org_id", "user_id"),
     sa.ForeignKeyConstraint(["user_id"], ["auth.users.id"], ondelete="CASCADE"),
     sa.Index(None, "user_id"),
-    _one_of("role", "owner", "admin", "member"),
+    _check_one_of("role", "owner", "admin", "member"),
 )
 
-channel_connections = _tenant_table(
+channel_connections = _make_tenant_table(
     "channel_connections",
-    _belongs_to_organization(),
+    _reference_organization(),
     sa.Column("provider", sa.Text, nullable=False, server_default="meta"),
-    _text("channel"),
-    _text("external_id"),
+    _text_column("channel"),
+    _text_column("external_id"),
     sa.Column("display_name", sa.Text, nullable=False, server_default=""),
-    _text("access_token", nullable=True),
+    _text_column("access_token", nullable=True),
     sa.Column("is_enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    _time("updated_at", default_now=True),
+    _timestamp_column("updated_at", default_now=True),
     sa.UniqueConstraint("org_id", "provider", "channel", "external_id"),
     sa.Index("idx_channel_connections_org", "org_id"),
-    # An enabled number belongs to one organisation; deliveries are resolved by this index.
+    # An address is enabled in one organisation at most. The ingest snapshot reads by this index.
     sa.Index(
         "idx_channel_connections_lookup",
         "provider",
@@ -140,92 +143,94 @@ channel_connections = _tenant_table(
         unique=True,
         postgresql_where=sa.text("is_enabled"),
     ),
-    _one_of("channel", "whatsapp", "instagram"),
+    _check_one_of("channel", "whatsapp", "instagram"),
 )
 
-contacts = _tenant_table(
+contacts = _make_tenant_table(
     "contacts",
-    _belongs_to_organization(),
+    _reference_organization(),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
-    _text("phone", nullable=True),
-    _text("email", nullable=True),
-    _time("updated_at", default_now=True),
-    _text("profile_name", nullable=True),
-    _time("profile_seen_at", nullable=True),
+    _text_column("phone", nullable=True),
+    _text_column("email", nullable=True),
+    _timestamp_column("updated_at", default_now=True),
+    _text_column("profile_name", nullable=True),
+    _timestamp_column("profile_seen_at", nullable=True),
     sa.Column("marketing_consent", sa.Boolean, nullable=True),
-    _time("marketing_consent_at", nullable=True),
+    _timestamp_column("marketing_consent_at", nullable=True),
     sa.UniqueConstraint("org_id", "phone"),
     sa.UniqueConstraint("org_id", "email"),
 )
 
-contact_identities = _tenant_table(
+contact_identities = _make_tenant_table(
     "contact_identities",
-    _id("contact_id"),
-    _text("kind"),
-    _text("value"),
+    _uuid_column("contact_id"),
+    _text_column("kind"),
+    _text_column("value"),
     sa.UniqueConstraint("org_id", "kind", "value"),
-    # Deferred, because an identity is written before its contact: see ContactRepository.add.
-    _belongs_to("contact_id", "contacts", deferrable=True, initially="DEFERRED"),
+    # Deferred to the commit: an identity is written before its contact (contacts.py).
+    _reference("contact_id", "contacts", deferrable=True, initially="DEFERRED"),
     sa.Index(None, "org_id", "contact_id"),
-    _one_of("kind", "whatsapp_phone", "whatsapp_user", "whatsapp_parent_user", "instagram_user"),
+    _check_one_of(
+        "kind", "whatsapp_phone", "whatsapp_user", "whatsapp_parent_user", "instagram_user"
+    ),
 )
 
-conversation_threads = _tenant_table(
+conversation_threads = _make_tenant_table(
     "conversation_threads",
-    _id("contact_id"),
-    _id("connection_id", nullable=True),
-    _text("channel"),
-    _text("external_id", nullable=True),
-    _time("last_message_at", nullable=True),
+    _uuid_column("contact_id"),
+    _uuid_column("connection_id", nullable=True),
+    _text_column("channel"),
+    _text_column("external_id", nullable=True),
+    _timestamp_column("last_message_at", nullable=True),
     sa.UniqueConstraint("org_id", "external_id"),
-    # One person, one connection, one conversation, by whichever id they are first seen.
+    # A contact has one thread over a connection, whichever identity is seen first.
     sa.UniqueConstraint("org_id", "contact_id", "connection_id"),
-    _belongs_to("contact_id", "contacts"),
-    _belongs_to("connection_id", "channel_connections", ondelete="SET NULL (connection_id)"),
+    _reference("contact_id", "contacts"),
+    _reference("connection_id", "channel_connections", ondelete="SET NULL (connection_id)"),
     sa.Index(None, "org_id", "connection_id"),
-    **UPDATED_WITH_EACH_MESSAGE,
+    **ROOM_FOR_UPDATES,
 )
 
-conversation_messages = _tenant_table(
+conversation_messages = _make_tenant_table(
     "conversation_messages",
-    _id("thread_id"),
-    _text("channel"),
-    _text("external_id"),
-    _text("direction"),
-    _text("kind"),
-    _text("body"),
-    _json("content"),
-    _time("sent_at"),
+    _uuid_column("thread_id"),
+    _text_column("channel"),
+    _text_column("external_id"),
+    _text_column("direction"),
+    _text_column("kind"),
+    _text_column("body"),
+    _jsonb_column("content"),
+    _timestamp_column("sent_at"),
     sa.UniqueConstraint("org_id", "channel", "external_id"),
-    _belongs_to("thread_id", "conversation_threads"),
+    _reference("thread_id", "conversation_threads"),
     sa.Index(None, "thread_id", "sent_at"),
-    _one_of("direction", "inbound", "outbound"),
+    _check_one_of("direction", "inbound", "outbound"),
 )
 
-state_changes = _tenant_table(
+state_changes = _make_tenant_table(
     "state_changes",
-    _belongs_to_organization(),
-    _text("channel"),
-    _text("external_id"),
-    _text("kind"),
-    _text("subject"),
-    _json("content"),
-    _time("sent_at"),
+    _reference_organization(),
+    _text_column("channel"),
+    _text_column("external_id"),
+    _text_column("kind"),
+    _text_column("subject"),
+    _jsonb_column("content"),
+    _timestamp_column("sent_at"),
     sa.Column("is_waiting", sa.Boolean, nullable=False),
     sa.UniqueConstraint("org_id", "channel", "external_id"),
     sa.Index(None, "org_id", "channel", "subject"),
-    _one_of("kind", "edit", "unsend", "reaction", "consent", "identity", "echo", "conflict"),
+    _check_one_of("kind", "edit", "unsend", "reaction", "consent", "identity", "echo", "conflict"),
 )
 
-deals = _tenant_table(
+deals = _make_tenant_table(
     "deals",
-    _id("contact_id"),
+    _uuid_column("contact_id"),
     sa.Column("status", sa.Text, nullable=False, server_default="open"),
-    _text("title"),
-    _id("message_id", nullable=True),
+    _text_column("title"),
+    _uuid_column("message_id", nullable=True),
     sa.Column("source", JSONB(none_as_null=True), nullable=True),
-    _belongs_to("contact_id", "contacts"),
-    _belongs_to("message_id", "conversation_messages", ondelete="SET NULL (message_id)"),
+    _reference("contact_id", "contacts"),
+    _reference("message_id", "conversation_messages", ondelete="SET NULL (message_id)"),
     sa.Index(None, "org_id", "message_id"),
     sa.Index(
         "idx_deals_one_open",
@@ -235,50 +240,50 @@ deals = _tenant_table(
         postgresql_where=sa.text("status = 'open'"),
     ),
     sa.Index(None, "org_id", "contact_id"),
-    _one_of("status", "open", "won", "lost"),
+    _check_one_of("status", "open", "won", "lost"),
 )
 
-deal_insights = _tenant_table(
+deal_insights = _make_tenant_table(
     "deal_insights",
-    _id("deal_id"),
-    _text("summary"),
-    _text("intent"),
+    _uuid_column("deal_id"),
+    _text_column("summary"),
+    _text_column("intent"),
     sa.Column("score", sa.SmallInteger, nullable=False),
-    _text("next_step"),
-    _text("provider"),
-    _time("updated_at", default_now=True),
+    _text_column("next_step"),
+    _text_column("provider"),
+    _timestamp_column("updated_at", default_now=True),
     sa.Column("message_external_id", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("org_id", "deal_id"),
-    _belongs_to("deal_id", "deals"),
+    _reference("deal_id", "deals"),
     sa.CheckConstraint("score BETWEEN 0 AND 100", name="score"),
-    **UPDATED_WITH_EACH_MESSAGE,
+    **ROOM_FOR_UPDATES,
 )
 
-event_log = _tenant_table(
+event_log = _make_tenant_table(
     "event_log",
-    _belongs_to_organization(),
-    _text("type"),
-    _json("payload"),
+    _reference_organization(),
+    _text_column("type"),
+    _jsonb_column("payload"),
     sa.Index(None, "org_id", "created_at"),
 )
 
-# The exception among the keys: a failure's organisation may be unknown.
+# An exception among the keys: one statement claims failures of several organisations.
 failed_messages = sa.Table(
     "failed_messages",
     metadata,
-    _id(),
-    _id("org_id"),
-    _json("payload"),
-    _text("error"),
+    _uuid_column(),
+    _uuid_column("org_id"),
+    _jsonb_column("payload"),
+    _text_column("error"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="1"),
-    _time("next_attempt_at", nullable=True),
-    _time("created_at", default_now=True),
+    _timestamp_column("next_attempt_at", nullable=True),
+    _timestamp_column("created_at", default_now=True),
     sa.Column("digest", sa.Text, nullable=False, server_default=""),
-    _time("resolved_at", nullable=True),
+    _timestamp_column("resolved_at", nullable=True),
     sa.PrimaryKeyConstraint("id"),
-    _belongs_to_organization(),
+    _reference_organization(),
     sa.Index(None, "next_attempt_at"),
-    # A failure that comes again is the same, until it is resolved.
+    # A failure with the same payload is stored once until it is resolved.
     sa.Index(
         "idx_failed_messages_unresolved",
         "org_id",
@@ -288,16 +293,16 @@ failed_messages = sa.Table(
     ),
 )
 
-# Belongs to nobody: a number that no organisation has connected.
+# Belongs to no organisation: the address has no enabled connection.
 unmatched_messages = sa.Table(
     "unmatched_messages",
     metadata,
     sa.Column("id", UUID(), nullable=False, server_default=sa.func.gen_random_uuid()),
-    _text("channel"),
-    _text("external_id"),
+    _text_column("channel"),
+    _text_column("external_id"),
     sa.Column("count", sa.BigInteger, nullable=False),
-    _time("first_at"),
-    _time("last_at"),
+    _timestamp_column("first_at"),
+    _timestamp_column("last_at"),
     sa.PrimaryKeyConstraint("id"),
     sa.UniqueConstraint("channel", "external_id"),
 )

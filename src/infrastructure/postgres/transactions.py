@@ -25,7 +25,7 @@ from infrastructure.postgres.ingest_snapshot import PostgresIngestSnapshotReader
 from infrastructure.postgres.insights import PostgresInsightRepository
 from infrastructure.postgres.lead_reader import PostgresLeadReader
 from infrastructure.postgres.messages import PostgresMessageRepository
-from infrastructure.postgres.migrations import head
+from infrastructure.postgres.migrations import find_newest_revision
 from infrastructure.postgres.organizations import PostgresOrganizationRepository
 from infrastructure.postgres.pools import PEOPLE_ROLE
 from infrastructure.postgres.session import PostgresSession
@@ -81,7 +81,7 @@ class PostgresTransactions(Transactions):
     async def check_ready(self) -> None:
         async with self._connect(WebhookWriter()) as connection:
             version = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        if version != head():
+        if version != find_newest_revision():
             raise SchemaOutdated("the schema is not up to date: run leadport migrate")
 
     @asynccontextmanager
