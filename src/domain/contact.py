@@ -89,13 +89,16 @@ class Contact:
     marketing_consent: bool | None = None
     marketing_consent_at: datetime | None = None
 
-    def with_profile_from(self, sender: Sender, sent_at: datetime) -> Self:
+    def with_profile_from(
+        self, sender: Sender, sent_at: datetime, *, may_take_phone: bool = True
+    ) -> Self:
         """Take over the phone, if none is stored, and the profile name of the first message.
 
         The first message is the one sent first; the order of arrival does not matter. An empty
         profile name is never taken over, and a name that a user of the CRM gave is kept.
+        `may_take_phone` is False where the number is another contact's.
         """
-        phone = self.phone or sender.phone
+        phone = self.phone or (sender.phone if may_take_phone else None)
         seen = (sent_at, sender.name)
         first = self.profile_seen_at and (self.profile_seen_at, self.profile_name or "")
         if not sender.name or (first and seen >= first):
@@ -136,8 +139,10 @@ class IdentityMatch(NamedTuple):
     """The contact behind an identity.
 
     `is_linked` is False where only the contact's `phone` equals the identity: the contact came
-    from elsewhere in the CRM and has no such identity row yet.
+    from elsewhere in the CRM and has no such identity row yet. `phone_holder_id` is another
+    contact whose `phone` is the identity, where there is one.
     """
 
     contact: Contact
     is_linked: bool
+    phone_holder_id: ContactId | None = None

@@ -316,11 +316,15 @@ class MemoryIngestSnapshotReader(IngestSnapshotReader):
         }
         by_identity = {key: i.contact_id for key, i in self.tables.identities.items()}
         contact_ids = by_phone | by_identity
-        return {
-            key: IdentityMatch(self.tables.contacts[contact_ids[key]], key in by_identity)
-            for key in identities
-            if key in contact_ids
-        }
+        matches: dict[IdentityKey, IdentityMatch] = {}
+        for key in identities & contact_ids.keys():
+            holder_id = by_phone.get(key)
+            matches[key] = IdentityMatch(
+                self.tables.contacts[contact_ids[key]],
+                is_linked=key in by_identity,
+                phone_holder_id=None if holder_id == contact_ids[key] else holder_id,
+            )
+        return matches
 
     def _find_open_deals(self, contacts: Set[ContactKey]) -> dict[ContactKey, OpenDeal]:
         messages = {message.id: message for message in self.tables.messages.values()}

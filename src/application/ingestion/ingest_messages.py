@@ -14,6 +14,7 @@ from domain.actor import WebhookWriter
 from domain.change import IncomingChange
 from domain.ids import NewId
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
+from domain.message import MessageKey
 from domain.planning.change_plan import make_conflict_events, make_echo_events
 from domain.planning.deal_plan import Descriptions, make_lead_events, plan_deals, plan_insights
 from domain.planning.message_plan import MessageBatch, StoredMessage
@@ -146,7 +147,9 @@ class IngestMessages:
         await repos.threads.advance(threads.advanced_threads)
 
         messages = batch.make_messages(threads, pending, self.new_id)
-        echoes = batch.make_echoes(threads, pending, self.new_id)
+        echo_keys = {MessageKey(*target) for target in batch.echo_targets(pending)}
+        stored = await repos.messages.get_for_update(echo_keys) if echo_keys else {}
+        echoes = batch.make_echoes(threads, pending, stored, self.new_id)
         await repos.messages.add(messages | echoes)
         new_conflicts = await repos.changes.add(contacts.conflicts)
         await repos.changes.update(batch.settle_changes(pending))

@@ -148,7 +148,8 @@ class IngestSnapshotReader(Protocol):
     - An address belongs to its enabled connection.
     - An identity belongs to the contact that has it as an identity row. A WhatsApp phone without
       such a row belongs to the contact whose `phone` equals it, with or without `+`: contacts also
-      come from elsewhere in the CRM. `IdentityMatch.is_linked` is False then.
+      come from elsewhere in the CRM. `IdentityMatch.is_linked` is False then. Where the identity
+      row's contact and the contact with that `phone` differ, `phone_holder_id` is the latter.
     - A thread is found by its external id, or by its contact.
     """
 

@@ -256,10 +256,8 @@ def _update_contact(contact: Contact, item: ResolvedChange, resolver: IdentityRe
     phone = IdentityKind.WHATSAPP_PHONE
     new = [value for kind, value in item.change.new_identities if kind is phone]
     old = [v for kind, v in item.change.identities if kind is phone and v not in new]
-    if new:
-        owner = resolver.owner_of(IdentityKey(contact.org_id, phone, new[0]))
-        if owner in (None, contact.id):
-            return contact.with_phone(old, new[0])
+    if new and resolver.may_take_phone(IdentityKey(contact.org_id, phone, new[0]), contact):
+        return contact.with_phone(old, new[0])
     return contact
 
 

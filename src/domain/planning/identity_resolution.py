@@ -66,12 +66,20 @@ class IdentityResolver:
         known = [self._by_identity[each] for each in identities if each in self._by_identity]
         if not known:
             return None
-        self._conflicts |= _record_conflicts(key, known, seen_at, self.new_id)
+        holders = [
+            match.phone_holder_id
+            for match in map(self.matches.get, identities)
+            if match and match.phone_holder_id
+        ]
+        self._conflicts |= _record_conflicts(key, [*known, *holders], seen_at, self.new_id)
         return self._contacts[known[0]]
 
-    def owner_of(self, identity: IdentityKey) -> ContactId | None:
-        """Return the contact that has the identity; None where it is new."""
-        return self._by_identity.get(identity)
+    def may_take_phone(self, identity: IdentityKey, contact: Contact) -> bool:
+        """Whether the contact may have this number as its `phone`: no other contact has it."""
+        match = self.matches.get(identity)
+        return self._by_identity.get(identity) in (None, contact.id) and (
+            match is None or match.phone_holder_id is None
+        )
 
     def assign(self, key: MessageKey, identities: Sequence[IdentityKey], contact: Contact) -> None:
         """Make the contact, as it shall be, that of the item `key`; give it new identities."""

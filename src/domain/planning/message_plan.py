@@ -1,6 +1,6 @@
 """Decides what a batch of inbound messages adds: contacts, threads, messages and settled changes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +12,14 @@ from domain.change import (
     message_from_echo,
 )
 from domain.connection import Address, Connection
-from domain.contact import Contact, ContactId, ContactKey, IdentityKey, IdentityMatch
+from domain.contact import (
+    Contact,
+    ContactId,
+    ContactKey,
+    IdentityKey,
+    IdentityKind,
+    IdentityMatch,
+)
 from domain.ids import NewId
 from domain.inbound import InboundMessage
 from domain.message import Direction, Message, MessageId, MessageKey, Thread, ThreadId
@@ -136,7 +143,15 @@ class MessageBatch:
             identities, message = item.identity_keys, item.message
             contact = resolver.find(key, identities, message.sent_at)
             contact = contact or Contact(id=ContactId(new_id()), org_id=key.org_id)
-            contact = contact.with_profile_from(message.sender, message.sent_at)
+            contact = contact.with_profile_from(
+                message.sender,
+                message.sent_at,
+                may_take_phone=all(
+                    resolver.may_take_phone(identity, contact)
+                    for identity in identities
+                    if identity.kind is IdentityKind.WHATSAPP_PHONE
+                ),
+            )
             for change in item.pending_consents(pending):
                 contact = contact.with_consent(change.sent_at, is_given=change.content["marketing"])
             resolver.assign(key, identities, contact)
@@ -220,9 +235,16 @@ class MessageBatch:
         }
 
     def make_echoes(
-        self, threads: ThreadPlan, pending: PendingChanges, new_id: NewId
+        self,
+        threads: ThreadPlan,
+        pending: PendingChanges,
+        stored: Container[MessageKey],
+        new_id: NewId,
     ) -> dict[MessageKey, Message]:
-        """Make messages of the pending echoes whose thread exists now, with their own changes."""
+        """Make messages of the pending echoes whose thread exists now, with their own changes.
+
+        An echo whose id is that of a stored message, or of one in the batch, is a duplicate.
+        """
         return {
             echo.key: apply_changes(
                 message_from_echo(threads.threads[key].id, echo, MessageId(new_id())),
@@ -230,6 +252,7 @@ class MessageBatch:
             )
             for key, item in self.resolved.items()
             for echo in item.pending_echoes(pending)
+            if echo.key not in stored and echo.key not in self.resolved
         }
 
     def echo_targets(self, pending: PendingChanges) -> set[ChangeTarget]:

@@ -11,7 +11,7 @@ import msgspec
 from application.ports.storage import IngestSnapshotReader
 from domain.change import ChangeRecord, ChangeTarget
 from domain.connection import Address, Channel, Connection, ConnectionId
-from domain.contact import Contact, ContactKey, IdentityKey, IdentityKind, IdentityMatch
+from domain.contact import Contact, ContactId, ContactKey, IdentityKey, IdentityKind, IdentityMatch
 from domain.deal import Deal, OpenDeal
 from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
@@ -72,7 +72,14 @@ pending AS (
 ),
 matches AS MATERIALIZED (
     SELECT p.kind, p.value, i.contact_id IS NOT NULL AS is_linked, c AS contact,
-        c.org_id, c.id AS contact_id
+        c.org_id, c.id AS contact_id,
+        CASE WHEN i.contact_id IS NOT NULL AND p.kind = 'whatsapp_phone'
+            AND c.phone IS DISTINCT FROM p.value
+        THEN (
+            SELECT h.id FROM contacts AS h
+            WHERE h.org_id = p.org_id AND h.phone IN (p.value, '+' || p.value) AND h.id <> c.id
+            LIMIT 1
+        ) END AS phone_holder_id
     FROM people AS p
     LEFT JOIN LATERAL (
         SELECT i.org_id, i.contact_id FROM contact_identities AS i
@@ -146,6 +153,7 @@ class _Match(msgspec.Struct):
     value: str
     is_linked: bool
     contact: Contact
+    phone_holder_id: ContactId | None
 
 
 class _OpenDeal(msgspec.Struct):
@@ -187,7 +195,7 @@ class PostgresIngestSnapshotReader(IngestSnapshotReader):
             pending=_group_by_target(PENDING_DECODER.decode(pending)),
             matches={
                 IdentityKey(m.contact.org_id, m.kind, m.value): IdentityMatch(
-                    m.contact, m.is_linked
+                    m.contact, m.is_linked, m.phone_holder_id
                 )
                 for m in MATCHES_DECODER.decode(matches)
             },
