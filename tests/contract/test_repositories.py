@@ -384,7 +384,9 @@ async def test_an_identity_counts_more_than_a_phone(transactions: Transactions) 
         await repos.contacts.add({ana.id: ana, eva.id: eva}, {key: identity})
 
     async with transactions.begin(Operator()) as repos:
-        assert await read_matches(repos, key, shop) == {key: IdentityMatch(eva, is_linked=True)}
+        assert await read_matches(repos, key, shop) == {
+            key: IdentityMatch(eva, is_linked=True, phone_holder_id=ana.id)
+        }
 
 
 async def test_an_identity_has_one_owner(transactions: Transactions) -> None:
