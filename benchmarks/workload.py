@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.signature import sign
 
 WEBHOOK = "/api/webhooks/meta"
 SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses

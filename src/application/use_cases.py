@@ -16,7 +16,6 @@ from application.ports.clock import Clock
 from application.ports.storage import Transactions
 from application.recovery.retry_failed_messages import RetryFailedMessages
 from application.recovery.run_maintenance import RunMaintenance
-from application.verify_webhook import VerifyWebhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,6 @@ class UseCases:
     answers.
     """
 
-    verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
     run_maintenance: RunMaintenance
     retry_failed_messages: RetryFailedMessages

@@ -25,7 +25,6 @@ from application.recovery.retry_failed_messages import RetryFailedMessages
 from application.recovery.run_maintenance import RunMaintenance
 from application.recovery.store_failed_messages import StoreFailedMessages
 from application.use_cases import UseCases
-from application.verify_webhook import VerifyWebhook
 from infrastructure.clock import SystemClock
 from infrastructure.insights.dummy import DummyInsights
 from infrastructure.memory import MemoryTransactions
@@ -38,6 +37,7 @@ from infrastructure.spool import SqliteSpool
 from infrastructure.token_cipher import AesGcmTokenCipher
 from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.placeholders import PlaceholderText
+from interfaces.meta.signature import WebhookVerifier
 from leadport.settings import Settings
 
 
@@ -77,7 +77,10 @@ class Container(DeclarativeContainer):
         JwtSessionTokens.of, clock, settings.provided.jwt_secret, settings.provided.jwks_url
     )
     spool = Singleton(SqliteSpool, settings.provided.spool_file, settings.provided.spool_bytes)
-    read = Singleton(MetaDeliveryParser, Singleton(PlaceholderText, settings.provided.language))
+    parser = Singleton(MetaDeliveryParser, Singleton(PlaceholderText, settings.provided.language))
+    webhook_verifier = Singleton(
+        WebhookVerifier, settings.provided.verify_token, settings.provided.app_secrets
+    )
     breaker = Singleton(CircuitBreaker, transactions.provided.check_ready)
 
     store_failed_messages = Singleton(StoreFailedMessages, transactions, clock, new_id)
@@ -93,7 +96,7 @@ class Container(DeclarativeContainer):
     retry_failed_messages = Singleton(
         RetryFailedMessages,
         transactions,
-        read,
+        parser,
         ingest_messages,
         apply_changes,
         store_failed_messages,
@@ -103,9 +106,6 @@ class Container(DeclarativeContainer):
 
     use_cases = Singleton(
         UseCases,
-        verify_webhook=Singleton(
-            VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
-        ),
         receive_delivery=Singleton(
             ReceiveDelivery,
             Singleton(DeliveryQueue, store_deliveries),
@@ -116,7 +116,7 @@ class Container(DeclarativeContainer):
         run_maintenance=Singleton(
             RunMaintenance,
             breaker,
-            Singleton(DrainSpool, spool, read, store_deliveries),
+            Singleton(DrainSpool, spool, parser, store_deliveries),
             retry_failed_messages,
         ),
         retry_failed_messages=retry_failed_messages,

@@ -121,7 +121,7 @@ def deliver(
         parts = {"contacts": [], **value}
         body, arrived_at = encoded(whatsapp(change(*items, to=to, **parts))), clock.now()
         return await use_cases.receive_delivery(
-            container.read()(body, arrived_at), body, arrived_at
+            container.parser().parse(body, arrived_at), body, arrived_at
         )
 
     return post
@@ -183,6 +183,8 @@ async def operator_use_cases(operator_container: Container) -> AsyncIterator[Use
 def client(container: Container, operator_container: Container) -> Iterator[TestClient[Litestar]]:
     app = create_app(
         container.use_cases(),
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
         public_url="http://testserver.local",
         form_secret="form secret",
         on_shutdown=shutdown_hooks(container, operator_container),

@@ -97,7 +97,7 @@ async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
     assert "sender" in kept.error
     assert kept.next_attempt_at
     assert FIRST_RETRY_DELAY / 2 <= kept.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
-    delivery = container.read()(json.dumps(kept.payload).encode(), NOON)
+    delivery = container.parser().parse(json.dumps(kept.payload).encode(), NOON)
     assert [type(message) for message in delivery.messages] == [BrokenMessage]
     assert "secret words" in str(kept.payload)
     assert "hola" not in str(kept.payload).replace("wamid.hola", "")
@@ -120,7 +120,7 @@ async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
     assert sorted(await bodies(stored_rows)) == ["one", "three", "two"]
     (kept,) = await kept_for(use_cases, shop)
     assert (kept.error, kept.attempts) == (REFUSED, 1)
-    (message,) = container.read()(json.dumps(kept.payload).encode(), NOON).messages
+    (message,) = container.parser().parse(json.dumps(kept.payload).encode(), NOON).messages
     assert isinstance(message, InboundMessage)
     assert (message.body, message.address.external_id) == ("poison", SHOP_NUMBER)
     logged = "".join(str(record.__dict__) for record in caplog.records)

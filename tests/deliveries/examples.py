@@ -208,6 +208,8 @@ def open_webhook_harness(
     operator_container.role.override(Object(None))
     app = create_app(
         container.use_cases(),
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
         public_url="http://testserver.local",
         form_secret="form secret",
         on_shutdown=shutdown_hooks(container, operator_container),

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import httpx
 
-from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.signature import sign
 from tests.faults.servers import SECRET, Postgres
 from tests.support.builders import new_id
 

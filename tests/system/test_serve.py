@@ -17,9 +17,9 @@ import httpx
 import psycopg
 import pytest
 
-from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.signature import sign
 from tests.support.service_process import (
     LEADPORT,
     ROOT,

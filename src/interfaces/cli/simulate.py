@@ -7,10 +7,10 @@ import click
 import httpx
 import msgspec
 
-from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.cli.context import CliContext, print_json
 from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.signature import sign
 
 LARGEST_BATCH = 1000
 """Meta puts up to 1,000 updates into one delivery."""

@@ -61,9 +61,11 @@ class MetaDeliveryParser:
 
     placeholder_text: PlaceholderText
 
-    def __call__(self, body: bytes, arrived_at: datetime) -> Delivery:
+    def parse(self, body: bytes, arrived_at: datetime) -> Delivery:
         """Raises NotJson, which is a ValueError."""
         return parse_delivery(body, arrived_at, self.placeholder_text)
+
+    __call__ = parse
 
 
 def _leaves(delivery: Json, arrived_at: datetime) -> Iterator[ParsedItem]:
