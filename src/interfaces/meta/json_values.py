@@ -3,18 +3,16 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
 
+from domain.text import UNSTORABLE_CHARACTER_PATTERN
+
 Json: TypeAlias = Any
 """What a JSON text holds: dict, list, str, int, float, bool or None."""
-
-UNSTORABLE_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
-"""PostgreSQL stores neither NUL nor lone surrogates, so U+FFFD stands in their place."""
 
 OLDEST = datetime(2010, 1, 1, tzinfo=UTC)
 CLOCKS_DIFFER = timedelta(days=1)
@@ -81,7 +79,7 @@ def _storable(value: Json) -> Json:
 
 
 def _storable_text(value: Json) -> Json:
-    return UNSTORABLE_CHARACTERS.sub("\ufffd", value) if isinstance(value, str) else value
+    return UNSTORABLE_CHARACTER_PATTERN.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def as_dict(value: Json) -> Mapping[str, Json]:
