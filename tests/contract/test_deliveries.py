@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser
 from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
@@ -56,7 +56,7 @@ def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_what_is_passed_over_has_a_name(name: str) -> None:
-    notes = parse_delivery(EXAMPLES[name].body, NOON).notes
+    notes = MetaDeliveryParser().parse(EXAMPLES[name].body, NOON).ignored_items
 
     assert {" ".join(note): times for note, times in notes.items()} == EXAMPLES[name].passed_over
 

@@ -16,8 +16,8 @@ from domain.connection import Address, Channel
 from domain.failed_message import FailedMessage
 from domain.message import Message
 from domain.organization import OrgId
-from interfaces.meta.instagram.parser import OBJECT as INSTAGRAM
-from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
+from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT as INSTAGRAM
+from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT as WHATSAPP
 from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 

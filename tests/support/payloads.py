@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from domain.change import IncomingChange
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.parsed import IgnoredItem
 from tests.support.builders import NOON
 
@@ -99,11 +99,11 @@ def encoded(delivery: Json) -> bytes:
 
 def decoded(delivery: Json) -> list[Inbound]:
     """The messages."""
-    return parse_delivery(encoded(delivery), NOON).messages
+    return MetaDeliveryParser().parse(encoded(delivery), NOON).messages
 
 
 def changes_in(delivery: Json) -> list[IncomingChange]:
-    return parse_delivery(encoded(delivery), NOON).changes
+    return MetaDeliveryParser().parse(encoded(delivery), NOON).changes
 
 
 def change_in(delivery: Json) -> IncomingChange:
@@ -113,7 +113,7 @@ def change_in(delivery: Json) -> IncomingChange:
 
 
 def notes_in(delivery: Json) -> Counter[IgnoredItem]:
-    return parse_delivery(encoded(delivery), NOON).notes
+    return MetaDeliveryParser().parse(encoded(delivery), NOON).ignored_items
 
 
 def messages_in(delivery: Json) -> list[InboundMessage]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.json_values import (
     NotJson,
     as_bool,
@@ -18,8 +18,8 @@ from interfaces.meta.json_values import (
     as_dict,
     as_id_text,
     as_list,
-    message_id,
     parse_json,
+    read_or_derive_id,
 )
 from tests.support.builders import NOON
 from tests.support.payloads import (
@@ -71,7 +71,7 @@ def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(NotJson):
         parse_json(body)
     with pytest.raises(NotJson):
-        parse_delivery(body, NOON)
+        MetaDeliveryParser().parse(body, NOON)
 
 
 @pytest.mark.parametrize("depth", [400, 500, 900, 989, 990, 1100])
@@ -82,7 +82,7 @@ def test_nesting_without_end_is_no_error(depth: int) -> None:
     body = encoded(whatsapp(change(message | {"tomorrow": "HERE"}))).decode()
 
     with contextlib.suppress(NotJson):
-        parse_delivery(body.replace('"HERE"', deep).encode(), NOON)
+        MetaDeliveryParser().parse(body.replace('"HERE"', deep).encode(), NOON)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 
     for delivery in (beside_whatsapp, beside_instagram):
         body = encoded(delivery).replace(b'"HERE"', strange)
-        assert parse_delivery(body, NOON).messages == [message_in(delivery)]
+        assert MetaDeliveryParser().parse(body, NOON).messages == [message_in(delivery)]
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
@@ -139,7 +139,9 @@ def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
 def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
     delivery = whatsapp(change(HOLA | {name: "HERE"}))
 
-    (message,) = parse_delivery(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
+    (message,) = (
+        MetaDeliveryParser().parse(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
+    )
 
     assert message_in(message.payload) == message
     assert message_in(message.payload).external_id == "wamid.hola"
@@ -239,12 +241,12 @@ def test_a_mapping_is_an_object_or_empty(value: Json, members: dict[str, Json]) 
     ("given", "id"), [("wamid.1", "wamid.1"), (" m_1\n", "m_1"), (7, "7"), (0, "0")]
 )
 def test_an_id_is_metas_where_there_is_one(given: Json, id: str) -> None:
-    assert message_id(given, "1065", {"a": 1}) == message_id(given) == id
+    assert read_or_derive_id(given, "1065", {"a": 1}) == read_or_derive_id(given) == id
 
 
 @pytest.mark.parametrize("given", [None, "", "  ", [], {}, True, 1.5])
 def test_a_derived_id_is_the_same_for_a_repeat_and_for_nothing_else(given: Json) -> None:
-    derive = partial(message_id, given)
+    derive = partial(read_or_derive_id, given)
     content = {"title": "sí", "a": [1, None]}
 
     assert re.fullmatch(r"derived:[0-9a-f]{32}", derive("1065", content))

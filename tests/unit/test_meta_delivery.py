@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.change import ChangeKind
-from interfaces.meta.delivery import Delivery, parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser, ParsedDelivery
 from interfaces.meta.parsed import IgnoredItem
 from interfaces.meta.placeholders import PlaceholderText
 from tests.support.builders import NOON
@@ -43,14 +43,14 @@ def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
     beside = change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
     delivery = whatsapp(beside, WORDLESS["edit"], change(HOLA), change(field="calls"))
 
-    found = parse_delivery(encoded(delivery), NOON)
+    found = MetaDeliveryParser().parse(encoded(delivery), NOON)
 
     assert [m.payload for m in found.messages] == [
         whatsapp(change(IMAGE)),
         whatsapp(change(HOLA)),
     ]
     assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
-    assert found.notes == {
+    assert found.ignored_items == {
         IgnoredItem("ignored", "whatsapp", "event", "statuses"): 2,
         IgnoredItem("ignored", "whatsapp", "field", "calls"): 1,
     }
@@ -61,27 +61,29 @@ def test_instagram_is_told_apart_likewise() -> None:
         dm(text="hola"), item(message_edit={"mid": "m", "text": "a", "num_edit": 1}), item(read={})
     )
 
-    found = parse_delivery(encoded(delivery), NOON)
+    found = MetaDeliveryParser().parse(encoded(delivery), NOON)
 
     assert [m.payload for m in found.messages] == [message_in(instagram(dm(text="hola"))).payload]
     assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
-    assert found.notes == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
+    assert found.ignored_items == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
 def test_of_nothing_there_is_nothing(body: bytes) -> None:
-    assert parse_delivery(body, NOON) == Delivery()
+    assert MetaDeliveryParser().parse(body, NOON) == ParsedDelivery()
 
 
 class Shouted(PlaceholderText):
     """Says what it was asked."""
 
-    def __call__(self, kind: str, content: Any) -> str:
+    def compose(self, kind: str, content: Any) -> str:
         return f"{kind.upper()} {content}"
 
 
 def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
-    (message,) = parse_delivery(encoded(whatsapp(change(IMAGE))), NOON, Shouted()).messages
+    (message,) = (
+        MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(change(IMAGE))), NOON).messages
+    )
 
     assert getattr(message, "body", None) == "IMAGE {'media': {'id': '1'}}"
 
@@ -102,7 +104,7 @@ def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
     ],
 )
 def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
-    (found,) = parse_delivery(encoded(whatsapp(WORDLESS[name])), NOON, Shouted()).changes
+    (found,) = MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(WORDLESS[name])), NOON).changes
 
     assert found.content == content
 
@@ -114,14 +116,14 @@ def test_words_are_left_as_they_are() -> None:
         change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
     )
 
-    found = parse_delivery(encoded(delivery), NOON, Shouted())
+    found = MetaDeliveryParser(Shouted()).parse(encoded(delivery), NOON)
 
     assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
     assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
 
 
 def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
-    (broken,) = parse_delivery(encoded(whatsapp(change(None))), NOON, Shouted()).messages
+    (broken,) = MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(change(None))), NOON).messages
 
     assert decoded(broken.payload) == [broken]
 
@@ -177,5 +179,5 @@ def test_names_are_short_and_fit_to_be_shown() -> None:
 
 
 def test_notes_are_counted_and_never_missing() -> None:
-    assert isinstance(parse_delivery(b"{}", NOON).notes, Counter)
+    assert isinstance(MetaDeliveryParser().parse(b"{}", NOON).ignored_items, Counter)
     assert changes_in({}) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.meta.instagram.content import parse_content, unknown_parts
+from interfaces.meta.instagram.content import list_unknown_parts, parse_content
 from interfaces.meta.parsed import IgnoredItem, MessageContent
 from tests.support.payloads import MID, Json, Object, dm, item, without
 from tests.unit.test_json_values import ANYTHING, THOROUGH, paths, replaced
@@ -387,7 +387,7 @@ def test_what_is_unknown_and_nested_without_end_is_not_kept() -> None:
     ],
 )
 def test_what_meta_has_added_is_named(message: Object, names: list[tuple[str, str]]) -> None:
-    found = [*unknown_parts(dm(**message))]
+    found = [*list_unknown_parts(dm(**message))]
 
     assert [(note.part, note.name) for note in found] == names
     assert {note[:2] for note in found} <= {("unknown", "instagram")}
@@ -429,7 +429,7 @@ def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
     event = replaced(FULL, path, data.draw(ANYTHING))
 
     what = parse_content(event)
-    notes = [*unknown_parts(event)]
+    notes = [*list_unknown_parts(event)]
 
     assert what.kind
     assert isinstance(what.text, str)
@@ -442,4 +442,4 @@ def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
 @THOROUGH
 def test_any_item_is_read(event: Object) -> None:
     assert parse_content(event).kind
-    assert all(note.reason == "unknown" for note in unknown_parts(event))
+    assert all(note.reason == "unknown" for note in list_unknown_parts(event))

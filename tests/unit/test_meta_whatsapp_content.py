@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from interfaces.meta.json_values import parse_json
 from interfaces.meta.parsed import MessageContent
 from interfaces.meta.placeholders import LANGUAGES, PlaceholderText
-from interfaces.meta.whatsapp.content import TYPES, parse_content
+from interfaces.meta.whatsapp.content import READERS_BY_TYPE, parse_content
 from tests.support.payloads import HOLA, Json, Object, without
 
 FILE: Object = {"id": "90", "mime_type": "image/jpeg", "sha256": "kq=", "url": "https://m.example"}
@@ -559,7 +559,7 @@ def test_any_type_may_have_things_beside_it(
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=repr)
-@pytest.mark.parametrize("type", TYPES)
+@pytest.mark.parametrize("type", READERS_BY_TYPE)
 def test_a_part_of_another_shape_says_nothing(type: str, broken: Json) -> None:
     assert parse_content(of(type, broken)) == MessageContent(type, "")
 
@@ -636,7 +636,7 @@ def absent_things(content: Json) -> list[Json]:
     return found + [absent for part in inner for absent in absent_things(part)]
 
 
-@pytest.mark.parametrize("type", [*TYPES, "hologram", "reaction"])
+@pytest.mark.parametrize("type", [*READERS_BY_TYPE, "hologram", "reaction"])
 @given(st.data())
 @settings(deadline=None, max_examples=60)
 def test_whatever_meta_sends_has_a_body_and_tidy_content(type: str, data: st.DataObject) -> None:
@@ -651,7 +651,7 @@ def test_whatever_meta_sends_has_a_body_and_tidy_content(type: str, data: st.Dat
     assert message.kind == type
     assert not absent_things(message.content)
     assert parse_json(json.dumps(message.content, allow_nan=False).encode()) == message.content
-    for body in (placeholder_text(type, message.content) for placeholder_text in BODIES):
+    for body in (placeholder_text.compose(type, message.content) for placeholder_text in BODIES):
         assert 2 < len(body) < 300
         assert (body[0], body[-1]) == ("[", "]")
 
@@ -662,5 +662,5 @@ def test_anything_may_be_a_message(message: Object) -> None:
     read = parse_content(message)
 
     assert read.text or all(
-        placeholder_text(read.kind, read.content) for placeholder_text in BODIES
+        placeholder_text.compose(read.kind, read.content) for placeholder_text in BODIES
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.meta.whatsapp.phone_numbers import digits_of, number_forms
+from interfaces.meta.whatsapp.phone_numbers import extract_digits, list_number_forms
 
 TWO_FORMS = {
     "Argentina, Buenos Aires": ("5491155550001", "541155550001"),
@@ -22,8 +22,8 @@ TWO_FORMS = {
 
 @pytest.mark.parametrize(("long", "short"), TWO_FORMS.values(), ids=TWO_FORMS)
 def test_a_mobile_number_has_two_forms_and_the_given_one_is_first(long: str, short: str) -> None:
-    assert number_forms(long) == (long, short)
-    assert number_forms(short) == (short, long)
+    assert list_number_forms(long) == (long, short)
+    assert list_number_forms(short) == (short, long)
 
 
 ONE_FORM = {
@@ -60,7 +60,7 @@ ONE_FORM = {
 
 @pytest.mark.parametrize("number", ONE_FORM.values(), ids=ONE_FORM)
 def test_other_numbers_have_one_form(number: str) -> None:
-    assert number_forms(number) == (number,)
+    assert list_number_forms(number) == (number,)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_other_numbers_have_one_form(number: str) -> None:
     ["+5491155550001", "+54 9 11 5555-0001", "549 (11) 5555.0001", "\u00a05491155550001\n"],
 )
 def test_a_number_written_for_people_is_its_digits_too(number: str) -> None:
-    assert number_forms(number) == (number, "5491155550001", "541155550001")
-    assert digits_of(number) == "5491155550001"
+    assert list_number_forms(number) == (number, "5491155550001", "541155550001")
+    assert extract_digits(number) == "5491155550001"
 
 
 @pytest.mark.parametrize("number", ["", "+", "x1", "1x", "1/2", "٥", "1\u20112"])
 def test_what_is_no_number_has_no_digits(number: str) -> None:
-    assert digits_of(number) == ""
+    assert extract_digits(number) == ""
 
 
 BEFORE_AND_DIGIT = st.sampled_from([("52", "1"), ("54", "9"), ("5511", "9"), ("5531", "9")])
@@ -89,12 +89,13 @@ def test_one_number_is_a_form_of_another_or_neither_is(country: tuple[str, str],
     before, digit = country
     short, long = before + rest, before + digit + rest
 
-    assert (long in number_forms(short)) is (short in number_forms(long))
-    assert len(number_forms(short)) <= 2
+    assert (long in list_number_forms(short)) is (short in list_number_forms(long))
+    assert len(list_number_forms(short)) <= 2
     for number in (short, long):
-        assert number_forms(number)[0] == number
+        assert list_number_forms(number)[0] == number
         assert all(
-            set(number_forms(other)) == set(number_forms(number)) for other in number_forms(number)
+            set(list_number_forms(other)) == set(list_number_forms(number))
+            for other in list_number_forms(number)
         )
 
 
@@ -105,16 +106,16 @@ def test_a_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
         (f"54115{rest}", f"549115{rest}"),
         (f"55318{rest}", f"553198{rest}"),
     ):
-        assert set(number_forms(short)) == set(number_forms(long)) == {short, long}
+        assert set(list_number_forms(short)) == set(list_number_forms(long)) == {short, long}
 
 
 @given(st.sampled_from("2345"), st.text("0123456789", min_size=7, max_size=7))
 def test_no_nine_is_put_into_a_landline_of_brazil(first: str, rest: str) -> None:
     for area in ("11", "21", "31", "85"):
-        assert number_forms(f"55{area}{first}{rest}") == (f"55{area}{first}{rest}",)
-        assert number_forms(f"55{area}9{first}{rest}") == (f"55{area}9{first}{rest}",)
+        assert list_number_forms(f"55{area}{first}{rest}") == (f"55{area}{first}{rest}",)
+        assert list_number_forms(f"55{area}9{first}{rest}") == (f"55{area}9{first}{rest}",)
 
 
 @given(st.text(max_size=20))
 def test_anything_is_its_own_form(number: str) -> None:
-    assert number_forms(number)[0] == number
+    assert list_number_forms(number)[0] == number

@@ -8,8 +8,14 @@ import pytest
 from babel import Locale
 
 from interfaces.meta import placeholders as placeholder_text
-from interfaces.meta.placeholders import CATALOGUES, DOMAIN, KINDS, LANGUAGES, PlaceholderText
-from interfaces.meta.whatsapp.content import TYPES
+from interfaces.meta.placeholders import (
+    CATALOGUE_DOMAIN,
+    CATALOGUE_FOLDER,
+    LANGUAGES,
+    TRANSLATED_KINDS,
+    PlaceholderText,
+)
+from interfaces.meta.whatsapp.content import READERS_BY_TYPE
 from tests.support.translations import translations
 
 ENGLISH, SPANISH = PlaceholderText(), PlaceholderText("es")
@@ -157,8 +163,8 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
 def test_a_body_is_made_of_kind_and_content(
     kind: str, content: dict[str, Any], english: str, spanish: str
 ) -> None:
-    assert ENGLISH(kind, content) == english
-    assert SPANISH(kind, content) == spanish
+    assert ENGLISH.compose(kind, content) == english
+    assert SPANISH.compose(kind, content) == spanish
 
 
 @pytest.mark.parametrize(
@@ -181,15 +187,15 @@ def test_a_body_is_made_of_kind_and_content(
 def test_an_amount_is_written_as_in_the_currencys_country(
     amount: str, currency: str, english: str, spanish: str | None
 ) -> None:
-    assert ENGLISH("order", bought(amount, currency)) == f"[order: 3 items, {english}]"
+    assert ENGLISH.compose("order", bought(amount, currency)) == f"[order: 3 items, {english}]"
     spanish = spanish or english
-    assert SPANISH("order", bought(amount, currency)) == f"[pedido: 3 artículos, {spanish}]"
+    assert SPANISH.compose("order", bought(amount, currency)) == f"[pedido: 3 artículos, {spanish}]"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_any_currency_can_be_written(language: str) -> None:
     for currency in [*Locale.parse("en").currencies, "ars", "AR", "A", "", "🙃", "[x]"]:
-        body = PlaceholderText(language)("order", bought("1234.50", currency))
+        body = PlaceholderText(language).compose("order", bought("1234.50", currency))
 
         assert body.endswith(f" {currency}".rstrip() + "]")
 
@@ -207,7 +213,7 @@ def test_any_currency_can_be_written(language: str) -> None:
     ],
 )
 def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
-    body = PlaceholderText(language)(kind, content)
+    body = PlaceholderText(language).compose(kind, content)
 
     assert len(body) < 300
     assert body.endswith("…]")
@@ -236,11 +242,14 @@ def texts_by_number() -> set[str]:
 
 def test_spanish_has_every_text_and_no_other() -> None:
     assert texts_by_number()
-    assert set(translations(CATALOGUES, "es", DOMAIN)) == KINDS | texts_by_number()
+    assert (
+        set(translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN))
+        == TRANSLATED_KINDS | texts_by_number()
+    )
 
 
 def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() -> None:
-    for text, strings in translations(CATALOGUES, "es", DOMAIN).items():
+    for text, strings in translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN).items():
         for string in strings:
             assert string
             assert string.count("%(count)s") == text.count("%(count)s") == string.count("%")
@@ -248,8 +257,10 @@ def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() 
 
 
 def test_every_type_that_is_read_has_a_name() -> None:
-    assert set(TYPES) <= KINDS
+    assert set(READERS_BY_TYPE) <= TRANSLATED_KINDS
 
 
 def test_english_calls_every_type_by_metas_word() -> None:
-    assert {ENGLISH(kind, {}) for kind in KINDS} == {f"[{kind}]" for kind in KINDS}
+    assert {ENGLISH.compose(kind, {}) for kind in TRANSLATED_KINDS} == {
+        f"[{kind}]" for kind in TRANSLATED_KINDS
+    }

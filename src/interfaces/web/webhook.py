@@ -126,8 +126,8 @@ class WebhookController(Controller):
         except SpoolUnavailable as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
             return problem(503, "neither the database nor the spool can keep this; send it again")
-        count(counters, delivery.changes, delivery.notes)
-        for note, times in delivery.notes.items():
+        count(counters, delivery.changes, delivery.ignored_items)
+        for note, times in delivery.ignored_items.items():
             if note.reason == "unknown":
                 what = f"{note.channel} {note.part} {note.name}"
                 log.warning("unknown_in_delivery", extra={"what": what, "times": times})
