@@ -409,17 +409,20 @@ def test_the_sender_is_an_id_and_nothing_else(sender: Json, id: str) -> None:
 
 
 BROKEN: dict[str, tuple[Json, str]] = {
-    "message is a string": (item(message="hola"), "it holds no message"),
-    "message is a number": (item(message=0), "it holds no message"),
-    "message is a list": (item(message=[]), "it holds no message"),
-    "postback is a string": (item(postback="PRICES"), "it holds no message"),
-    "no sender": (without(HOLA, "sender"), "it names no sender"),
-    "sender is null": (HOLA | {"sender": None}, "it names no sender"),
-    "sender is a string": (HOLA | {"sender": IVO}, "it names no sender"),
-    "sender without an id": (HOLA | {"sender": {}}, "it names no sender"),
-    "sender's id is blank": (HOLA | {"sender": {"id": " "}}, "it names no sender"),
-    "sender's id too long": (HOLA | {"sender": {"id": "9" * 513}}, "an id is too long"),
-    "mid too long": (dm(mid="a" * 513), "an id is too long"),
+    "message is a string": (item(message="hola"), "`message` is not an object"),
+    "message is a number": (item(message=0), "`message` is not an object"),
+    "message is a list": (item(message=[]), "`message` is not an object"),
+    "postback is a string": (item(postback="PRICES"), "`postback` is not an object"),
+    "no sender": (without(HOLA, "sender"), "`sender.id` is missing"),
+    "sender is null": (HOLA | {"sender": None}, "`sender.id` is missing"),
+    "sender is a string": (HOLA | {"sender": IVO}, "`sender.id` is missing"),
+    "sender without an id": (HOLA | {"sender": {}}, "`sender.id` is missing"),
+    "sender's id is blank": (HOLA | {"sender": {"id": " "}}, "`sender.id` is missing"),
+    "sender's id too long": (
+        HOLA | {"sender": {"id": "9" * 513}},
+        "an id is longer than 512 characters",
+    ),
+    "mid too long": (dm(mid="a" * 513), "an id is longer than 512 characters"),
 }
 
 

@@ -793,7 +793,9 @@ BROKEN = {
 def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> None:
     expected = BrokenMessage(
         address=Address(Channel.WHATSAPP, NUMBER),
-        reason="it names no sender" if isinstance(broken, dict) else "it is no message",
+        reason="`from` and `from_user_id` are missing"
+        if isinstance(broken, dict)
+        else "the item of `messages` is not an object",
         payload=whatsapp(change(broken, contacts=[{}])),
     )
 
@@ -804,7 +806,7 @@ def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> No
 
 
 def test_what_is_no_message_becomes_nobodys_even_beside_one_contact() -> None:
-    assert broken_in(whatsapp(change(None))).reason == "it is no message"
+    assert broken_in(whatsapp(change(None))).reason == "the item of `messages` is not an object"
 
 
 def test_nobody_is_the_sender_where_several_people_could_be() -> None:
@@ -814,7 +816,7 @@ def test_nobody_is_the_sender_where_several_people_could_be() -> None:
 
     broken = broken_in(delivery)
 
-    assert broken.reason == "it names no sender"
+    assert broken.reason == "`from` and `from_user_id` are missing"
     assert broken_in(broken.payload) == broken
 
 
@@ -824,7 +826,9 @@ def test_ids_that_no_index_holds_are_broken(name: str) -> None:
 
     assert message_in(longest).address == Address(Channel.WHATSAPP, NUMBER)
     assert broken_in(longer) == BrokenMessage(
-        address=Address(Channel.WHATSAPP, NUMBER), reason="an id is too long", payload=longer
+        address=Address(Channel.WHATSAPP, NUMBER),
+        reason="an id is longer than 512 characters",
+        payload=longer,
     )
 
 

@@ -192,14 +192,15 @@ def _read_message(event: _Event) -> Inbound:
     """
     address, payload = event.address, event.payload
     if not any(isinstance(event.parts.get(part), dict) for part in MESSAGE_PARTS):
-        reason = "it holds no message"
+        part = next(part for part in MESSAGE_PARTS if event.parts.get(part) is not None)
+        reason = f"`{part}` is not an object"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     external_id = _read_message_id(event)
     if not event.sender_id:
-        reason = "it names no sender"
+        reason = "`sender.id` is missing"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     if max(len(external_id), len(event.sender_id)) > MAX_ID_CHARACTERS:
-        reason = "an id is too long"
+        reason = f"an id is longer than {MAX_ID_CHARACTERS} characters"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     message = parse_content(event.parts)
     return InboundMessage(

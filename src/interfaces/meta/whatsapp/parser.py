@@ -158,14 +158,14 @@ def _read_message(item: ChangeItem) -> Inbound:
     address, identities, payload = item.address, item.identities, item.payload
     number_id = address.external_id
     if not isinstance(item.json, dict):
-        reason = "it is no message"
+        reason = "the item of `messages` is not an object"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     external_id = read_or_derive_id(item.parts.get("id"), number_id, identities[:1], item.json)
     if not identities:
-        reason = "it names no sender"
+        reason = "`from` and `from_user_id` are missing"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     if max(map(len, [external_id, *[value for _, value in identities]])) > MAX_ID_CHARACTERS:
-        reason = "an id is too long"
+        reason = f"an id is longer than {MAX_ID_CHARACTERS} characters"
         return BrokenMessage(address=address, reason=reason, payload=payload)
     message = parse_content(item.parts)
     requested = (each for each in _read_requested_number(item) if each not in identities)
