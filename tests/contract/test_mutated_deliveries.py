@@ -18,7 +18,8 @@ from domain.message import Message
 from domain.organization import OrgId
 from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT as INSTAGRAM
 from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT as WHATSAPP
-from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
+from tests.deliveries.examples import EXAMPLES
+from tests.deliveries.harness import WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
 Json: TypeAlias = Any
@@ -231,7 +232,7 @@ class Posted:
         counters = answer.json()
         parts = ("ingested", "skipped", "failed")
         assert counters["received"] == sum(counters[part] for part in parts)
-        failed = self.webhook.failures(self.org_id)[self.failures :]
+        failed = self.webhook.list_failures(self.org_id)[self.failures :]
         self.failures += len(failed)
         assert len(failed) <= counters["failed"]  # the same failure is kept once
         assert {failure.error for failure in failed} <= CANNOT_BE_READ
@@ -252,7 +253,7 @@ class Answered:
     def message(self, id_: str, channel: Channel = Channel.WHATSAPP) -> Message | None:
         """Find a message by its id."""
         id_ = id_.replace(SERIAL, self.serial)
-        return self.posted.webhook.message(self.posted.org_id, channel, id_)
+        return self.posted.webhook.find_message(self.posted.org_id, channel, id_)
 
     @property
     def intact(self) -> str | None:
@@ -278,7 +279,7 @@ def in_the_database(
 
 
 def connected(webhook: WebhookHarness) -> Posted:
-    webhook.empty()
+    webhook.clear_storage()
     ours = {Address(Channel.WHATSAPP, NUMBER), Address(Channel.INSTAGRAM, ACCOUNT)}
     theirs = (example.addresses for example in EXAMPLES.values())
     return Posted(webhook, webhook.connect(*ours.union(*theirs)))
@@ -530,7 +531,7 @@ def test_a_name_that_cannot_be_stored_is_stored_as_a_question_mark(posted: Poste
 
     assert answered.intact == WORDS
     assert "An\ufffda \ufffd" in {
-        message["contact"] for message in posted.webhook.stored().messages
+        message["contact"] for message in posted.webhook.read_stored().messages
     }
 
 
