@@ -1,15 +1,12 @@
-"""Taking what can be taken out of JSON, whatever stands in it."""
+"""Decoding JSON, and reading values whose types are not guaranteed."""
 
-import contextlib
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from domain.inbound import InboundMessage
 from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.json_values import (
     NotJson,
@@ -25,14 +22,10 @@ from tests.support.builders import NOON
 from tests.support.payloads import (
     HOLA,
     Json,
-    change,
-    changes_in,
-    decoded,
-    dm,
-    encoded,
-    instagram,
-    message_in,
-    whatsapp,
+    encode,
+    whatsapp_change,
+    whatsapp_delivery,
+    without,
 )
 
 HALF_PAST_ELEVEN = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
@@ -64,7 +57,9 @@ def test_json_is_read(body: bytes, value: Json) -> None:
         b"\xff\xfe\xff",
         pytest.param(b"[" * 100_000, id="nested without end"),
         pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested too deep"),
-        pytest.param(encoded(whatsapp(change(HOLA)))[:-1], id="a delivery but its end"),
+        pytest.param(
+            encode(whatsapp_delivery(whatsapp_change(HOLA)))[:-1], id="a delivery but its end"
+        ),
     ],
 )
 def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
@@ -74,15 +69,45 @@ def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
         MetaDeliveryParser().parse(body, NOON)
 
 
-@pytest.mark.parametrize("depth", [400, 500, 900, 989, 990, 1100])
-def test_nesting_without_end_is_no_error(depth: int) -> None:
-    """Each reader has another limit; beyond it the body is not taken for JSON."""
-    deep = "[" * depth + '"\\u0000"' + "]" * depth
-    message = {name: value for name, value in HOLA.items() if name != "id"}
-    body = encoded(whatsapp(change(message | {"tomorrow": "HERE"}))).decode()
+def delivery_with_nested_part(depth: int) -> bytes:
+    """A delivery of one message, which has no id and a part of so many nested lists.
 
-    with contextlib.suppress(NotJson):
-        MetaDeliveryParser().parse(body.replace('"HERE"', deep).encode(), NOON)
+    The id is derived from the whole message, so the part is decoded and encoded again.
+    """
+    nested = "[" * depth + '"\\u0000"' + "]" * depth
+    delivery = whatsapp_delivery(whatsapp_change(without(HOLA, "id") | {"tomorrow": "HERE"}))
+    return encode(delivery).replace(b'"HERE"', nested.encode())
+
+
+@pytest.mark.parametrize("depth", [400, 500, 900])
+def test_message_with_nesting_below_the_recursion_limit_is_parsed(depth: int) -> None:
+    (message,) = MetaDeliveryParser().parse(delivery_with_nested_part(depth), NOON).messages
+
+    assert isinstance(message, InboundMessage)
+    assert message.body == "hola"
+
+
+@pytest.mark.parametrize("depth", [20_000, 100_000])
+def test_body_with_nesting_beyond_every_recursion_limit_is_not_json(depth: int) -> None:
+    """Python 3.11 stops at about 990 levels, 3.12 at less than 1,500, 3.13 at less than 10,000."""
+    with pytest.raises(NotJson):
+        MetaDeliveryParser().parse(delivery_with_nested_part(depth), NOON)
+
+
+def test_nesting_around_the_recursion_limit_is_parsed_or_not_json() -> None:
+    """The decoders and the encoder of a derived id have limits of their own."""
+
+    def is_parsed(depth: int) -> bool:
+        try:
+            delivery = MetaDeliveryParser().parse(delivery_with_nested_part(depth), NOON)
+        except NotJson:
+            return False
+        return len(delivery.messages) == 1
+
+    outcomes = [is_parsed(depth) for depth in range(900, 1600)]
+
+    assert outcomes[0]
+    assert outcomes == sorted(outcomes, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -116,35 +141,6 @@ def test_numbers_that_are_none_become_null(number: str) -> None:
 def test_long_numbers_keep_their_digits(digits: int) -> None:
     assert parse_json(b'[%s, "\\ud83d"]' % (b"9" * digits)) == [10**digits - 1, "�"]
     assert parse_json(b"[%s]" % (b"9" * digits)) == [10**digits - 1]
-
-
-STRANGE = [
-    *(rb'"\u0000"', rb'"\ud83d"', b'"\x00"', b"NaN", b"-Infinity", b"1e999", b"9" * 5000),
-    *(b"-" + b"9" * 5000, b"1" + b"0" * 4999, b'"\n"', b"9" * 350, b"0.0000000000000000001"),
-]
-
-
-@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
-def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
-    beside_whatsapp = whatsapp(change(HOLA, tomorrow="HERE"), change(tomorrow="HERE"))
-    beside_instagram = instagram({"read": "HERE"}, dm(text="hola"), tomorrow="HERE")
-
-    for delivery in (beside_whatsapp, beside_instagram):
-        body = encoded(delivery).replace(b'"HERE"', strange)
-        assert MetaDeliveryParser().parse(body, NOON).messages == [message_in(delivery)]
-
-
-@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange[:12]))
-@pytest.mark.parametrize("name", ["timestamp", "context", "text", "type"])
-def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
-    delivery = whatsapp(change(HOLA | {name: "HERE"}))
-
-    (message,) = (
-        MetaDeliveryParser().parse(encoded(delivery).replace(b'"HERE"', strange), NOON).messages
-    )
-
-    assert message_in(message.payload) == message
-    assert message_in(message.payload).external_id == "wamid.hola"
 
 
 @pytest.mark.parametrize(
@@ -262,80 +258,3 @@ def test_a_derived_id_is_the_same_for_a_repeat_and_for_nothing_else(given: Json)
         (),
     ]
     assert len({derive(*parts) for parts in different}) == len(different)
-
-
-GOOD = {
-    "whatsapp": whatsapp(change(HOLA), change(statuses=[{"id": "wamid.ours", "status": "read"}])),
-    "instagram": instagram(dm(text="hola"), standby=[], changes=[{"field": "comments"}]),
-}
-NAMES = [
-    *("object", "entry", "id", "time", "changes", "field", "value", "messaging", "standby"),
-    *("messaging_product", "metadata", "phone_number_id", "contacts", "profile", "name", "wa_id"),
-    *("user_id", "messages", "from", "from_user_id", "timestamp", "type", "text", "body"),
-    *("group_id", "referral", "unsupported", "interactive", "button_reply", "image", "caption"),
-    *("sender", "recipient", "message", "mid", "attachments", "payload", "quick_reply", "postback"),
-    *("is_echo", "title", "messages", "whatsapp", "whatsapp_business_account", "instagram"),
-    *("edit", "revoke", "reaction", "system", "emoji", "original_message_id", "message_id"),
-    *("smb_message_echoes", "message_echoes", "user_preferences", "user_id_update", "to", "stop"),
-]
-WORDS = st.text(st.characters(), max_size=5) | st.sampled_from(NAMES)
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-THOROUGH = settings(deadline=None, max_examples=300)
-
-
-def paths(tree: Json, *above: str | int) -> Iterator[tuple[str | int, ...]]:
-    """The way to every part of it."""
-    yield above
-    steps = range(len(tree)) if isinstance(tree, list) else tree if isinstance(tree, dict) else ()
-    for step in steps:
-        yield from paths(tree[step], *above, step)
-
-
-def replaced(tree: Json, path: tuple[str | int, ...], part: Json) -> Json:
-    if not path:
-        return part
-    copy = tree.copy()
-    copy[path[0]] = replaced(tree[path[0]], path[1:], part)
-    return copy
-
-
-@given(ANYTHING)
-@THOROUGH
-def test_any_json_may_be_posted(value: Json) -> None:
-    for message in decoded(value):
-        assert decoded(message.payload) == [message]
-    for one in changes_in(value):
-        assert changes_in(one.payload) == [one]
-
-
-@pytest.mark.parametrize("channel", GOOD)
-@given(st.data())
-@THOROUGH
-def test_anything_may_stand_anywhere_and_loses_no_neighbour(
-    channel: str, data: st.DataObject
-) -> None:
-    entry, good = GOOD[channel]["entry"][0], GOOD[channel]["entry"][0]
-    path = data.draw(st.sampled_from(list(paths(entry))))
-    part = data.draw(ANYTHING)
-    delivery = GOOD[channel] | {"entry": [replaced(entry, path, part), good]}
-
-    found = decoded(delivery)
-
-    assert found[-1] == message_in(GOOD[channel])
-    assert [decoded(message.payload) for message in found] == [[message] for message in found]
-
-
-@pytest.mark.parametrize("channel", GOOD)
-@given(st.data())
-@THOROUGH
-def test_anything_may_stand_in_the_envelope(channel: str, data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from(["object", "entry"]))
-
-    for message in decoded(GOOD[channel] | {path: data.draw(ANYTHING)}):
-        assert decoded(message.payload) == [message]

@@ -15,39 +15,41 @@ from tests.support.payloads import (
     HOLA,
     Json,
     Object,
-    change,
-    changes_in,
-    decoded,
-    dm,
-    encoded,
-    instagram,
-    item,
-    message_in,
-    notes_in,
-    whatsapp,
+    count_ignored_items,
+    direct_message,
+    encode,
+    instagram_delivery,
+    instagram_item,
+    parse_changes,
+    parse_message,
+    parse_messages,
+    whatsapp_change,
+    whatsapp_delivery,
     without,
 )
 
 IMAGE = without(HOLA, "text") | {"id": "wamid.image", "type": "image", "image": {"id": "1"}}
 EDIT = {"original_message_id": "wamid.hola", "message": {"type": "image", "image": {"id": "2"}}}
 WORDLESS: dict[str, Object] = {
-    "edit": change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
-    "unsend": change(
+    "edit": whatsapp_change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
+    "unsend": whatsapp_change(
         without(HOLA, "text") | {"type": "revoke", "revoke": {"original_message_id": "wamid.hola"}}
     ),
-    "echo": change(message_echoes=[IMAGE | {"to": ANA}], field="smb_message_echoes"),
+    "echo": whatsapp_change(message_echoes=[IMAGE | {"to": ANA}], field="smb_message_echoes"),
 }
 
 
 def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
-    beside = change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
-    delivery = whatsapp(beside, WORDLESS["edit"], change(HOLA), change(field="calls"))
+    beside = whatsapp_change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
+    delivery = whatsapp_delivery(
+        beside, WORDLESS["edit"], whatsapp_change(HOLA), whatsapp_change(field="calls")
+    )
 
-    found = MetaDeliveryParser().parse(encoded(delivery), NOON)
+    found = MetaDeliveryParser().parse(encode(delivery), NOON)
 
     assert [m.payload for m in found.messages] == [
-        whatsapp(change(IMAGE)),
-        whatsapp(change(HOLA)),
+        whatsapp_delivery(whatsapp_change(IMAGE)),
+        whatsapp_delivery(whatsapp_change(HOLA)),
     ]
     assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
     assert found.ignored_items == {
@@ -57,13 +59,17 @@ def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
 
 
 def test_instagram_is_told_apart_likewise() -> None:
-    delivery = instagram(
-        dm(text="hola"), item(message_edit={"mid": "m", "text": "a", "num_edit": 1}), item(read={})
+    delivery = instagram_delivery(
+        direct_message(text="hola"),
+        instagram_item(message_edit={"mid": "m", "text": "a", "num_edit": 1}),
+        instagram_item(read={}),
     )
 
-    found = MetaDeliveryParser().parse(encoded(delivery), NOON)
+    found = MetaDeliveryParser().parse(encode(delivery), NOON)
 
-    assert [m.payload for m in found.messages] == [message_in(instagram(dm(text="hola"))).payload]
+    assert [m.payload for m in found.messages] == [
+        parse_message(instagram_delivery(direct_message(text="hola"))).payload
+    ]
     assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
     assert found.ignored_items == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
 
@@ -82,7 +88,9 @@ class Shouted(PlaceholderText):
 
 def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
     (message,) = (
-        MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(change(IMAGE))), NOON).messages
+        MetaDeliveryParser(Shouted())
+        .parse(encode(whatsapp_delivery(whatsapp_change(IMAGE))), NOON)
+        .messages
     )
 
     assert getattr(message, "body", None) == "IMAGE {'media': {'id': '1'}}"
@@ -104,28 +112,34 @@ def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
     ],
 )
 def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
-    (found,) = MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(WORDLESS[name])), NOON).changes
+    (found,) = (
+        MetaDeliveryParser(Shouted()).parse(encode(whatsapp_delivery(WORDLESS[name])), NOON).changes
+    )
 
     assert found.content == content
 
 
 def test_words_are_left_as_they_are() -> None:
     edit = {"original_message_id": "wamid.hola", "message": {"text": {"body": "adiós"}}}
-    delivery = whatsapp(
-        change(HOLA, HOLA | {"type": "edit", "edit": edit}),
-        change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
+    delivery = whatsapp_delivery(
+        whatsapp_change(HOLA, HOLA | {"type": "edit", "edit": edit}),
+        whatsapp_change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
     )
 
-    found = MetaDeliveryParser(Shouted()).parse(encoded(delivery), NOON)
+    found = MetaDeliveryParser(Shouted()).parse(encode(delivery), NOON)
 
     assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
     assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
 
 
 def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
-    (broken,) = MetaDeliveryParser(Shouted()).parse(encoded(whatsapp(change(None))), NOON).messages
+    (broken,) = (
+        MetaDeliveryParser(Shouted())
+        .parse(encode(whatsapp_delivery(whatsapp_change(None))), NOON)
+        .messages
+    )
 
-    assert decoded(broken.payload) == [broken]
+    assert parse_messages(broken.payload) == [broken]
 
 
 @pytest.mark.parametrize(
@@ -140,11 +154,11 @@ def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
     ],
 )
 def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: str) -> None:
-    delivery = whatsapp(change(HOLA)) | {"object": object}
+    delivery = whatsapp_delivery(whatsapp_change(HOLA)) | {"object": object}
 
-    assert notes_in(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
-    assert decoded(delivery) == []
-    assert notes_in([delivery, delivery]).total() == 2
+    assert count_ignored_items(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
+    assert parse_messages(delivery) == []
+    assert count_ignored_items([delivery, delivery]).total() == 2
 
 
 @pytest.mark.parametrize(
@@ -158,21 +172,24 @@ def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: s
     ],
 )
 def test_what_is_no_delivery_is_counted(body: Json) -> None:
-    assert notes_in(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
+    assert count_ignored_items(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
 
 
 @pytest.mark.parametrize("name", ["object", "field"])
 def test_a_delivery_without_an_object_is_not_unknown(name: str) -> None:
-    samples = {"object": without(whatsapp(change(HOLA)), "object"), "field": change(HOLA)}
+    samples = {
+        "object": without(whatsapp_delivery(whatsapp_change(HOLA)), "object"),
+        "field": whatsapp_change(HOLA),
+    }
 
-    assert notes_in(samples[name]) == {}
+    assert count_ignored_items(samples[name]) == {}
 
 
 def test_names_are_short_and_fit_to_be_shown() -> None:
-    long = [change(field=f"{'x' * 64}{n}") for n in range(3)]
-    strange = change(field="a\nb\x7f\u200b\u2028ñ ")
+    long = [whatsapp_change(field=f"{'x' * 64}{n}") for n in range(3)]
+    strange = whatsapp_change(field="a\nb\x7f\u200b\u2028ñ ")
 
-    assert notes_in(whatsapp(*long, strange)) == {
+    assert count_ignored_items(whatsapp_delivery(*long, strange)) == {
         IgnoredItem("unknown", "whatsapp", "field", "x" * 64): 3,
         IgnoredItem("unknown", "whatsapp", "field", "a?b???ñ"): 1,
     }
@@ -180,4 +197,4 @@ def test_names_are_short_and_fit_to_be_shown() -> None:
 
 def test_notes_are_counted_and_never_missing() -> None:
     assert isinstance(MetaDeliveryParser().parse(b"{}", NOON).ignored_items, Counter)
-    assert changes_in({}) == []
+    assert parse_changes({}) == []

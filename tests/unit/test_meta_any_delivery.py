@@ -1,0 +1,101 @@
+"""Arbitrary JSON in and around deliveries never loses a message beside it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.meta.delivery import MetaDeliveryParser
+from tests.support.arbitrary_json import ANY_JSON, THOROUGH, list_paths, replace_at
+from tests.support.builders import NOON
+from tests.support.payloads import (
+    HOLA,
+    Json,
+    direct_message,
+    encode,
+    instagram_delivery,
+    parse_changes,
+    parse_message,
+    parse_messages,
+    whatsapp_change,
+    whatsapp_delivery,
+)
+
+ODD_VALUES = [
+    *(rb'"\u0000"', rb'"\ud83d"', b'"\x00"', b"NaN", b"-Infinity", b"1e999", b"9" * 5000),
+    *(b"-" + b"9" * 5000, b"1" + b"0" * 4999, b'"\n"', b"9" * 350, b"0.0000000000000000001"),
+]
+
+
+@pytest.mark.parametrize("strange", ODD_VALUES, ids=lambda strange: repr(strange[:12]))
+def test_nothing_strange_loses_a_message_beside_it(strange: bytes) -> None:
+    beside_whatsapp = whatsapp_delivery(
+        whatsapp_change(HOLA, tomorrow="HERE"), whatsapp_change(tomorrow="HERE")
+    )
+    beside_instagram = instagram_delivery(
+        {"read": "HERE"}, direct_message(text="hola"), tomorrow="HERE"
+    )
+
+    for delivery in (beside_whatsapp, beside_instagram):
+        body = encode(delivery).replace(b'"HERE"', strange)
+        assert MetaDeliveryParser().parse(body, NOON).messages == [parse_message(delivery)]
+
+
+@pytest.mark.parametrize("strange", ODD_VALUES, ids=lambda strange: repr(strange[:12]))
+@pytest.mark.parametrize("name", ["timestamp", "context", "text", "type"])
+def test_nothing_strange_in_a_message_loses_it(strange: bytes, name: str) -> None:
+    delivery = whatsapp_delivery(whatsapp_change(HOLA | {name: "HERE"}))
+
+    (message,) = (
+        MetaDeliveryParser().parse(encode(delivery).replace(b'"HERE"', strange), NOON).messages
+    )
+
+    assert parse_message(message.payload) == message
+    assert parse_message(message.payload).external_id == "wamid.hola"
+
+
+GOOD_DELIVERIES = {
+    "whatsapp": whatsapp_delivery(
+        whatsapp_change(HOLA), whatsapp_change(statuses=[{"id": "wamid.ours", "status": "read"}])
+    ),
+    "instagram": instagram_delivery(
+        direct_message(text="hola"), standby=[], changes=[{"field": "comments"}]
+    ),
+}
+
+
+@given(ANY_JSON)
+@THOROUGH
+def test_any_json_may_be_posted(value: Json) -> None:
+    for message in parse_messages(value):
+        assert parse_messages(message.payload) == [message]
+    for one in parse_changes(value):
+        assert parse_changes(one.payload) == [one]
+
+
+@pytest.mark.parametrize("channel", GOOD_DELIVERIES)
+@given(st.data())
+@THOROUGH
+def test_anything_may_stand_anywhere_and_loses_no_neighbour(
+    channel: str, data: st.DataObject
+) -> None:
+    entry, good = GOOD_DELIVERIES[channel]["entry"][0], GOOD_DELIVERIES[channel]["entry"][0]
+    path = data.draw(st.sampled_from(list(list_paths(entry))))
+    part = data.draw(ANY_JSON)
+    delivery = GOOD_DELIVERIES[channel] | {"entry": [replace_at(entry, path, part), good]}
+
+    found = parse_messages(delivery)
+
+    assert found[-1] == parse_message(GOOD_DELIVERIES[channel])
+    assert [parse_messages(message.payload) for message in found] == [
+        [message] for message in found
+    ]
+
+
+@pytest.mark.parametrize("channel", GOOD_DELIVERIES)
+@given(st.data())
+@THOROUGH
+def test_anything_may_stand_in_the_envelope(channel: str, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(["object", "entry"]))
+
+    for message in parse_messages(GOOD_DELIVERIES[channel] | {path: data.draw(ANY_JSON)}):
+        assert parse_messages(message.payload) == [message]

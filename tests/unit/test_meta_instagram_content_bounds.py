@@ -1,0 +1,180 @@
+"""Bounds of an Instagram message's content: wrong types, long strings, unknown parts."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.meta.instagram.content import list_unknown_parts, parse_content
+from interfaces.meta.parsed import IgnoredItem, MessageContent
+from tests.support.arbitrary_json import ANY_JSON, THOROUGH, list_paths, replace_at
+from tests.support.instagram_payloads import (
+    AD,
+    PHOTO_URL,
+    SHOE,
+    stored_attachment,
+    with_attachments,
+)
+from tests.support.payloads import (
+    MID,
+    Json,
+    Object,
+    direct_message,
+    instagram_item,
+    without,
+)
+
+WRONG_VALUES: list[Json] = [None, True, 1.5, " ", [], {}, ["x"], {"a": "b"}]
+
+
+@pytest.mark.parametrize("wrong", WRONG_VALUES)
+def test_what_has_another_type_than_it_should_is_absent(wrong: Json) -> None:
+    referral = {"source": "ADS", "ref": wrong, "ads_context_data": {"ad_title": wrong}}
+    message = {
+        "text": "hola",
+        "attachments": [{"type": "image", "payload": {"url": wrong, "title": wrong}}],
+        "reply_to": {"story": {"url": wrong}},
+        "referral": referral,
+    }
+
+    assert parse_content(direct_message(**message)).content == {
+        "attachments": [{"type": "image"}],
+        "referral": {"source_type": "ad"},
+    }
+
+
+def test_strings_without_end_are_cut() -> None:
+    endless = "x" * 10_000
+    message = with_attachments("ig_post", url=endless, title=endless, ig_post_media_id=endless)
+
+    (attachment,) = parse_content(direct_message(**message)).content["attachments"]
+
+    assert {name: len(value) for name, value in attachment.items()} == {
+        "type": 7,
+        "url": 4096,
+        "title": 4096,
+        "id": 4096,
+    }
+    assert parse_content(direct_message(text=endless)).text == endless
+
+
+def test_a_choice_without_end_is_cut_but_not_its_words() -> None:
+    endless = "x" * 10_000
+    cut = {"title": "x" * 4096, "payload": "x" * 4096}
+
+    tap = parse_content(instagram_item(postback={"title": endless, "payload": endless}))
+    answer = parse_content(direct_message(text=endless, quick_reply={"payload": endless}))
+
+    assert tap == MessageContent("postback", endless, {"choice": {"type": "postback", **cut}})
+    assert answer == MessageContent("text", endless, {"choice": {"type": "quick_reply", **cut}})
+
+
+def test_a_type_without_end_is_cut_everywhere() -> None:
+    what = parse_content(direct_message(**with_attachments("x" * 5000)))
+
+    assert what == MessageContent("x" * 512, "", stored_attachment(type="x" * 512))
+
+
+def test_what_is_unknown_is_kept_unless_it_is_large() -> None:
+    def raw(length: int) -> Json:
+        return parse_content(
+            direct_message(**with_attachments("hologram", a="x" * length))
+        ).content.get("raw")
+
+    kept = raw(8000 - len('{"a": ""}'))
+    assert len(json.dumps(kept)) == 8000
+    assert (
+        parse_content(direct_message(**with_attachments("hologram", a="ñ" * 4001))).content.get(
+            "raw"
+        )
+        is None
+    )
+    assert raw(8000 - len('{"a": ""}') + 1) is None
+
+
+def test_what_is_unknown_and_nested_without_end_is_not_kept() -> None:
+    def nested(levels: int) -> Json:
+        return {"depth": nested(levels - 1)} if levels else {}
+
+    assert parse_content(direct_message(poll=nested(14))) == MessageContent(
+        "unknown", "", {"raw": {"poll": nested(14)}}
+    )
+    assert parse_content(direct_message(poll=nested(15))) == MessageContent("unknown", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ({"text": "hola", "poll": {}}, []),
+        ({"attachments": [{"type": "image"}, {"type": "like_heart"}]}, []),
+        (
+            {"text": "hola", "attachments": [{"type": "hologram"}, {"type": "image"}]},
+            [("attachment", "hologram")],
+        ),
+        (
+            {"attachments": [{"type": 7}, None]},
+            [("attachment", "7"), ("attachment", "none")],
+        ),
+        ({"poll": {}, "song": None, "": 1}, [("type", "poll"), ("type", "song"), ("type", "none")]),
+        ({"is_unsupported": True, "poll": {}}, []),
+        ({}, []),
+    ],
+)
+def test_what_meta_has_added_is_named(message: Object, names: list[tuple[str, str]]) -> None:
+    found = [*list_unknown_parts(direct_message(**message))]
+
+    assert [(note.part, note.name) for note in found] == names
+    assert {note[:2] for note in found} <= {("unknown", "instagram")}
+    assert all(isinstance(note, IgnoredItem) for note in found)
+
+
+FULL_ITEM: Object = {
+    "message": {
+        "mid": MID,
+        "text": "hola",
+        "attachments": [
+            {"type": "template", "payload": {"product": {"elements": [SHOE]}, "url": PHOTO_URL}},
+            {"type": "story_mention", "payload": {"url": PHOTO_URL}},
+            {"type": "hologram", "payload": {"depth": 3}},
+        ],
+        "quick_reply": {"payload": "RED"},
+        "reply_to": {"mid": "m_1", "story": {"id": "175", "url": PHOTO_URL}},
+        "referral": AD | {"product": {"id": "5550001"}},
+        "is_unsupported": False,
+    },
+    "postback": {"title": "Ver precios", "payload": "PRICES"},
+    "referral": AD,
+}
+
+
+def has_no_empty_value(value: Json) -> bool:
+    """The promise of content: what is absent is absent."""
+    if isinstance(value, dict):
+        return all(map(has_no_empty_value, value.values())) and bool(value)
+    if isinstance(value, list):
+        return all(map(has_no_empty_value, value)) and bool(value)
+    return value is not None and value != ""
+
+
+@given(st.data())
+@THOROUGH
+def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(list(list_paths(FULL_ITEM))[1:]))
+    event = replace_at(FULL_ITEM, path, data.draw(ANY_JSON))
+
+    what = parse_content(event)
+    notes = [*list_unknown_parts(event)]
+
+    assert what.kind
+    assert isinstance(what.text, str)
+    ours = without({**what.content}, "raw")
+    assert not ours or has_no_empty_value(ours)
+    assert all(note.reason == "unknown" and note.name for note in notes)
+
+
+@given(st.dictionaries(st.sampled_from(["message", "postback", "referral"]), ANY_JSON))
+@THOROUGH
+def test_any_item_is_read(event: Object) -> None:
+    assert parse_content(event).kind
+    assert all(note.reason == "unknown" for note in list_unknown_parts(event))

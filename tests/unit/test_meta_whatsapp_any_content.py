@@ -1,0 +1,144 @@
+"""Arbitrary JSON as a WhatsApp message."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interfaces.meta.json_values import (
+    parse_json,
+)
+from interfaces.meta.placeholders import LANGUAGES, PlaceholderText
+from interfaces.meta.whatsapp.content import READERS_BY_TYPE, parse_content
+from tests.support.payloads import (
+    Json,
+    Object,
+)
+from tests.support.whatsapp_payloads import MEDIA, message_of_type, order_line
+
+TYPICAL_PARTS = {
+    "text": {"body": "hola"},
+    "image": MEDIA | {"caption": "este", "filename": "a.pdf", "voice": True, "animated": False},
+    "location": {"latitude": 1, "longitude": "2", "name": "n", "address": "a", "url": "u"},
+    "contacts": [{"name": {"formatted_name": "Ana"}, "phones": [{"phone": "+54"}], "org": {}}],
+    "button": {"text": "Sí", "payload": "YES"},
+    "interactive": {
+        "type": "nfm_reply",
+        "button_reply": {"id": "1", "title": "Rojo"},
+        "list_reply": {"id": "1", "title": "Rojo", "description": "x"},
+        "nfm_reply": {"name": "flow", "response_json": '{"talla": "M"}', "body": "Sent"},
+    },
+    "order": {
+        "product_items": [order_line(2, 15), order_line(1, "0.5")],
+        "text": "",
+        "catalog_id": "19",
+    },
+    "unsupported": {"type": "gif"},
+}
+
+
+KNOWN_NAMES = sorted(
+    {
+        *TYPICAL_PARTS,
+        *("body", "caption", "id", "filename", "mime_type", "voice", "latitude", "longitude"),
+        *("name", "address", "formatted_name", "phones", "phone", "org", "title", "payload"),
+        *("button_reply", "list_reply", "nfm_reply", "response_json", "flow_token", "values"),
+        *("product_items", "quantity", "item_price", "currency", "ARS", "USD", "JPY", "1.5", "-1"),
+        *("type", "forwarded", "referred_product", "from", "code", "details", "error_data", "[1]"),
+    }
+)
+
+
+STRINGS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=5) | st.sampled_from(
+    KNOWN_NAMES
+)
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | NUMBERS | STRINGS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+FORMS = ANYTHING.map(json.dumps) | STRINGS | ANYTHING
+
+
+ORDER_LINES = st.fixed_dictionaries(
+    {},
+    optional={
+        "product_retailer_id": STRINGS,
+        "quantity": NUMBERS | STRINGS | st.integers(0, 10**9).map(str),
+        "item_price": NUMBERS | STRINGS | st.decimals(0, 10**13, allow_nan=False).map(str),
+        "currency": st.sampled_from(["ARS", "usd", "CLP", "EUR", "???"]) | ANYTHING,
+    },
+)
+
+
+LIKELY_PARTS = {
+    "interactive": st.fixed_dictionaries(
+        {"nfm_reply": st.fixed_dictionaries({"response_json": FORMS}, optional={"name": ANYTHING})}
+    ),
+    "order": st.fixed_dictionaries({"product_items": st.lists(ORDER_LINES, max_size=3)}),
+    "location": st.fixed_dictionaries({"latitude": ANYTHING, "longitude": NUMBERS}),
+}
+
+
+PLACEHOLDER_TEXTS = [PlaceholderText(language) for language in LANGUAGES]
+
+
+def arbitrary_parts(type: str) -> st.SearchStrategy[Any]:
+    """Anything, a little more often of about the right shape."""
+    right = st.just(TYPICAL_PARTS.get(type))
+    likely = LIKELY_PARTS.get(type, right)
+    keys = st.dictionaries(st.sampled_from(KNOWN_NAMES), ANYTHING, max_size=6)
+    return ANYTHING | likely | keys | st.lists(keys, max_size=3)
+
+
+def list_empty_values(content: Json) -> list[Json]:
+    """What says nothing, wherever it stands, but within what is kept as it came."""
+    if isinstance(content, dict):
+        inner = [part for name, part in content.items() if name not in {"raw", "answers"}]
+    elif isinstance(content, list):
+        inner = content
+    else:
+        return []
+    found = [part for part in inner if part is None or part in ("", [], {})]
+    return found + [absent for part in inner for absent in list_empty_values(part)]
+
+
+@pytest.mark.parametrize("type", [*READERS_BY_TYPE, "hologram", "reaction"])
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_whatever_meta_sends_has_a_body_and_tidy_content(type: str, data: st.DataObject) -> None:
+    beside = data.draw(
+        st.dictionaries(
+            st.sampled_from(["context", "referral", "errors", "unsupported"]), ANYTHING, max_size=2
+        )
+    )
+
+    message = parse_content(message_of_type(type, data.draw(arbitrary_parts(type)), **beside))
+
+    assert message.kind == type
+    assert not list_empty_values(message.content)
+    assert parse_json(json.dumps(message.content, allow_nan=False).encode()) == message.content
+    for body in (
+        placeholder_text.compose(type, message.content) for placeholder_text in PLACEHOLDER_TEXTS
+    ):
+        assert 2 < len(body) < 300
+        assert (body[0], body[-1]) == ("[", "]")
+
+
+@given(ANYTHING.filter(lambda value: isinstance(value, dict)))
+@settings(deadline=None, max_examples=200)
+def test_anything_may_be_a_message(message: Object) -> None:
+    read = parse_content(message)
+
+    assert read.text or all(
+        placeholder_text.compose(read.kind, read.content) for placeholder_text in PLACEHOLDER_TEXTS
+    )

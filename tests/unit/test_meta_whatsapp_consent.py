@@ -1,0 +1,88 @@
+"""WhatsApp contacts who stop or resume marketing messages."""
+
+import pytest
+
+from domain.change import ChangeKind
+from domain.contact import Identity, Sender
+from tests.support.builders import parent_identity, user_identity
+from tests.support.payloads import (
+    SENT_AT,
+    Object,
+    count_ignored_items,
+    parse_change,
+    parse_changes,
+    whatsapp_delivery,
+    without,
+)
+from tests.support.whatsapp_payloads import (
+    ANA_IDENTITIES,
+    BSUID,
+    NEW_NUMBER,
+    NEW_NUMBER_IDENTITIES,
+    STOP,
+    count_unknown_event,
+    preference_change,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "content"), [("stop", {"marketing": False}), ("resume", {"marketing": True})]
+)
+@pytest.mark.parametrize(
+    ("ids", "person"),
+    [
+        ({}, ANA_IDENTITIES),
+        ({"user_id": BSUID}, (*ANA_IDENTITIES, user_identity(BSUID))),
+        ({"wa_id": None, "user_id": BSUID}, (user_identity(BSUID),)),
+        ({"wa_id": BSUID}, (user_identity(BSUID),)),
+        (
+            {"wa_id": BSUID, "parent_user_id": "AR.1"},
+            (user_identity(BSUID), parent_identity("AR.1")),
+        ),
+    ],
+)
+def test_people_say_whether_they_want_marketing(
+    value: str, content: Object, ids: Object, person: tuple[Identity, ...]
+) -> None:
+    found = parse_change(
+        whatsapp_delivery(preference_change(STOP | {"value": value} | ids, contacts=[]))
+    )
+
+    assert found.kind is ChangeKind.CONSENT
+    assert found.content == content
+    assert found.person == Sender(identities=person)
+    assert (found.message_id, found.sent_at) == (None, SENT_AT)
+
+
+def test_a_wish_is_the_contacts_where_the_item_names_nobody() -> None:
+    found = parse_change(whatsapp_delivery(preference_change(without(STOP, "wa_id"))))
+
+    assert found.person == Sender(identities=ANA_IDENTITIES)
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ({"value": "pause"}, "user_preferences: marketing_messages pause"),
+        ({"value": None}, "user_preferences: marketing_messages"),
+        ({"category": "utility_messages"}, "user_preferences: utility_messages stop"),
+        ({"wa_id": None}, "consent without person"),
+        ({"wa_id": "5" * 513}, "consent with an id too long"),
+    ],
+)
+def test_wishes_that_nobody_understands_are_counted(parts: Object, name: str) -> None:
+    found = whatsapp_delivery(preference_change(STOP | parts, contacts=None))
+
+    assert count_ignored_items(found) == count_unknown_event(name)
+    assert parse_changes(found) == []
+
+
+def test_every_wish_is_read() -> None:
+    items = [STOP, None, STOP | {"wa_id": NEW_NUMBER, "value": "resume"}]
+
+    found = parse_changes(whatsapp_delivery(preference_change(*items)))
+
+    assert [(c.person, c.content["marketing"]) for c in found] == [
+        (Sender(identities=ANA_IDENTITIES), False),
+        (Sender(identities=NEW_NUMBER_IDENTITIES), True),
+    ]

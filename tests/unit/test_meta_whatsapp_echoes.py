@@ -1,0 +1,159 @@
+"""WhatsApp messages that the business sent itself."""
+
+import pytest
+
+from domain.change import ChangeKind, IncomingChange
+from domain.connection import Address, Channel
+from domain.contact import Identity, Sender
+from domain.message import Direction
+from interfaces.meta.parsed import IgnoredItem
+from tests.support.builders import parent_identity, user_identity
+from tests.support.payloads import (
+    ANA,
+    ANA_CONTACT,
+    HOLA,
+    METADATA,
+    PHONE_NUMBER_ID,
+    SENT_AT,
+    Json,
+    Object,
+    count_ignored_items,
+    parse_change,
+    parse_changes,
+    parse_messages,
+    whatsapp_delivery,
+    without,
+)
+from tests.support.whatsapp_payloads import (
+    ANA_IDENTITIES,
+    BSUID,
+    ECHO,
+    EDIT,
+    REACTION,
+    REVOKE,
+    SHOP_NUMBER,
+    count_unknown_event,
+    echo_change,
+)
+
+
+@pytest.mark.parametrize("field", ["smb_message_echoes", "message_echoes"])
+def test_an_echo_is_what_the_business_said_elsewhere(field: str) -> None:
+    assert parse_change(whatsapp_delivery(echo_change(ECHO, field=field))) == IncomingChange(
+        address=Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
+        external_id="wamid.ours",
+        kind=ChangeKind.ECHO,
+        sent_at=SENT_AT,
+        person=Sender(identities=ANA_IDENTITIES),
+        content={"kind": "text", "body": "hola", "content": {}},
+        payload=whatsapp_delivery(
+            {
+                "field": field,
+                "value": {
+                    "messaging_product": "whatsapp",
+                    "metadata": METADATA,
+                    "contacts": [{}],
+                    "message_echoes": [ECHO],
+                },
+            }
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "content"),
+    [
+        (
+            {"type": "image", "image": {"id": "1", "caption": "este"}},
+            {"kind": "image", "body": "este", "content": {"media": {"id": "1"}}},
+        ),
+        (
+            {"type": "document", "document": {"filename": "a.pdf"}},
+            {
+                "kind": "document",
+                "body": "[document: a.pdf]",
+                "content": {"media": {"filename": "a.pdf"}},
+            },
+        ),
+        ({"type": "hologram"}, {"kind": "hologram", "body": "[hologram]", "content": {}}),
+        ({"type": "text", "text": None}, {"kind": "text", "body": "[text]", "content": {}}),
+    ],
+)
+def test_an_echo_carries_what_a_message_does(parts: Object, content: Object) -> None:
+    assert parse_change(whatsapp_delivery(echo_change(ECHO | parts))).content == content
+
+
+@pytest.mark.parametrize(
+    ("parts", "cards", "person"),
+    [
+        ({"to_user_id": BSUID}, None, (*ANA_IDENTITIES, user_identity(BSUID))),
+        ({"to": None, "to_user_id": BSUID}, None, (user_identity(BSUID),)),
+        ({"to": None, "to_parent_user_id": "AR.1"}, None, (parent_identity("AR.1"),)),
+        ({"to": BSUID}, None, (user_identity(BSUID),)),
+        ({}, [ANA_CONTACT | {"user_id": BSUID}], (*ANA_IDENTITIES, user_identity(BSUID))),
+        ({"to": None}, [ANA_CONTACT], ANA_IDENTITIES),
+    ],
+)
+def test_an_echo_went_to_a_person(parts: Object, cards: Json, person: tuple[Identity, ...]) -> None:
+    found = parse_change(whatsapp_delivery(echo_change(ECHO | parts, contacts=cards)))
+
+    assert found.person == Sender(identities=person)
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "content"),
+    [
+        (EDIT, ChangeKind.EDIT, {"body": "adiós"}),
+        (REVOKE, ChangeKind.UNSEND, {"body": "[deleted]"}),
+        (REACTION, ChangeKind.REACTION, {"emoji": "👍", "by": Direction.OUTBOUND}),
+    ],
+)
+def test_the_business_edits_takes_back_and_reacts_too(
+    item: Object, kind: ChangeKind, content: Object
+) -> None:
+    found = parse_change(whatsapp_delivery(echo_change(item | {"from": SHOP_NUMBER, "to": ANA})))
+
+    assert (found.kind, found.message_id) == (kind, "wamid.hola")
+    assert (found.content, found.person) == (content, None)
+
+
+@pytest.mark.parametrize(
+    ("item", "note"),
+    [
+        (ECHO | {"group_id": "Z3"}, IgnoredItem("ignored", "whatsapp", "event", "group")),
+        (
+            ECHO | {"type": "unsupported", "unsupported": {"type": "pin"}},
+            IgnoredItem("ignored", "whatsapp", "event", "unsupported: pin"),
+        ),
+        (without(ECHO, "to"), IgnoredItem("unknown", "whatsapp", "event", "echo without person")),
+        (
+            ECHO | {"id": "w" * 513},
+            IgnoredItem("unknown", "whatsapp", "event", "echo with an id too long"),
+        ),
+        (
+            ECHO | {"type": "system"},
+            IgnoredItem("unknown", "whatsapp", "event", "echo without message"),
+        ),
+        (None, IgnoredItem("unknown", "whatsapp", "event", "echo without message")),
+        ("hola", IgnoredItem("unknown", "whatsapp", "event", "echo without message")),
+    ],
+)
+def test_echoes_of_nothing_are_counted(item: Json, note: IgnoredItem) -> None:
+    assert count_ignored_items(whatsapp_delivery(echo_change(item))) == {note: 1}
+    assert parse_changes(whatsapp_delivery(echo_change(item, ECHO))) == [
+        parse_change(whatsapp_delivery(echo_change(ECHO)))
+    ]
+
+
+def test_an_echo_of_a_type_of_tomorrow_is_counted_besides() -> None:
+    found = count_ignored_items(whatsapp_delivery(echo_change(ECHO | {"type": "hologram"})))
+
+    assert found == {IgnoredItem("unknown", "whatsapp", "type", "hologram"): 1}
+
+
+def test_messages_under_the_field_of_echoes_are_nobodys() -> None:
+    delivery = whatsapp_delivery(echo_change(messages=[HOLA]))
+
+    assert parse_messages(delivery) == []
+    assert parse_changes(delivery) == []
+    assert count_ignored_items(delivery) == count_unknown_event("messages")

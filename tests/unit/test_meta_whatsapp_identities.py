@@ -1,0 +1,243 @@
+"""WhatsApp contacts whose number or user id changes."""
+
+import pytest
+
+from domain.change import ChangeKind
+from domain.connection import Address, Channel
+from domain.contact import Identity, Sender
+from tests.support.builders import parent_identity, phone_identity, user_identity
+from tests.support.payloads import (
+    ANA,
+    ANA_CONTACT,
+    PHONE_NUMBER_ID,
+    SENT_AT,
+    Json,
+    Object,
+    count_ignored_items,
+    parse_change,
+    whatsapp_change,
+    whatsapp_delivery,
+    without,
+)
+from tests.support.whatsapp_payloads import (
+    ANA_IDENTITIES,
+    BSUID,
+    NEW_BSUID,
+    NEW_NUMBER,
+    NEW_NUMBER_IDENTITIES,
+    USER_ID_UPDATE,
+    count_unknown_event,
+    identity_content,
+    system_item,
+    user_id_update_change,
+)
+
+SYSTEM_ITEMS: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]] = {
+    "number": (
+        system_item("user_changed_number", wa_id=NEW_NUMBER),
+        ANA_IDENTITIES,
+        NEW_NUMBER_IDENTITIES,
+    ),
+    "number, as it was": (
+        without(system_item("user_changed_number", new_wa_id=NEW_NUMBER, customer=ANA), "from"),
+        ANA_IDENTITIES,
+        NEW_NUMBER_IDENTITIES,
+    ),
+    "number, under its old name": (
+        system_item("customer_changed_number", new_wa_id=NEW_NUMBER),
+        ANA_IDENTITIES,
+        NEW_NUMBER_IDENTITIES,
+    ),
+    "number, the old one in the text": (
+        without(
+            system_item(
+                "user_changed_number", wa_id=NEW_NUMBER, body=f"x from {ANA} to {NEW_NUMBER}"
+            ),
+            "from",
+        ),
+        ANA_IDENTITIES,
+        NEW_NUMBER_IDENTITIES,
+    ),
+    "number and user id": (
+        system_item(
+            "user_changed_number", wa_id=NEW_NUMBER, user_id=NEW_BSUID, parent_user_id="AR.ENT.2"
+        )
+        | {"from_user_id": BSUID, "from_parent_user_id": "AR.ENT.1"},
+        (*ANA_IDENTITIES, user_identity(BSUID), parent_identity("AR.ENT.1")),
+        (*NEW_NUMBER_IDENTITIES, user_identity(NEW_BSUID), parent_identity("AR.ENT.2")),
+    ),
+    "number in `from` already": (
+        system_item("user_changed_number", wa_id=NEW_NUMBER, customer=ANA) | {"from": NEW_NUMBER},
+        ANA_IDENTITIES,
+        NEW_NUMBER_IDENTITIES,
+    ),
+    "a sample's": (
+        system_item("user_changed_number", wa_id="NEW_NUMBER", customer="OLD")
+        | {"from": "PHONE_NUMBER"},
+        (phone_identity("PHONE_NUMBER"), phone_identity("OLD")),
+        (phone_identity("NEW_NUMBER"),),
+    ),
+    "user id": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, previous_user_id=BSUID),
+        (*ANA_IDENTITIES, user_identity(BSUID)),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id, the old one in `from_user_id`": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID) | {"from_user_id": BSUID},
+        (*ANA_IDENTITIES, user_identity(BSUID)),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id, the old one in the text": (
+        without(
+            system_item(
+                "user_changed_user_id",
+                user_id=NEW_BSUID,
+                body=f"User Ana changed from {BSUID} to {NEW_BSUID}",
+            ),
+            "from",
+        ),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id, and a name that tells lies": (
+        without(
+            system_item(
+                "user_changed_user_id",
+                user_id=NEW_BSUID,
+                body=f"User x changed from AR.9 to AR.8 changed from {BSUID} to {NEW_BSUID} ",
+            ),
+            "from",
+        ),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id, and a text without ids": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, body="Ana moved from here to there"),
+        ANA_IDENTITIES,
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id, the new one in `from_user_id`": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, previous_user_id=BSUID)
+        | {"from": None, "from_user_id": NEW_BSUID},
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id and number": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, wa_id=NEW_NUMBER),
+        ANA_IDENTITIES,
+        (*NEW_NUMBER_IDENTITIES, user_identity(NEW_BSUID)),
+    ),
+    "user id and the same number": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, wa_id=ANA),
+        ANA_IDENTITIES,
+        (*ANA_IDENTITIES, user_identity(NEW_BSUID)),
+    ),
+    "user id and parent's": (
+        system_item("user_changed_user_id", user_id=NEW_BSUID, parent_user_id="AR.2"),
+        ANA_IDENTITIES,
+        (user_identity(NEW_BSUID), parent_identity("AR.2")),
+    ),
+    "user id where a number should be": (
+        system_item("user_changed_user_id", wa_id=NEW_BSUID),
+        ANA_IDENTITIES,
+        (user_identity(NEW_BSUID),),
+    ),
+}
+
+
+@pytest.mark.parametrize(("item", "old", "new"), SYSTEM_ITEMS.values(), ids=SYSTEM_ITEMS)
+def test_a_person_may_have_new_ids(
+    item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
+) -> None:
+    found = parse_change(whatsapp_delivery(whatsapp_change(item, contacts=None)))
+
+    assert (found.kind, found.external_id) == (ChangeKind.IDENTITY, "wamid.new")
+    assert found.person == Sender(identities=old)
+    assert found.content == identity_content(*new)
+    assert (found.message_id, found.sent_at) == (None, SENT_AT)
+
+
+def test_nobody_has_new_ids_where_no_old_one_is_said() -> None:
+    item = without(system_item("user_changed_user_id", user_id=NEW_BSUID), "from")
+
+    assert count_ignored_items(
+        whatsapp_delivery(whatsapp_change(item, contacts=None))
+    ) == count_unknown_event("identity without person")
+
+
+USER_ID_UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]] = {
+    "user id": (
+        USER_ID_UPDATE,
+        (*ANA_IDENTITIES, user_identity(BSUID)),
+        (user_identity(NEW_BSUID),),
+    ),
+    "user id of a hidden number": (
+        without(USER_ID_UPDATE, "wa_id"),
+        (user_identity(BSUID),),
+        (user_identity(NEW_BSUID),),
+    ),
+    "parent's": (
+        without(USER_ID_UPDATE, "user_id", "wa_id")
+        | {"parent_user_id": {"previous": "AR.1", "current": "AR.2"}},
+        (parent_identity("AR.1"),),
+        (parent_identity("AR.2"),),
+    ),
+    "both": (
+        USER_ID_UPDATE | {"parent_user_id": {"previous": "AR.ENT.1", "current": "AR.ENT.2"}},
+        (*ANA_IDENTITIES, user_identity(BSUID), parent_identity("AR.ENT.1")),
+        (user_identity(NEW_BSUID), parent_identity("AR.ENT.2")),
+    ),
+    "the first one": (
+        USER_ID_UPDATE | {"user_id": {"current": NEW_BSUID}},
+        ANA_IDENTITIES,
+        (user_identity(NEW_BSUID),),
+    ),
+}
+
+
+@pytest.mark.parametrize(("item", "old", "new"), USER_ID_UPDATES.values(), ids=USER_ID_UPDATES)
+def test_a_user_id_may_be_updated(
+    item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
+) -> None:
+    found = parse_change(whatsapp_delivery(user_id_update_change(item, contacts=None)))
+
+    assert (found.kind, found.address) == (
+        ChangeKind.IDENTITY,
+        Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
+    )
+    assert found.person == Sender(identities=old)
+    assert found.content == identity_content(*new)
+    assert found.sent_at == SENT_AT
+
+
+def test_the_previous_user_id_is_rather_theirs_than_the_contacts() -> None:
+    cards = [ANA_CONTACT | {"user_id": "AR.9"}]
+
+    found = parse_change(whatsapp_delivery(user_id_update_change(USER_ID_UPDATE, contacts=cards)))
+
+    assert found.person == Sender(identities=(*ANA_IDENTITIES, user_identity(BSUID)))
+
+
+def test_an_updated_user_id_is_the_contacts_where_the_item_names_nobody() -> None:
+    item = USER_ID_UPDATE | {"wa_id": None, "user_id": {"current": NEW_BSUID}}
+    cards = [ANA_CONTACT | {"user_id": NEW_BSUID}]
+
+    assert parse_change(
+        whatsapp_delivery(user_id_update_change(item, contacts=cards))
+    ).person == Sender(identities=ANA_IDENTITIES)
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        (without(USER_ID_UPDATE, "user_id"), "identity without a new one"),
+        (USER_ID_UPDATE | {"user_id": NEW_BSUID}, "identity without a new one"),
+        (USER_ID_UPDATE | {"user_id": {"previous": BSUID}}, "identity without a new one"),
+        (USER_ID_UPDATE | {"wa_id": 7.5, "user_id": {"current": BSUID}}, "identity without person"),
+        (None, "identity without a new one"),
+    ],
+)
+def test_an_update_of_nothing_is_counted(item: Json, name: str) -> None:
+    assert count_ignored_items(
+        whatsapp_delivery(user_id_update_change(item, contacts=None))
+    ) == count_unknown_event(name)
