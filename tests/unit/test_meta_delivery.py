@@ -39,7 +39,7 @@ WORDLESS: dict[str, Object] = {
 }
 
 
-def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
+def test_delivery_is_parsed_into_messages_changes_and_ignored_items() -> None:
     beside = whatsapp_change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
     delivery = whatsapp_delivery(
         beside, WORDLESS["edit"], whatsapp_change(HOLA), whatsapp_change(field="calls")
@@ -58,7 +58,7 @@ def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
     }
 
 
-def test_instagram_is_told_apart_likewise() -> None:
+def test_instagram_delivery_is_parsed_into_messages_changes_and_ignored_items() -> None:
     delivery = instagram_delivery(
         direct_message(text="hola"),
         instagram_item(message_edit={"mid": "m", "text": "a", "num_edit": 1}),
@@ -75,7 +75,7 @@ def test_instagram_is_told_apart_likewise() -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
-def test_of_nothing_there_is_nothing(body: bytes) -> None:
+def test_body_without_envelope_is_an_empty_delivery(body: bytes) -> None:
     assert MetaDeliveryParser().parse(body, NOON) == ParsedDelivery()
 
 
@@ -86,7 +86,7 @@ class Shouted(PlaceholderText):
         return f"{kind.upper()} {content}"
 
 
-def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
+def test_message_without_text_gets_placeholder_of_its_kind_and_content() -> None:
     (message,) = (
         MetaDeliveryParser(Shouted())
         .parse(encode(whatsapp_delivery(whatsapp_change(IMAGE))), NOON)
@@ -111,7 +111,7 @@ def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
         ),
     ],
 )
-def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
+def test_change_without_text_gets_placeholder_as_body(name: str, content: Object) -> None:
     (found,) = (
         MetaDeliveryParser(Shouted()).parse(encode(whatsapp_delivery(WORDLESS[name])), NOON).changes
     )
@@ -119,7 +119,7 @@ def test_changes_without_words_are_worded_too(name: str, content: Object) -> Non
     assert found.content == content
 
 
-def test_words_are_left_as_they_are() -> None:
+def test_text_is_not_replaced_by_placeholder() -> None:
     edit = {"original_message_id": "wamid.hola", "message": {"text": {"body": "adiós"}}}
     delivery = whatsapp_delivery(
         whatsapp_change(HOLA, HOLA | {"type": "edit", "edit": edit}),
@@ -132,7 +132,7 @@ def test_words_are_left_as_they_are() -> None:
     assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
 
 
-def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
+def test_broken_message_gets_no_placeholder() -> None:
     (broken,) = (
         MetaDeliveryParser(Shouted())
         .parse(encode(whatsapp_delivery(whatsapp_change(None))), NOON)
@@ -153,7 +153,7 @@ def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
         ("a\u202eb\tc", "a?b?c"),
     ],
 )
-def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: str) -> None:
+def test_delivery_of_unknown_object_is_ignored_by_its_name(object: Json, channel: str) -> None:
     delivery = whatsapp_delivery(whatsapp_change(HOLA)) | {"object": object}
 
     assert count_ignored_items(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
@@ -171,12 +171,12 @@ def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: s
         {"messaging_product": "whatsapp", "metadata": {}, "history": [{"errors": []}]},
     ],
 )
-def test_what_is_no_delivery_is_counted(body: Json) -> None:
+def test_body_that_is_no_delivery_is_ignored_as_unknown(body: Json) -> None:
     assert count_ignored_items(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
 
 
 @pytest.mark.parametrize("name", ["object", "field"])
-def test_a_delivery_without_an_object_is_not_unknown(name: str) -> None:
+def test_delivery_without_object_is_not_unknown(name: str) -> None:
     samples = {
         "object": without(whatsapp_delivery(whatsapp_change(HOLA)), "object"),
         "field": whatsapp_change(HOLA),
@@ -185,7 +185,7 @@ def test_a_delivery_without_an_object_is_not_unknown(name: str) -> None:
     assert count_ignored_items(samples[name]) == {}
 
 
-def test_names_are_short_and_fit_to_be_shown() -> None:
+def test_names_of_ignored_items_are_short_and_printable() -> None:
     long = [whatsapp_change(field=f"{'x' * 64}{n}") for n in range(3)]
     strange = whatsapp_change(field="a\nb\x7f\u200b\u2028ñ ")
 
@@ -195,6 +195,6 @@ def test_names_are_short_and_fit_to_be_shown() -> None:
     }
 
 
-def test_notes_are_counted_and_never_missing() -> None:
+def test_ignored_items_are_always_a_counter() -> None:
     assert isinstance(MetaDeliveryParser().parse(b"{}", NOON).ignored_items, Counter)
     assert parse_changes({}) == []

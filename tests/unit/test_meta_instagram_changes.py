@@ -52,11 +52,13 @@ def parse_only_change(event: Json) -> IncomingChange:
 @pytest.mark.parametrize(
     ("num_edit", "external_id"),
     [
-        *((1, f"edit:{MID}:1"), ("1", f"edit:{MID}:1"), (" 02 ", f"edit:{MID}:2")),
+        (1, f"edit:{MID}:1"),
+        ("1", f"edit:{MID}:1"),
+        (" 02 ", f"edit:{MID}:2"),
         (999_999_999, f"edit:{MID}:999999999"),
     ],
 )
-def test_an_edit_has_the_new_text(num_edit: Json, external_id: str) -> None:
+def test_edit_has_the_new_text(num_edit: Json, external_id: str) -> None:
     event = edit_item(" adiós\n", num_edit)
 
     assert parse_only_change(event) == IncomingChange(
@@ -71,7 +73,7 @@ def test_an_edit_has_the_new_text(num_edit: Json, external_id: str) -> None:
 
 
 @pytest.mark.parametrize("num_edit", [None, {}, 1.5])
-def test_an_edit_without_a_number_is_known_by_its_text(num_edit: Json) -> None:
+def test_edit_without_number_derives_its_id_from_the_text(num_edit: Json) -> None:
     first, again, other = (
         parse_only_change(edit_item(text, num_edit)) for text in ("uno", "uno", "dos")
     )
@@ -84,7 +86,7 @@ def test_an_edit_without_a_number_is_known_by_its_text(num_edit: Json) -> None:
 @pytest.mark.parametrize(
     "event", [direct_message(), account_item(message={"mid": MID, "is_echo": True})]
 )
-def test_what_is_unsent_leaves_no_words(event: Object, yes: Json) -> None:
+def test_unsend_has_no_text(event: Object, yes: Json) -> None:
     unsent = replace_at(event, ("message",), event["message"] | {"is_deleted": yes, **PHOTO_PART})
 
     assert parse_only_change(unsent) == IncomingChange(
@@ -111,9 +113,7 @@ def test_what_is_unsent_leaves_no_words(event: Object, yes: Json) -> None:
         ({"emoji": "x" * 5000}, "x" * 64),
     ],
 )
-def test_a_reaction_is_an_emoji_or_a_word_until_it_is_taken_back(
-    parts: Object, emoji: str | None
-) -> None:
+def test_reaction_has_emoji_or_name_unless_taken_back(parts: Object, emoji: str | None) -> None:
     event = reaction_item(**parts)
     change = parse_only_change(event)
 
@@ -128,13 +128,13 @@ def test_a_reaction_is_an_emoji_or_a_word_until_it_is_taken_back(
     )
 
 
-def test_the_account_may_react_too() -> None:
+def test_reaction_of_the_account_is_outbound() -> None:
     change = parse_only_change(account_item(**without(reaction_item(), "sender", "recipient")))
 
     assert change.content == {"emoji": "❤️", "by": Direction.OUTBOUND}
 
 
-def test_a_reaction_has_an_id_that_only_a_repeat_derives() -> None:
+def test_reaction_id_is_derived_the_same_for_a_repeat_only() -> None:
     given = parse_only_change(reaction_item()).external_id
 
     (repeat,) = parse_all_items(instagram_delivery(reaction_item(), under="standby", time=1))
@@ -150,7 +150,7 @@ def test_a_reaction_has_an_id_that_only_a_repeat_derives() -> None:
     }
 
 
-def test_an_echo_is_what_the_account_told_somebody() -> None:
+def test_echo_is_a_message_of_the_account_to_its_recipient() -> None:
     assert parse_only_change(ECHO) == IncomingChange(
         address=ADDRESS,
         external_id=MID,
@@ -163,7 +163,7 @@ def test_an_echo_is_what_the_account_told_somebody() -> None:
 
 
 @pytest.mark.parametrize("yes", [True, "true", 1])
-def test_an_echo_without_words_has_its_kind_and_content(yes: Json) -> None:
+def test_echo_without_text_has_kind_and_content(yes: Json) -> None:
     content = parse_only_change(
         account_item(message={"mid": MID, "is_echo": yes, **PHOTO_PART})
     ).content
@@ -184,11 +184,11 @@ def test_an_echo_without_words_has_its_kind_and_content(yes: Json) -> None:
         (account_item(message={"mid": MID, "is_echo": True, **PHOTO_PART}), "[image]"),
     ],
 )
-def test_what_has_no_words_gets_a_body_all_the_same(event: Object, body: str) -> None:
+def test_every_change_of_a_text_gets_a_body(event: Object, body: str) -> None:
     assert parse_change(instagram_delivery(event)).content["body"] == body
 
 
-def test_an_echo_without_an_id_gets_one_that_a_repeat_derives() -> None:
+def test_echo_id_is_derived_where_meta_sends_none() -> None:
     echo = account_item(message={"text": "¡hola, Ivo!", "is_echo": True})
     given = parse_only_change(echo).external_id
 
@@ -197,7 +197,7 @@ def test_an_echo_without_an_id_gets_one_that_a_repeat_derives() -> None:
 
 
 @pytest.mark.parametrize("event", CHANGES.values(), ids=CHANGES)
-def test_a_changes_payload_holds_it_alone_and_is_read_the_same(event: Object) -> None:
+def test_payload_of_a_change_holds_only_that_change(event: Object) -> None:
     (_, _, change) = parse_all_items(
         instagram_delivery(direct_message(text="hola"), instagram_item(read={}), standby=[event])
     )
@@ -211,12 +211,16 @@ def test_a_changes_payload_holds_it_alone_and_is_read_the_same(event: Object) ->
 @pytest.mark.parametrize(
     "field",
     [
-        *("messages", "messaging_postbacks", "standby"),
-        *("message_echoes", "message_edit", "message_reactions"),
+        "messages",
+        "messaging_postbacks",
+        "standby",
+        "message_echoes",
+        "message_edit",
+        "message_reactions",
     ],
 )
 @pytest.mark.parametrize("envelope", OTHER_ENVELOPES)
-def test_a_change_may_come_in_many_envelopes(
+def test_change_is_the_same_in_every_envelope(
     event: Object, field: str, envelope: Callable[[str, Json], Json]
 ) -> None:
     (change,) = parse_all_items(envelope(field, event))
@@ -228,7 +232,7 @@ def test_a_change_may_come_in_many_envelopes(
     assert parse_all_items(change.payload) == [change]
 
 
-def test_an_echo_belongs_to_its_sender_where_the_entry_has_no_name() -> None:
+def test_echo_belongs_to_its_sender_where_the_entry_has_no_id() -> None:
     for event in (ECHO, CHANGES["unsent echo"]):
         (change,) = parse_all_items(bare_sample("messages", event))
 
@@ -242,7 +246,7 @@ def test_an_echo_belongs_to_its_sender_where_the_entry_has_no_name() -> None:
     "event", [direct_message(text="hola"), instagram_item(postback={"title": "Ver precios"})]
 )
 @pytest.mark.parametrize("envelope", OTHER_ENVELOPES)
-def test_nobody_sends_messages_under_the_fields_of_changes(
+def test_message_under_a_field_of_changes_is_unknown(
     event: Object, field: str, envelope: Callable[[str, Json], Json]
 ) -> None:
     assert parse_all_items(envelope(field, event)) == [
@@ -256,7 +260,7 @@ def test_nobody_sends_messages_under_the_fields_of_changes(
 
 @given(st.data())
 @THOROUGH
-def test_anything_may_stand_anywhere_in_a_change(data: st.DataObject) -> None:
+def test_arbitrary_part_of_a_change_loses_no_change_beside_it(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(list(CHANGES.values())))
     path = data.draw(st.sampled_from(list(list_paths(event))))
     strange = replace_at(event, path, data.draw(ANY_JSON))

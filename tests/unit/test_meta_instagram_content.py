@@ -236,9 +236,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
 
 
 @pytest.mark.parametrize(("parts", "expected"), MESSAGES.values(), ids=MESSAGES)
-def test_a_message_says_its_words_and_carries_the_rest(
-    parts: Object, expected: MessageContent
-) -> None:
+def test_message_has_kind_text_and_content(parts: Object, expected: MessageContent) -> None:
     assert parse_content(direct_message(**parts)) == expected
 
 
@@ -267,12 +265,14 @@ def test_a_message_says_its_words_and_carries_the_rest(
         ),
     ],
 )
-def test_a_tap_says_what_the_button_says(postback: Object, expected: MessageContent) -> None:
+def test_postback_has_title_and_payload_as_choice(
+    postback: Object, expected: MessageContent
+) -> None:
     assert parse_content(instagram_item(postback=postback)) == expected
 
 
 @pytest.mark.parametrize("part", ["message", "postback"])
-def test_where_they_come_from_may_stand_beside_what_they_said(part: str) -> None:
+def test_referral_may_stand_beside_the_message(part: str) -> None:
     what = {"text": "info", "title": "info"}
 
     beside = parse_content(instagram_item(**{part: what}, referral=AD))

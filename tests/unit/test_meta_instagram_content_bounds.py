@@ -29,7 +29,7 @@ WRONG_VALUES: list[Json] = [None, True, 1.5, " ", [], {}, ["x"], {"a": "b"}]
 
 
 @pytest.mark.parametrize("wrong", WRONG_VALUES)
-def test_what_has_another_type_than_it_should_is_absent(wrong: Json) -> None:
+def test_value_of_a_wrong_type_is_absent(wrong: Json) -> None:
     referral = {"source": "ADS", "ref": wrong, "ads_context_data": {"ad_title": wrong}}
     message = {
         "text": "hola",
@@ -44,7 +44,7 @@ def test_what_has_another_type_than_it_should_is_absent(wrong: Json) -> None:
     }
 
 
-def test_strings_without_end_are_cut() -> None:
+def test_long_strings_of_content_are_cut_at_4096_characters() -> None:
     endless = "x" * 10_000
     message = with_attachments("ig_post", url=endless, title=endless, ig_post_media_id=endless)
 
@@ -59,7 +59,7 @@ def test_strings_without_end_are_cut() -> None:
     assert parse_content(direct_message(text=endless)).text == endless
 
 
-def test_a_choice_without_end_is_cut_but_not_its_words() -> None:
+def test_long_choice_is_cut_but_not_the_text() -> None:
     endless = "x" * 10_000
     cut = {"title": "x" * 4096, "payload": "x" * 4096}
 
@@ -70,13 +70,13 @@ def test_a_choice_without_end_is_cut_but_not_its_words() -> None:
     assert answer == MessageContent("text", endless, {"choice": {"type": "quick_reply", **cut}})
 
 
-def test_a_type_without_end_is_cut_everywhere() -> None:
+def test_long_attachment_type_is_cut_in_kind_and_content() -> None:
     what = parse_content(direct_message(**with_attachments("x" * 5000)))
 
     assert what == MessageContent("x" * 512, "", stored_attachment(type="x" * 512))
 
 
-def test_what_is_unknown_is_kept_unless_it_is_large() -> None:
+def test_unknown_attachment_is_kept_up_to_8000_bytes() -> None:
     def raw(length: int) -> Json:
         return parse_content(
             direct_message(**with_attachments("hologram", a="x" * length))
@@ -93,7 +93,7 @@ def test_what_is_unknown_is_kept_unless_it_is_large() -> None:
     assert raw(8000 - len('{"a": ""}') + 1) is None
 
 
-def test_what_is_unknown_and_nested_without_end_is_not_kept() -> None:
+def test_unknown_part_is_kept_up_to_16_levels() -> None:
     def nested(levels: int) -> Json:
         return {"depth": nested(levels - 1)} if levels else {}
 
@@ -121,7 +121,7 @@ def test_what_is_unknown_and_nested_without_end_is_not_kept() -> None:
         ({}, []),
     ],
 )
-def test_what_meta_has_added_is_named(message: Object, names: list[tuple[str, str]]) -> None:
+def test_unknown_parts_are_listed_by_name(message: Object, names: list[tuple[str, str]]) -> None:
     found = [*list_unknown_parts(direct_message(**message))]
 
     assert [(note.part, note.name) for note in found] == names
@@ -159,7 +159,7 @@ def has_no_empty_value(value: Json) -> bool:
 
 @given(st.data())
 @THOROUGH
-def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
+def test_arbitrary_part_of_an_item_leaves_no_empty_value_in_content(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(list(list_paths(FULL_ITEM))[1:]))
     event = replace_at(FULL_ITEM, path, data.draw(ANY_JSON))
 
@@ -175,6 +175,6 @@ def test_anything_may_stand_anywhere_in_it(data: st.DataObject) -> None:
 
 @given(st.dictionaries(st.sampled_from(["message", "postback", "referral"]), ANY_JSON))
 @THOROUGH
-def test_any_item_is_read(event: Object) -> None:
+def test_arbitrary_item_has_a_kind(event: Object) -> None:
     assert parse_content(event).kind
     assert all(note.reason == "unknown" for note in list_unknown_parts(event))

@@ -59,7 +59,7 @@ ENVELOPES: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("delivery", ENVELOPES.values(), ids=ENVELOPES)
-def test_the_same_item_may_come_in_many_envelopes(delivery: Json) -> None:
+def test_message_is_the_same_in_every_envelope(delivery: Json) -> None:
     message, usual = parse_message(delivery), parse_message(instagram_delivery(TEXT_ITEM))
 
     assert replace(message, payload={}) == replace(usual, payload={})
@@ -68,14 +68,14 @@ def test_the_same_item_may_come_in_many_envelopes(delivery: Json) -> None:
 
 
 @pytest.mark.parametrize("envelope", OTHER_ENVELOPES)
-def test_a_tap_may_come_in_other_envelopes_too(envelope: Callable[[str, Json], Json]) -> None:
+def test_postback_is_the_same_in_every_envelope(envelope: Callable[[str, Json], Json]) -> None:
     message = parse_message(envelope("messaging_postbacks", POSTBACK_WITHOUT_ID))
 
     assert message.body == "Ver precios"
     assert message.external_id == parse_message(instagram_delivery(POSTBACK_WITHOUT_ID)).external_id
 
 
-def test_a_comment_hides_no_message() -> None:
+def test_comment_hides_no_message_beside_it() -> None:
     comment = {"field": "comments", "value": {"id": "1", "text": "¡lindo!"}}
 
     (message,) = parse_readable_messages(instagram_delivery(TEXT_ITEM, changes=[comment]))
@@ -83,7 +83,7 @@ def test_a_comment_hides_no_message() -> None:
     assert message.payload == instagram_delivery(TEXT_ITEM)
 
 
-def test_every_message_is_read_and_goes_to_the_account_of_its_own_entry() -> None:
+def test_every_message_goes_to_the_account_of_its_own_entry() -> None:
     def numbered(*numbers: int) -> list[Object]:
         return [direct_message(mid=f"mid.{n}", text="hola") for n in numbers]
 
@@ -128,7 +128,7 @@ BROKEN_ITEMS: dict[str, tuple[Json, str]] = {
 
 
 @pytest.mark.parametrize(("broken", "reason"), BROKEN_ITEMS.values(), ids=BROKEN_ITEMS)
-def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json, reason: str) -> None:
+def test_broken_message_counts_and_hides_no_message_beside_it(broken: Json, reason: str) -> None:
     expected = BrokenMessage(
         address=Address(Channel.INSTAGRAM, ACCOUNT_ID),
         reason=reason,
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json, reaso
     assert parse_broken_message(expected.payload) == expected
 
 
-def test_ids_may_be_as_long_as_an_index_holds() -> None:
+def test_ids_of_512_characters_are_accepted() -> None:
     message = parse_message(
         instagram_delivery(direct_message(mid="a" * 512) | {"sender": {"id": "9" * 512}})
     )
@@ -169,5 +169,5 @@ DELIVERIES_WITHOUT_MESSAGES: dict[str, Json] = {
 @pytest.mark.parametrize(
     "delivery", DELIVERIES_WITHOUT_MESSAGES.values(), ids=DELIVERIES_WITHOUT_MESSAGES
 )
-def test_where_no_message_is_none_is_found(delivery: Json) -> None:
+def test_malformed_delivery_holds_no_message(delivery: Json) -> None:
     assert parse_messages(delivery) == []

@@ -54,8 +54,14 @@ UNCOUNTED_ITEMS: dict[str, Json] = {
     **{
         name: instagram_item(**{name: {"previous_owner_app_id": "1", "metadata": "x"}})
         for name in (
-            *("pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"),
-            *("optin", "policy_enforcement", "response_feedback", "tomorrow"),
+            "pass_thread_control",
+            "take_thread_control",
+            "request_thread_control",
+            "app_roles",
+            "optin",
+            "policy_enforcement",
+            "response_feedback",
+            "tomorrow",
         )
     },
     "empty": instagram_item(),
@@ -67,7 +73,7 @@ UNCOUNTED_ITEMS: dict[str, Json] = {
 
 @pytest.mark.parametrize("under", ["messaging", "standby"])
 @pytest.mark.parametrize("event", UNCOUNTED_ITEMS.values(), ids=UNCOUNTED_ITEMS)
-def test_what_is_no_message_does_not_count_and_hides_none(event: Json, under: str) -> None:
+def test_uncounted_item_hides_no_message_beside_it(event: Json, under: str) -> None:
     assert parse_messages(instagram_delivery(event, under=under)) == []
     assert parse_messages(
         instagram_delivery(event, TEXT_ITEM, event, under=under)
@@ -76,7 +82,7 @@ def test_what_is_no_message_does_not_count_and_hides_none(event: Json, under: st
 
 @pytest.mark.parametrize("event", UNCOUNTED_ITEMS.values(), ids=UNCOUNTED_ITEMS)
 @pytest.mark.parametrize("envelope", OTHER_ENVELOPES)
-def test_what_is_no_message_does_not_count_in_other_envelopes_either(
+def test_uncounted_item_does_not_count_in_other_envelopes(
     event: Json, envelope: Callable[[str, Json], Json]
 ) -> None:
     assert parse_messages(envelope("messages", event)) == []
@@ -84,7 +90,7 @@ def test_what_is_no_message_does_not_count_in_other_envelopes_either(
 
 @pytest.mark.parametrize("under", ["messaging", "standby"])
 @pytest.mark.parametrize("event", UNCOUNTED_ITEMS.values(), ids=UNCOUNTED_ITEMS)
-def test_what_is_no_message_is_a_change_or_noted(event: Json, under: str) -> None:
+def test_uncounted_item_is_one_change_or_one_ignored_item(event: Json, under: str) -> None:
     delivery = instagram_delivery(event, under=under)
 
     assert len(parse_changes(delivery)) + count_ignored_items(delivery).total() == 1
@@ -99,14 +105,24 @@ def test_what_is_no_message_is_a_change_or_noted(event: Json, under: str) -> Non
 @pytest.mark.parametrize(
     "field",
     [
-        *("comments", "live_comments", "mentions", "story_insights", "message_reactions"),
-        *("messaging_seen", "messaging_handover", "messaging_optins", "message_echoes"),
-        *("message_edit", "messaging_referral", "tomorrow", "", None, 7),
+        "comments",
+        "live_comments",
+        "mentions",
+        "story_insights",
+        "message_reactions",
+        "messaging_seen",
+        "messaging_handover",
+        "messaging_optins",
+        "message_echoes",
+        "message_edit",
+        "messaging_referral",
+        "tomorrow",
+        "",
+        None,
+        7,
     ],
 )
-def test_other_fields_do_not_count_whatever_they_hold(
-    field: str, envelope: Callable[[str, Json], Json]
-) -> None:
+def test_other_fields_hold_no_messages(field: str, envelope: Callable[[str, Json], Json]) -> None:
     comment = {"from": {"id": IVO, "username": "ivo"}, "id": "1", "text": "¡lindo!", "media": {}}
 
     for value in (comment, {"media_id": "1", "comment_id": "2"}, TEXT_ITEM, POSTBACK_WITHOUT_ID):
@@ -209,8 +225,13 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
         *(
             (name, instagram_item(**{name: {"metadata": "x"}}), "ignored", name)
             for name in (
-                *("pass_thread_control", "take_thread_control", "request_thread_control"),
-                *("app_roles", "optin", "policy_enforcement", "response_feedback"),
+                "pass_thread_control",
+                "take_thread_control",
+                "request_thread_control",
+                "app_roles",
+                "optin",
+                "policy_enforcement",
+                "response_feedback",
             )
         ),
         ("empty", instagram_item(), "ignored", "empty"),
@@ -227,7 +248,7 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("under", ["messaging", "standby"])
 @pytest.mark.parametrize(("event", "note"), IGNORED_ITEMS.values(), ids=IGNORED_ITEMS)
-def test_the_rest_is_only_noted_and_hides_no_message(
+def test_other_item_is_ignored_by_name_and_hides_no_message(
     event: Json, note: tuple[str, ...], under: str
 ) -> None:
     first, message, last = parse_all_items(
@@ -247,18 +268,27 @@ def test_the_rest_is_only_noted_and_hides_no_message(
         *(
             (field, "ignored", field)
             for field in (
-                *("comments", "live_comments", "mentions", "story_insights"),
-                *("messaging_seen", "messaging_referral", "messaging_optins"),
-                *("messaging_handover", "messaging_handovers"),
-                *("messaging_policy_enforcement", "response_feedback"),
+                "comments",
+                "live_comments",
+                "mentions",
+                "story_insights",
+                "messaging_seen",
+                "messaging_referral",
+                "messaging_optins",
+                "messaging_handover",
+                "messaging_handovers",
+                "messaging_policy_enforcement",
+                "response_feedback",
             )
         ),
         ("tomorrow", "unknown", "tomorrow"),
-        *(("", "unknown", "none"), (None, "unknown", "none"), ([], "unknown", "none")),
+        ("", "unknown", "none"),
+        (None, "unknown", "none"),
+        ([], "unknown", "none"),
     ],
 )
 @pytest.mark.parametrize("envelope", OTHER_ENVELOPES)
-def test_other_fields_are_noted_by_name(
+def test_other_field_is_ignored_by_name(
     field: Json, reason: str, name: str, value: Json, envelope: Callable[[str, Json], Json]
 ) -> None:
     assert parse_all_items(envelope(field, value)) == [(reason, "instagram", "field", name)]

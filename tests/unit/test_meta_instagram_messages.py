@@ -36,7 +36,7 @@ from tests.support.payloads import (
 )
 
 
-def test_a_text_becomes_a_message() -> None:
+def test_text_is_parsed_completely() -> None:
     assert parse_message(instagram_delivery(TEXT_ITEM)) == InboundMessage(
         address=Address(Channel.INSTAGRAM, "17841400000000001"),
         external_id=MID,
@@ -130,9 +130,7 @@ MESSAGES: dict[str, tuple[Object, str, str]] = {
 
 
 @pytest.mark.parametrize(("parts", "kind", "body"), MESSAGES.values(), ids=MESSAGES)
-def test_what_a_person_sends_counts_with_their_words_or_a_placeholder(
-    parts: Object, kind: str, body: str
-) -> None:
+def test_message_counts_with_its_text_or_placeholder(parts: Object, kind: str, body: str) -> None:
     sent = direct_message(**parts)
 
     message = parse_message(instagram_delivery(sent))
@@ -152,7 +150,7 @@ def test_what_a_person_sends_counts_with_their_words_or_a_placeholder(
         ({"mid": MID, "title": "", "payload": None}, "[postback]"),
     ],
 )
-def test_a_tap_on_a_button_or_an_ice_breaker_counts(postback: Object, body: str) -> None:
+def test_postback_counts_with_its_title_or_payload(postback: Object, body: str) -> None:
     message = parse_message(instagram_delivery(instagram_item(postback=postback)))
 
     assert (message.kind, message.body, message.external_id) == ("postback", body, MID)
@@ -161,7 +159,7 @@ def test_a_tap_on_a_button_or_an_ice_breaker_counts(postback: Object, body: str)
 
 
 @pytest.mark.parametrize("under", ["messaging", "standby"])
-def test_a_message_carries_more_than_its_words(under: str) -> None:
+def test_message_has_content_beside_its_text(under: str) -> None:
     sent = direct_message(
         text="info",
         reply_to={"mid": "aWdfZAG1b"},
@@ -177,7 +175,7 @@ def test_a_message_carries_more_than_its_words(under: str) -> None:
     }
 
 
-def test_an_id_is_derived_where_meta_gave_none() -> None:
+def test_id_is_derived_from_content_where_meta_sends_none() -> None:
     given = parse_message(instagram_delivery(POSTBACK_WITHOUT_ID)).external_id
 
     assert given.startswith("derived:")
@@ -212,9 +210,7 @@ def test_an_id_is_derived_where_meta_gave_none() -> None:
         (1795521601000, NOON),
     ],
 )
-def test_the_time_is_the_messages_own_unless_it_is_absurd(
-    timestamp: Json, sent_at: datetime
-) -> None:
+def test_time_is_the_messages_own_or_that_of_arrival(timestamp: Json, sent_at: datetime) -> None:
     sent = TEXT_ITEM | {"timestamp": timestamp}
 
     assert parse_message(instagram_delivery(sent, time=None)).sent_at == sent_at
@@ -224,7 +220,7 @@ DAYS_AGO = 1795000000000
 
 
 @pytest.mark.parametrize("time", [SENT_AT_SECONDS, SENT_AT_SECONDS * 1000, DAYS_AGO, None, "x"])
-def test_when_meta_notified_us_is_not_when_they_wrote(time: Json) -> None:
+def test_time_of_the_entry_does_not_replace_that_of_the_message(time: Json) -> None:
     sent = TEXT_ITEM | {"timestamp": (SENT_AT_SECONDS - 600) * 1000}
 
     assert parse_message(instagram_delivery(sent, time=time)).sent_at == datetime(
@@ -232,13 +228,13 @@ def test_when_meta_notified_us_is_not_when_they_wrote(time: Json) -> None:
     )
 
 
-def test_what_has_no_time_was_sent_when_meta_told_of_it() -> None:
+def test_message_without_time_has_that_of_its_entry() -> None:
     sent = without(TEXT_ITEM, "timestamp")
 
     assert parse_message(instagram_delivery(sent, time=SENT_AT_SECONDS)).sent_at == SENT_AT
 
 
-def test_metas_test_message_is_like_any_other() -> None:
+def test_dashboard_test_message_counts_like_any_other() -> None:
     value = {
         "sender": {"id": "12334"},
         "recipient": {"id": "23245"},
@@ -259,20 +255,20 @@ def test_metas_test_message_is_like_any_other() -> None:
 @pytest.mark.parametrize(
     ("sender", "id"), [({"id": 960000000000001}, IVO), ({"id": f" {IVO} ", "name": "Ivo"}, IVO)]
 )
-def test_the_sender_is_an_id_and_nothing_else(sender: Json, id: str) -> None:
+def test_sender_is_identified_by_id_only(sender: Json, id: str) -> None:
     assert parse_message(instagram_delivery(TEXT_ITEM | {"sender": sender})).sender == ivo_sender(
         id
     )
 
 
-def test_a_type_without_end_is_cut() -> None:
+def test_long_type_is_cut_at_512_characters() -> None:
     assert (
         parse_message(instagram_delivery(direct_message(**with_attachments("x" * 5000)))).kind
         == "x" * 512
     )
 
 
-def test_a_message_with_something_new_in_it_counts_and_is_noted() -> None:
+def test_message_with_unknown_part_counts_and_the_part_is_reported() -> None:
     def noted(event: Object) -> tuple[ParsedItem, ParsedItem]:
         leaf, note = parse_all_items(instagram_delivery(event))
         return leaf, note

@@ -10,7 +10,7 @@ from tests.support.payloads import (
 from tests.support.whatsapp_payloads import message_of_type
 
 
-def test_a_contact_is_kept_with_all_that_stands_on_the_card() -> None:
+def test_contact_card_is_kept_with_all_known_parts() -> None:
     card = {
         "name": {"formatted_name": "Ana Gómez", "first_name": "Ana"},
         "phones": [{"phone": "+54 11 5555 0009", "wa_id": "5491155550009", "type": "CELL"}, {}],
@@ -59,7 +59,7 @@ def test_a_contact_is_kept_with_all_that_stands_on_the_card() -> None:
         ([None, {}, "x", {"name": "Ana"}, {"name": {"first_name": "Ivo"}}], ["Ivo"]),
     ],
 )
-def test_contacts_are_called_by_their_names(cards: Json, names: list[str]) -> None:
+def test_contact_card_has_the_formatted_or_composed_name(cards: Json, names: list[str]) -> None:
     assert [
         card["name"]
         for card in parse_content(message_of_type("contacts", cards)).content["contacts"]
@@ -67,19 +67,25 @@ def test_contacts_are_called_by_their_names(cards: Json, names: list[str]) -> No
 
 
 @pytest.mark.parametrize("cards", [None, [], {}, "x", [None, {}, {"phones": {}}]])
-def test_contacts_of_nobody_are_none(cards: Json) -> None:
+def test_empty_contact_cards_are_absent(cards: Json) -> None:
     assert parse_content(message_of_type("contacts", cards)) == MessageContent("contacts", "")
 
 
 @pytest.mark.parametrize(
     ("latitude", "longitude"),
     [
-        *((90.1, 180.1), (-91, "-181"), ("nan", "inf"), (10**350, float("inf")), (True, [1])),
-        *(("Norte", ""), (None, {}), ("1,5", "0x1")),
+        (90.1, 180.1),
+        (-91, "-181"),
+        ("nan", "inf"),
+        (10**350, float("inf")),
+        (True, [1]),
+        ("Norte", ""),
+        (None, {}),
+        ("1,5", "0x1"),
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_a_position_off_the_earth_is_left_out(latitude: Json, longitude: Json) -> None:
+def test_coordinates_out_of_range_are_absent(latitude: Json, longitude: Json) -> None:
     place = {"latitude": latitude, "longitude": longitude, "name": "Casa"}
 
     assert parse_content(message_of_type("location", place)).content == {

@@ -50,7 +50,7 @@ from tests.support.whatsapp_payloads import (
 )
 
 
-def test_an_edit_has_the_new_text() -> None:
+def test_edit_has_the_new_text() -> None:
     assert parse_change(whatsapp_delivery(whatsapp_change(EDIT))) == IncomingChange(
         address=Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
         external_id="wamid.new",
@@ -93,13 +93,13 @@ def test_an_edit_has_the_new_text() -> None:
         ({"type": "hologram"}, "[hologram]"),
     ],
 )
-def test_an_edit_may_be_of_a_caption_or_take_all_words_away(message: Object, body: str) -> None:
+def test_edit_of_a_caption_has_text_or_placeholder(message: Object, body: str) -> None:
     assert parse_change(whatsapp_delivery(whatsapp_change(edit_item(**message)))).content == {
         "body": body
     }
 
 
-def test_a_revoked_message_has_no_words_any_more() -> None:
+def test_revoke_is_an_unsend_without_text() -> None:
     found = parse_change(whatsapp_delivery(whatsapp_change(REVOKE)))
 
     assert (found.kind, found.message_id) == (ChangeKind.UNSEND, "wamid.hola")
@@ -118,7 +118,7 @@ def test_a_revoked_message_has_no_words_any_more() -> None:
         ({"emoji": "x" * 1000}, "x" * 64),
     ],
 )
-def test_a_reaction_has_its_emoji_or_is_taken_back(part: Object, emoji: str | None) -> None:
+def test_reaction_has_emoji_unless_taken_back(part: Object, emoji: str | None) -> None:
     found = parse_change(whatsapp_delivery(whatsapp_change(reaction_item(**part))))
 
     assert (found.kind, found.message_id) == (ChangeKind.REACTION, "wamid.hola")
@@ -146,7 +146,7 @@ def test_a_reaction_has_its_emoji_or_is_taken_back(part: Object, emoji: str | No
         (item_from_ana("system", system=None), "system: none"),
     ],
 )
-def test_what_names_nothing_to_change_is_counted_and_hides_none(item: Object, name: str) -> None:
+def test_change_without_target_is_ignored_and_hides_no_change(item: Object, name: str) -> None:
     assert count_ignored_items(whatsapp_delivery(whatsapp_change(item))) == count_unknown_event(
         name
     )
@@ -155,7 +155,7 @@ def test_what_names_nothing_to_change_is_counted_and_hides_none(item: Object, na
     ]
 
 
-def test_the_longest_ids_are_kept() -> None:
+def test_change_with_ids_of_512_characters_is_accepted() -> None:
     found = parse_change(
         whatsapp_delivery(whatsapp_change(reaction_item(message_id="w" * 512) | {"id": "x" * 512}))
     )
@@ -166,9 +166,7 @@ def test_the_longest_ids_are_kept() -> None:
 @pytest.mark.parametrize(
     ("item", "told"), [(STOP, preference_change), (USER_ID_UPDATE, user_id_update_change)]
 )
-def test_the_id_of_what_has_none_is_that_of_a_repeat_and_of_nothing_else(
-    item: Object, told: Any
-) -> None:
+def test_change_id_is_derived_the_same_for_a_repeat_only(item: Object, told: Any) -> None:
     def id_of(to: str = PHONE_NUMBER_ID, **parts: Json) -> str:
         return parse_change(whatsapp_delivery(told(item | parts, to=to))).external_id
 
@@ -187,7 +185,7 @@ def test_the_id_of_what_has_none_is_that_of_a_repeat_and_of_nothing_else(
     )
 
 
-def test_derived_ids_of_several_kinds_differ() -> None:
+def test_derived_ids_of_several_kinds_of_change_differ() -> None:
     kinds = [without(item, "id") for item in (EDIT, REVOKE, REACTION)]
 
     found = parse_changes(whatsapp_delivery(whatsapp_change(*kinds)))
@@ -197,7 +195,7 @@ def test_derived_ids_of_several_kinds_differ() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [None, "yesterday", "0"])
-def test_the_time_is_that_of_arrival_where_there_is_none(timestamp: Json) -> None:
+def test_time_of_a_change_without_time_is_that_of_arrival(timestamp: Json) -> None:
     assert (
         parse_change(whatsapp_delivery(preference_change(STOP | {"timestamp": timestamp}))).sent_at
         == NOON
@@ -214,7 +212,7 @@ MIXED_DELIVERY = whatsapp_delivery(
 )
 
 
-def test_a_payload_holds_only_its_change() -> None:
+def test_payload_of_a_change_holds_only_that_change() -> None:
     found = parse_changes(MIXED_DELIVERY)
 
     assert len(found) == 10
@@ -235,7 +233,7 @@ ODD_PARTS = st.one_of(
 
 @given(st.data())
 @settings(deadline=None, max_examples=300)
-def test_anything_may_stand_anywhere_and_loses_no_neighbour(data: st.DataObject) -> None:
+def test_arbitrary_part_of_an_entry_loses_nothing_beside_it(data: st.DataObject) -> None:
     (entry,) = MIXED_DELIVERY["entry"]
     path = data.draw(st.sampled_from(list(list_paths(entry))))
     broken = replace_at(entry, path, data.draw(ODD_PARTS))

@@ -121,7 +121,7 @@ COMMON_PARTS: dict[str, tuple[Object, Object]] = {
     ],
     ids=["text", "image", "hologram"],
 )
-def test_any_type_may_have_things_beside_it(
+def test_common_parts_are_read_beside_any_type(
     message: Object, alone: MessageContent, beside: Object, content: Object
 ) -> None:
     assert parse_content(message | beside) == MessageContent(

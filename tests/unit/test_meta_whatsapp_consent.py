@@ -41,7 +41,7 @@ from tests.support.whatsapp_payloads import (
         ),
     ],
 )
-def test_people_say_whether_they_want_marketing(
+def test_consent_is_given_or_refused_by_a_contact(
     value: str, content: Object, ids: Object, person: tuple[Identity, ...]
 ) -> None:
     found = parse_change(
@@ -54,7 +54,7 @@ def test_people_say_whether_they_want_marketing(
     assert (found.message_id, found.sent_at) == (None, SENT_AT)
 
 
-def test_a_wish_is_the_contacts_where_the_item_names_nobody() -> None:
+def test_consent_without_ids_is_that_of_its_contact() -> None:
     found = parse_change(whatsapp_delivery(preference_change(without(STOP, "wa_id"))))
 
     assert found.person == Sender(identities=ANA_IDENTITIES)
@@ -70,14 +70,14 @@ def test_a_wish_is_the_contacts_where_the_item_names_nobody() -> None:
         ({"wa_id": "5" * 513}, "consent with an id too long"),
     ],
 )
-def test_wishes_that_nobody_understands_are_counted(parts: Object, name: str) -> None:
+def test_unknown_preference_is_reported_by_name(parts: Object, name: str) -> None:
     found = whatsapp_delivery(preference_change(STOP | parts, contacts=None))
 
     assert count_ignored_items(found) == count_unknown_event(name)
     assert parse_changes(found) == []
 
 
-def test_every_wish_is_read() -> None:
+def test_every_preference_of_a_change_is_read() -> None:
     items = [STOP, None, STOP | {"wa_id": NEW_NUMBER, "value": "resume"}]
 
     found = parse_changes(whatsapp_delivery(preference_change(*items)))

@@ -240,11 +240,11 @@ CONTENTS: dict[str, tuple[Object, MessageContent]] = {
 
 
 @pytest.mark.parametrize(("message", "expected"), CONTENTS.values(), ids=CONTENTS)
-def test_a_message_has_kind_words_and_content(message: Object, expected: MessageContent) -> None:
+def test_message_has_kind_text_and_content(message: Object, expected: MessageContent) -> None:
     assert parse_content(message) == expected
 
 
 @pytest.mark.parametrize("broken", ODD_PARTS, ids=repr)
 @pytest.mark.parametrize("type", READERS_BY_TYPE)
-def test_a_part_of_another_shape_says_nothing(type: str, broken: Json) -> None:
+def test_part_of_another_shape_leaves_no_text_and_content(type: str, broken: Json) -> None:
     assert parse_content(message_of_type(type, broken)) == MessageContent(type, "")

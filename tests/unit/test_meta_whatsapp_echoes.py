@@ -38,7 +38,7 @@ from tests.support.whatsapp_payloads import (
 
 
 @pytest.mark.parametrize("field", ["smb_message_echoes", "message_echoes"])
-def test_an_echo_is_what_the_business_said_elsewhere(field: str) -> None:
+def test_echo_is_a_message_of_the_business_to_its_recipient(field: str) -> None:
     assert parse_change(whatsapp_delivery(echo_change(ECHO, field=field))) == IncomingChange(
         address=Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
         external_id="wamid.ours",
@@ -79,7 +79,7 @@ def test_an_echo_is_what_the_business_said_elsewhere(field: str) -> None:
         ({"type": "text", "text": None}, {"kind": "text", "body": "[text]", "content": {}}),
     ],
 )
-def test_an_echo_carries_what_a_message_does(parts: Object, content: Object) -> None:
+def test_echo_has_kind_body_and_content_of_a_message(parts: Object, content: Object) -> None:
     assert parse_change(whatsapp_delivery(echo_change(ECHO | parts))).content == content
 
 
@@ -94,7 +94,9 @@ def test_an_echo_carries_what_a_message_does(parts: Object, content: Object) -> 
         ({"to": None}, [ANA_CONTACT], ANA_IDENTITIES),
     ],
 )
-def test_an_echo_went_to_a_person(parts: Object, cards: Json, person: tuple[Identity, ...]) -> None:
+def test_recipient_of_an_echo_has_every_identity(
+    parts: Object, cards: Json, person: tuple[Identity, ...]
+) -> None:
     found = parse_change(whatsapp_delivery(echo_change(ECHO | parts, contacts=cards)))
 
     assert found.person == Sender(identities=person)
@@ -108,7 +110,7 @@ def test_an_echo_went_to_a_person(parts: Object, cards: Json, person: tuple[Iden
         (REACTION, ChangeKind.REACTION, {"emoji": "👍", "by": Direction.OUTBOUND}),
     ],
 )
-def test_the_business_edits_takes_back_and_reacts_too(
+def test_edit_unsend_and_reaction_of_the_business_are_changes(
     item: Object, kind: ChangeKind, content: Object
 ) -> None:
     found = parse_change(whatsapp_delivery(echo_change(item | {"from": SHOP_NUMBER, "to": ANA})))
@@ -138,20 +140,22 @@ def test_the_business_edits_takes_back_and_reacts_too(
         ("hola", IgnoredItem("unknown", "whatsapp", "event", "echo without message")),
     ],
 )
-def test_echoes_of_nothing_are_counted(item: Json, note: IgnoredItem) -> None:
+def test_echo_without_message_or_recipient_is_ignored_by_name(
+    item: Json, note: IgnoredItem
+) -> None:
     assert count_ignored_items(whatsapp_delivery(echo_change(item))) == {note: 1}
     assert parse_changes(whatsapp_delivery(echo_change(item, ECHO))) == [
         parse_change(whatsapp_delivery(echo_change(ECHO)))
     ]
 
 
-def test_an_echo_of_a_type_of_tomorrow_is_counted_besides() -> None:
+def test_unknown_type_of_an_echo_is_reported_by_name() -> None:
     found = count_ignored_items(whatsapp_delivery(echo_change(ECHO | {"type": "hologram"})))
 
     assert found == {IgnoredItem("unknown", "whatsapp", "type", "hologram"): 1}
 
 
-def test_messages_under_the_field_of_echoes_are_nobodys() -> None:
+def test_messages_under_the_field_of_echoes_are_unknown() -> None:
     delivery = whatsapp_delivery(echo_change(messages=[HOLA]))
 
     assert parse_messages(delivery) == []

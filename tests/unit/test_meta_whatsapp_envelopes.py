@@ -24,7 +24,7 @@ from tests.support.payloads import (
 from tests.support.whatsapp_payloads import STATUS, contact_entry
 
 
-def test_every_message_is_read_and_goes_to_the_number_of_its_own_change() -> None:
+def test_every_message_goes_to_the_number_of_its_own_change() -> None:
     def numbered(*numbers: int) -> list[Object]:
         return [HOLA | {"id": f"wamid.{n}"} for n in numbers]
 
@@ -52,7 +52,7 @@ def test_every_message_is_read_and_goes_to_the_number_of_its_own_change() -> Non
     assert [parse_messages(m.payload) for m in found] == [[m] for m in found]
 
 
-def test_a_payload_holds_only_its_message() -> None:
+def test_payload_of_a_message_holds_only_that_message() -> None:
     delivery = whatsapp_delivery(
         whatsapp_change(HOLA | {"id": "wamid.1"}, HOLA, statuses=[STATUS], errors=[{"code": 1}]),
         whatsapp_change(HOLA | {"id": "wamid.2"}),
@@ -81,7 +81,7 @@ BROKEN_ITEMS = {
 
 
 @pytest.mark.parametrize("broken", BROKEN_ITEMS.values(), ids=BROKEN_ITEMS)
-def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> None:
+def test_broken_message_counts_and_hides_no_message_beside_it(broken: Json) -> None:
     expected = BrokenMessage(
         address=Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
         reason="`from` and `from_user_id` are missing"
@@ -96,14 +96,14 @@ def test_what_cannot_be_read_counts_as_broken_and_hides_none(broken: Json) -> No
     assert parse_broken_message(expected.payload) == expected
 
 
-def test_what_is_no_message_becomes_nobodys_even_beside_one_contact() -> None:
+def test_item_that_is_no_object_is_broken_beside_a_single_contact() -> None:
     assert (
         parse_broken_message(whatsapp_delivery(whatsapp_change(None))).reason
         == "the item of `messages` is not an object"
     )
 
 
-def test_nobody_is_the_sender_where_several_people_could_be() -> None:
+def test_message_without_sender_is_broken_beside_several_contacts() -> None:
     delivery = whatsapp_delivery(
         whatsapp_change(
             without(HOLA, "from"), contacts=[contact_entry("Ana", wa_id="1"), contact_entry("Bea")]
@@ -117,7 +117,7 @@ def test_nobody_is_the_sender_where_several_people_could_be() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "from", "from_user_id"])
-def test_ids_that_no_index_holds_are_broken(name: str) -> None:
+def test_message_with_an_id_over_512_characters_is_broken(name: str) -> None:
     longest, longer = (
         whatsapp_delivery(whatsapp_change(HOLA | {name: "5" * length})) for length in (512, 513)
     )
@@ -155,7 +155,7 @@ ENTRY = whatsapp_delivery(whatsapp_change(HOLA))["entry"][0]
         ),
     ],
 )
-def test_the_envelope_may_be_of_many_shapes(delivery: Json) -> None:
+def test_message_is_the_same_in_every_shape_of_envelope(delivery: Json) -> None:
     assert parse_message(delivery) == parse_message(whatsapp_delivery(whatsapp_change(HOLA)))
 
 
@@ -175,7 +175,7 @@ def test_the_envelope_may_be_of_many_shapes(delivery: Json) -> None:
         ),
     ],
 )
-def test_a_change_may_stand_alone(delivery: Json) -> None:
+def test_change_without_envelope_is_parsed(delivery: Json) -> None:
     message, usual = (
         parse_message(delivery),
         parse_message(whatsapp_delivery(whatsapp_change(HOLA))),
@@ -185,7 +185,7 @@ def test_a_change_may_stand_alone(delivery: Json) -> None:
     assert parse_message(message.payload) == message
 
 
-def test_a_bare_change_is_known_by_its_product() -> None:
+def test_change_without_envelope_and_metadata_is_known_by_its_product() -> None:
     value = without(whatsapp_change(HOLA)["value"], "metadata")
 
     message = parse_message({"field": "messages", "value": value})
@@ -206,7 +206,7 @@ def test_a_bare_change_is_known_by_its_product() -> None:
         ([{"phone_number_id": "1001"}], ""),
     ],
 )
-def test_a_message_counts_whatever_says_whose_number_it_is(metadata: Json, number: str) -> None:
+def test_message_counts_with_malformed_metadata(metadata: Json, number: str) -> None:
     message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, metadata=metadata)))
 
     assert message.address == Address(Channel.WHATSAPP, number)
@@ -241,5 +241,5 @@ DELIVERIES_WITHOUT_MESSAGES: dict[str, Json] = {
 @pytest.mark.parametrize(
     "delivery", DELIVERIES_WITHOUT_MESSAGES.values(), ids=DELIVERIES_WITHOUT_MESSAGES
 )
-def test_where_no_message_is_none_is_found(delivery: Json) -> None:
+def test_malformed_delivery_holds_no_message(delivery: Json) -> None:
     assert parse_messages(delivery) == []

@@ -146,7 +146,7 @@ SYSTEM_ITEMS: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]
 
 
 @pytest.mark.parametrize(("item", "old", "new"), SYSTEM_ITEMS.values(), ids=SYSTEM_ITEMS)
-def test_a_person_may_have_new_ids(
+def test_system_message_replaces_old_identities_by_new_ones(
     item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
 ) -> None:
     found = parse_change(whatsapp_delivery(whatsapp_change(item, contacts=None)))
@@ -157,7 +157,7 @@ def test_a_person_may_have_new_ids(
     assert (found.message_id, found.sent_at) == (None, SENT_AT)
 
 
-def test_nobody_has_new_ids_where_no_old_one_is_said() -> None:
+def test_system_message_without_old_identity_is_unknown() -> None:
     item = without(system_item("user_changed_user_id", user_id=NEW_BSUID), "from")
 
     assert count_ignored_items(
@@ -196,7 +196,7 @@ USER_ID_UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, .
 
 
 @pytest.mark.parametrize(("item", "old", "new"), USER_ID_UPDATES.values(), ids=USER_ID_UPDATES)
-def test_a_user_id_may_be_updated(
+def test_user_id_update_replaces_old_identities_by_new_ones(
     item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
 ) -> None:
     found = parse_change(whatsapp_delivery(user_id_update_change(item, contacts=None)))
@@ -210,7 +210,7 @@ def test_a_user_id_may_be_updated(
     assert found.sent_at == SENT_AT
 
 
-def test_the_previous_user_id_is_rather_theirs_than_the_contacts() -> None:
+def test_previous_user_id_of_the_item_precedes_that_of_its_contact() -> None:
     cards = [ANA_CONTACT | {"user_id": "AR.9"}]
 
     found = parse_change(whatsapp_delivery(user_id_update_change(USER_ID_UPDATE, contacts=cards)))
@@ -218,7 +218,7 @@ def test_the_previous_user_id_is_rather_theirs_than_the_contacts() -> None:
     assert found.person == Sender(identities=(*ANA_IDENTITIES, user_identity(BSUID)))
 
 
-def test_an_updated_user_id_is_the_contacts_where_the_item_names_nobody() -> None:
+def test_user_id_update_without_old_id_uses_its_contact() -> None:
     item = USER_ID_UPDATE | {"wa_id": None, "user_id": {"current": NEW_BSUID}}
     cards = [ANA_CONTACT | {"user_id": NEW_BSUID}]
 
@@ -237,7 +237,7 @@ def test_an_updated_user_id_is_the_contacts_where_the_item_names_nobody() -> Non
         (None, "identity without a new one"),
     ],
 )
-def test_an_update_of_nothing_is_counted(item: Json, name: str) -> None:
+def test_user_id_update_without_new_id_or_contact_is_unknown(item: Json, name: str) -> None:
     assert count_ignored_items(
         whatsapp_delivery(user_id_update_change(item, contacts=None))
     ) == count_unknown_event(name)

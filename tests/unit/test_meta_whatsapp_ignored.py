@@ -73,7 +73,7 @@ UNCOUNTED_ITEMS: dict[str, Object] = {
 
 
 @pytest.mark.parametrize("parts", UNCOUNTED_ITEMS.values(), ids=UNCOUNTED_ITEMS)
-def test_what_is_no_message_does_not_count_and_hides_none(parts: Object) -> None:
+def test_uncounted_item_hides_no_message_beside_it(parts: Object) -> None:
     other = message_from_ana(**parts, id="wamid.other")
 
     assert parse_messages(whatsapp_delivery(whatsapp_change(other))) == []
@@ -100,7 +100,7 @@ def test_what_is_no_message_does_not_count_and_hides_none(parts: Object) -> None
         (system_part("customer_identity_changed"), "customer_identity_changed"),
     ],
 )
-def test_what_is_passed_over_on_purpose_is_counted_by_name(parts: Object, name: str) -> None:
+def test_uncounted_item_is_ignored_by_name(parts: Object, name: str) -> None:
     other = message_from_ana(**parts)
 
     assert count_ignored_items(whatsapp_delivery(whatsapp_change(other, HOLA, other))) == {
@@ -122,7 +122,7 @@ def test_what_is_passed_over_on_purpose_is_counted_by_name(parts: Object, name: 
         ({}, []),
     ],
 )
-def test_a_type_of_tomorrow_is_counted_by_name_besides(parts: Object, names: list[str]) -> None:
+def test_unknown_type_is_reported_by_name(parts: Object, names: list[str]) -> None:
     found = count_ignored_items(whatsapp_delivery(whatsapp_change(message_from_ana(**parts))))
 
     assert [n.name for n in found if n.part == "type"] == names
@@ -130,7 +130,7 @@ def test_a_type_of_tomorrow_is_counted_by_name_besides(parts: Object, names: lis
 
 
 @pytest.mark.parametrize("by", ["from", "from_user_id"])
-def test_a_system_message_without_contacts_or_sender_does_not_count(by: str) -> None:
+def test_system_message_without_contacts_does_not_count(by: str) -> None:
     message = without(HOLA, "from") | system_part("user_changed_user_id") | {by: "AR.1"}
 
     assert parse_messages(whatsapp_delivery(whatsapp_change(message, contacts=None))) == []
@@ -158,7 +158,7 @@ OTHER_PARTS: dict[str, Object] = {
 
 
 @pytest.mark.parametrize("value", OTHER_PARTS.values(), ids=OTHER_PARTS)
-def test_what_stands_beside_messages_does_not_count_and_hides_none(value: Object) -> None:
+def test_other_part_does_not_count_and_hides_no_message(value: Object) -> None:
     assert parse_messages(whatsapp_delivery(whatsapp_change(**value))) == []
 
     message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, **value)))
@@ -170,7 +170,7 @@ def test_what_stands_beside_messages_does_not_count_and_hides_none(value: Object
 
 
 @pytest.mark.parametrize("value", OTHER_PARTS.values(), ids=OTHER_PARTS)
-def test_what_stands_beside_messages_is_counted_by_name(value: Object) -> None:
+def test_each_item_of_another_part_is_ignored_by_name(value: Object) -> None:
     (name,) = value.keys() - {"contacts"}
 
     found = count_ignored_items(whatsapp_delivery(whatsapp_change(HOLA, **value)))
@@ -187,9 +187,7 @@ def test_what_stands_beside_messages_is_counted_by_name(value: Object) -> None:
         ({"statuses": None, "errors": "x"}, []),
     ],
 )
-def test_what_stands_beside_messages_for_the_first_time_is_counted_as_unknown(
-    value: Object, names: list[str]
-) -> None:
+def test_unknown_part_is_reported_once_by_name(value: Object, names: list[str]) -> None:
     found = count_ignored_items(whatsapp_delivery(whatsapp_change(HOLA, **value)))
 
     assert found == {IgnoredItem("unknown", "whatsapp", "event", name): 1 for name in names}
@@ -216,18 +214,27 @@ OTHER_FIELDS: dict[str, Object] = {
     **{
         name: {"event": "SOMETHING", "metadata": None, "contacts": None}
         for name in (
-            *("account_update", "account_alerts", "account_review_update", "security"),
-            *("business_capability_update", "payment_configuration_update", "partner_solutions"),
-            *("phone_number_name_update", "phone_number_quality_update"),
-            *("message_template_status_update", "message_template_quality_update"),
-            *("message_template_components_update", "template_category_update", "tomorrow"),
+            "account_update",
+            "account_alerts",
+            "account_review_update",
+            "security",
+            "business_capability_update",
+            "payment_configuration_update",
+            "partner_solutions",
+            "phone_number_name_update",
+            "phone_number_quality_update",
+            "message_template_status_update",
+            "message_template_quality_update",
+            "message_template_components_update",
+            "template_category_update",
+            "tomorrow",
         )
     },
 }
 
 
 @pytest.mark.parametrize(("field", "value"), OTHER_FIELDS.items(), ids=OTHER_FIELDS)
-def test_other_fields_do_not_count_and_hide_none(field: str, value: Object) -> None:
+def test_other_field_does_not_count_and_hides_no_message(field: str, value: Object) -> None:
     other = whatsapp_change(field=field, **value)
 
     assert parse_messages(whatsapp_delivery(other)) == []
@@ -240,7 +247,7 @@ READ_FIELDS = {"smb_message_echoes", "message_echoes", "user_preferences", "user
 
 
 @pytest.mark.parametrize("field", sorted(OTHER_FIELDS.keys() - READ_FIELDS - {"tomorrow"}))
-def test_fields_that_are_passed_over_are_counted_by_name(field: str) -> None:
+def test_ignored_field_is_counted_by_name(field: str) -> None:
     other = whatsapp_change(field=field, **OTHER_FIELDS[field])
 
     assert count_ignored_items(whatsapp_delivery(other, other)) == {ignored_item("field", field): 2}
@@ -250,7 +257,7 @@ def test_fields_that_are_passed_over_are_counted_by_name(field: str) -> None:
 @pytest.mark.parametrize(
     ("field", "name"), [("tomorrow", "tomorrow"), (7, "7"), ("", "none"), (None, "none")]
 )
-def test_unknown_fields_are_counted_as_such(field: Json, name: str) -> None:
+def test_unknown_field_is_reported_by_name(field: Json, name: str) -> None:
     other = whatsapp_change(HOLA, field=field)
 
     assert count_ignored_items(whatsapp_delivery(other)) == {
@@ -259,7 +266,7 @@ def test_unknown_fields_are_counted_as_such(field: Json, name: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["messages", "message_echoes"])
-def test_imported_history_changes_nothing(part: str) -> None:
+def test_imported_history_holds_neither_messages_nor_changes(part: str) -> None:
     """A file sent after its message stands where a message would."""
     history: Object = {part: [HOLA, message_from_ana(**UNCOUNTED_ITEMS["edit"])]}
     other = whatsapp_change(field="history", **history)
@@ -270,7 +277,7 @@ def test_imported_history_changes_nothing(part: str) -> None:
 
 
 @pytest.mark.parametrize("field", [*OTHER_FIELDS, "", None, 7, ["messages"]])
-def test_only_the_field_tells_a_message_from_imported_history_and_echoes(field: Json) -> None:
+def test_items_under_another_field_are_no_messages(field: Json) -> None:
     assert (
         parse_messages(whatsapp_delivery(whatsapp_change(HOLA, message_echoes=[HOLA], field=field)))
         == []
@@ -305,5 +312,5 @@ ACCOUNT_EVENT = {"event": "PARTNER_APP_INSTALLED", "waba_info": {"waba_id": WABA
         ),
     ],
 )
-def test_malformed_examples_of_metas_own_do_not_count(delivery: Json) -> None:
+def test_malformed_examples_on_metas_pages_do_not_count(delivery: Json) -> None:
     assert parse_messages(delivery) == []

@@ -41,7 +41,7 @@ CONTACT_CARD: Object = {
 }
 
 
-def test_a_text_becomes_a_message() -> None:
+def test_text_is_parsed_completely() -> None:
     assert parse_message(whatsapp_delivery(whatsapp_change(HOLA))) == InboundMessage(
         address=Address(Channel.WHATSAPP, "106500000000001"),
         external_id="wamid.hola",
@@ -158,9 +158,7 @@ COUNTED_MESSAGES: dict[str, tuple[Object, str]] = {
 
 
 @pytest.mark.parametrize(("parts", "body"), COUNTED_MESSAGES.values(), ids=COUNTED_MESSAGES)
-def test_what_a_person_sends_counts_with_their_words_or_a_placeholder(
-    parts: Object, body: str
-) -> None:
+def test_message_counts_with_its_text_or_placeholder(parts: Object, body: str) -> None:
     sent = message_from_ana(**parts)
 
     message = parse_message(whatsapp_delivery(whatsapp_change(sent)))
@@ -182,7 +180,7 @@ def test_what_a_person_sends_counts_with_their_words_or_a_placeholder(
         ({"type": 7}, "7", "[7]"),
     ],
 )
-def test_a_message_without_a_type_counts(parts: Object, kind: str, body: str) -> None:
+def test_message_without_type_counts(parts: Object, kind: str, body: str) -> None:
     message = parse_message(whatsapp_delivery(whatsapp_change(message_from_ana(**parts))))
 
     assert (message.kind, message.body) == (kind, body)
@@ -192,11 +190,24 @@ def test_a_message_without_a_type_counts(parts: Object, kind: str, body: str) ->
 @pytest.mark.parametrize(
     "kind",
     [
-        *("button", "errors", "gif", "group_invite", "hsm", "image", "interactive", "link_preview"),
-        *("list", "location", "media_placeholder", "order", "poll_creation", "product", "tomorrow"),
+        "button",
+        "errors",
+        "gif",
+        "group_invite",
+        "hsm",
+        "image",
+        "interactive",
+        "link_preview",
+        "list",
+        "location",
+        "media_placeholder",
+        "order",
+        "poll_creation",
+        "product",
+        "tomorrow",
     ],
 )
-def test_content_that_meta_cannot_show_counts(kind: str, type: str) -> None:
+def test_unsupported_content_counts_with_its_kind_in_the_placeholder(kind: str, type: str) -> None:
     message = parse_message(
         whatsapp_delivery(whatsapp_change(message_from_ana(**unsupported_part(kind, type))))
     )
@@ -208,7 +219,7 @@ def test_content_that_meta_cannot_show_counts(kind: str, type: str) -> None:
     ("id", "external_id"),
     [("wamid.1", "wamid.1"), (" wamid.1 ", "wamid.1"), (1234567890123456, "1234567890123456")],
 )
-def test_the_id_is_metas(id: Json, external_id: str) -> None:
+def test_id_is_that_of_meta(id: Json, external_id: str) -> None:
     assert (
         parse_message(whatsapp_delivery(whatsapp_change(HOLA | {"id": id}))).external_id
         == external_id
@@ -216,7 +227,7 @@ def test_the_id_is_metas(id: Json, external_id: str) -> None:
 
 
 @pytest.mark.parametrize("id", [None, "", " ", [], {}, False])
-def test_an_id_is_derived_where_meta_gave_none(id: Json) -> None:
+def test_id_is_derived_from_content_where_meta_sends_none(id: Json) -> None:
     def derived(**other: Json) -> str:
         to = other.pop("to", PHONE_NUMBER_ID)
         return parse_message(
@@ -248,21 +259,21 @@ def test_an_id_is_derived_where_meta_gave_none(id: Json) -> None:
         ("1795521601", NOON),
     ],
 )
-def test_the_time_is_the_messages_own_unless_it_is_absurd(timestamp: Json, sent_at: object) -> None:
+def test_time_is_the_messages_own_or_that_of_arrival(timestamp: Json, sent_at: object) -> None:
     assert (
         parse_message(whatsapp_delivery(whatsapp_change(HOLA | {"timestamp": timestamp}))).sent_at
         == sent_at
     )
 
 
-def test_a_type_without_end_is_cut() -> None:
+def test_long_type_is_cut_at_512_characters() -> None:
     message = parse_message(whatsapp_delivery(whatsapp_change(message_from_ana(type="x" * 5000))))
 
     assert message.kind == "x" * 512
     assert len(message.body) < 200
 
 
-def test_words_of_any_length_are_kept() -> None:
+def test_long_text_is_not_cut() -> None:
     words = "ñ" * 100_000
 
     assert (
@@ -271,7 +282,7 @@ def test_words_of_any_length_are_kept() -> None:
     )
 
 
-def test_metas_test_message_is_like_any_other() -> None:
+def test_dashboard_test_message_counts_like_any_other() -> None:
     message = parse_message(
         whatsapp_delivery(whatsapp_change(HOLA | {"id": "ABGGFlA5Fpa"}, to="123456123"))
     )

@@ -22,7 +22,7 @@ def parse_order(message: Object) -> Object:
     return order
 
 
-def test_an_order_is_kept_with_its_total() -> None:
+def test_order_has_items_count_total_and_text() -> None:
     message = order_message(order_line(2, 15), order_line("1", "15.00"), text="para hoy")
 
     assert parse_content(message) == MessageContent(
@@ -55,33 +55,43 @@ def test_an_order_is_kept_with_its_total() -> None:
         ([order_line(99999, "999999999999.99")], "99998999999999000.01"),
     ],
 )
-def test_a_total_is_exact_to_the_currencys_last_digit(items: list[Json], amount: str) -> None:
+def test_total_is_exact_to_the_currencys_last_digit(items: list[Json], amount: str) -> None:
     assert parse_order(order_message(*items))["total"]["amount"] == amount
 
 
 @pytest.mark.parametrize(
     "price",
     [
-        *(
-            None,
-            "",
-            "gratis",
-            "10,00",
-            "1.000.00",
-            "NaN",
-            "Infinity",
-            "-1",
-            "+1",
-            "1e3",
-            "1_0",
-            "٣",
-        ),
-        *(-1, -0.01, float("nan"), float("inf"), 1e300, 1e-300, 10**350, 10**12, "9" * 5000, True),
-        *([], {}, "0." + "1" * 5000, "1e999999999"),
+        None,
+        "",
+        "gratis",
+        "10,00",
+        "1.000.00",
+        "NaN",
+        "Infinity",
+        "-1",
+        "+1",
+        "1e3",
+        "1_0",
+        "٣",
+        -1,
+        -0.01,
+        float("nan"),
+        float("inf"),
+        1e300,
+        1e-300,
+        10**350,
+        10**12,
+        "9" * 5000,
+        True,
+        [],
+        {},
+        "0." + "1" * 5000,
+        "1e999999999",
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_an_order_with_a_price_of_none_has_a_count_but_no_total(price: Json) -> None:
+def test_order_with_unreadable_price_has_count_but_no_total(price: Json) -> None:
     order = parse_order(order_message(order_line(1, 10), order_line(2, price)))
 
     assert order["count"] == 3
@@ -92,12 +102,28 @@ def test_an_order_with_a_price_of_none_has_a_count_but_no_total(price: Json) -> 
 @pytest.mark.parametrize(
     "quantity",
     [
-        *(None, "", "dos", "1.5", 1.5, -1, "-1", float("nan"), float("inf"), 1e300, 10**350),
-        *(True, [], {}, "9" * 5000, 10**9, "1e3", "٣"),
+        None,
+        "",
+        "dos",
+        "1.5",
+        1.5,
+        -1,
+        "-1",
+        float("nan"),
+        float("inf"),
+        1e300,
+        10**350,
+        True,
+        [],
+        {},
+        "9" * 5000,
+        10**9,
+        "1e3",
+        "٣",
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_an_order_with_a_quantity_of_none_has_neither_count_nor_total(quantity: Json) -> None:
+def test_order_with_unreadable_quantity_has_neither_count_nor_total(quantity: Json) -> None:
     order = parse_order(order_message(order_line(1, 10), order_line(quantity, 10)))
 
     assert not {"count", "total"} & set(order)
@@ -115,18 +141,18 @@ def test_an_order_with_a_quantity_of_none_has_neither_count_nor_total(quantity: 
         [order_line(10**6, "999999999999")] * 2,
     ],
 )
-def test_an_order_without_one_currency_or_beyond_all_money_has_no_total(items: list[Json]) -> None:
+def test_order_without_one_currency_or_over_the_maximum_has_no_total(items: list[Json]) -> None:
     assert "total" not in parse_order(order_message(*items))
 
 
 @pytest.mark.parametrize("items", [None, [], "x", 7])
-def test_an_order_of_nothing_has_nothing_to_count(items: Json) -> None:
+def test_order_without_items_has_no_count(items: Json) -> None:
     message = message_of_type("order", {"catalog_id": "19", "product_items": items, "text": ""})
 
     assert parse_content(message) == MessageContent("order", "", {"order": {"catalog_id": "19"}})
 
 
-def test_an_item_that_is_none_cannot_be_counted() -> None:
+def test_order_with_a_malformed_item_has_no_count() -> None:
     order = parse_order(order_message(order_line(1, 10), None))
 
     assert order == {"catalog_id": "19", "items": [order_line(1, 10)]}

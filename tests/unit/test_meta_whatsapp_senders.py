@@ -104,7 +104,7 @@ SENDERS: dict[str, tuple[Object, Object, list[Identity]]] = {
 
 
 @pytest.mark.parametrize(("ids", "contact", "identities"), SENDERS.values(), ids=SENDERS)
-def test_the_sender_is_known_by_every_id_and_the_phone_comes_first(
+def test_sender_has_every_identity_with_the_phone_first(
     ids: Object, contact: Object, identities: Sequence[Identity]
 ) -> None:
     sent = without(HOLA, "from") | ids
@@ -160,7 +160,7 @@ REQUESTED_NUMBERS: dict[str, tuple[list[Json], tuple[Identity, ...]]] = {
 
 
 @pytest.mark.parametrize(("cards", "ids"), REQUESTED_NUMBERS.values(), ids=REQUESTED_NUMBERS)
-def test_a_person_is_also_known_by_the_number_they_gave_when_asked(
+def test_sender_has_the_number_that_the_business_requested(
     cards: list[Json], ids: tuple[Identity, ...]
 ) -> None:
     sent = message_from_ana(type="contacts", contacts=cards, from_user_id=BSUID)
@@ -178,7 +178,7 @@ def test_a_person_is_also_known_by_the_number_they_gave_when_asked(
 @pytest.mark.parametrize(
     ("given", "more"), [(ANA_PHONE, ()), (OTHER_PHONE, (phone_identity("5491155550009"),))]
 )
-def test_the_number_that_a_person_shows_stays_the_first(
+def test_number_of_the_sender_comes_before_a_requested_one(
     given: Object, more: tuple[Identity, ...]
 ) -> None:
     sent = message_from_ana(type="contacts", contacts=[requested_card(given)])
@@ -189,7 +189,7 @@ def test_the_number_that_a_person_shows_stays_the_first(
     assert len(ids) == len(set(ids))
 
 
-def test_a_card_gives_no_number_under_another_type() -> None:
+def test_contact_card_under_another_type_gives_no_number() -> None:
     sent = message_from_ana(
         type="text", text={"body": "hola"}, contacts=[requested_card(OTHER_PHONE)]
     )
@@ -222,14 +222,14 @@ CONTACT_NAMES: dict[str, tuple[Json, str]] = {
 
 
 @pytest.mark.parametrize(("contacts", "name"), CONTACT_NAMES.values(), ids=CONTACT_NAMES)
-def test_the_name_is_what_their_contact_says(contacts: Json, name: str) -> None:
+def test_name_is_that_of_the_senders_entry_in_contacts(contacts: Json, name: str) -> None:
     message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, contacts=contacts)))
 
     assert message.sender == Sender(identities=ANA_IDENTITIES, name=name)
     assert parse_message(message.payload) == message
 
 
-def test_contacts_are_matched_by_id_and_not_by_their_order() -> None:
+def test_entries_of_contacts_are_matched_by_id_not_by_order() -> None:
     ids = [{"from": "1"}, {"from_user_id": "AR.2"}, {"from": "AR.3"}, {"from": "4"}]
     messages = [without(HOLA, "from") | by | {"id": f"wamid.{n}"} for n, by in enumerate(ids)]
     contacts = [
@@ -253,7 +253,7 @@ def test_contacts_are_matched_by_id_and_not_by_their_order() -> None:
     assert people == [[contacts[2]], [contacts[1]], [contacts[0]], [{}]]
 
 
-def test_the_only_contact_is_nobodys_where_several_people_write() -> None:
+def test_single_entry_of_contacts_matches_by_id_where_several_people_write() -> None:
     messages = [HOLA | {"from": "1", "id": "wamid.1"}, HOLA | {"from": "2", "id": "wamid.2"}]
 
     found = parse_readable_messages(
@@ -266,7 +266,7 @@ def test_the_only_contact_is_nobodys_where_several_people_write() -> None:
     ]
 
 
-def test_the_only_contact_is_theirs_where_one_person_writes_twice() -> None:
+def test_single_entry_of_contacts_matches_every_message_of_one_person() -> None:
     messages = [HOLA, HOLA | {"id": "wamid.2"}]
 
     found = parse_readable_messages(

@@ -21,7 +21,7 @@ TWO_FORMS = {
 
 
 @pytest.mark.parametrize(("long", "short"), TWO_FORMS.values(), ids=TWO_FORMS)
-def test_a_mobile_number_has_two_forms_and_the_given_one_is_first(long: str, short: str) -> None:
+def test_mobile_number_has_two_forms_with_the_given_one_first(long: str, short: str) -> None:
     assert list_number_forms(long) == (long, short)
     assert list_number_forms(short) == (short, long)
 
@@ -59,7 +59,7 @@ ONE_FORM = {
 
 
 @pytest.mark.parametrize("number", ONE_FORM.values(), ids=ONE_FORM)
-def test_other_numbers_have_one_form(number: str) -> None:
+def test_other_number_has_one_form(number: str) -> None:
     assert list_number_forms(number) == (number,)
 
 
@@ -67,13 +67,13 @@ def test_other_numbers_have_one_form(number: str) -> None:
     "number",
     ["+5491155550001", "+54 9 11 5555-0001", "549 (11) 5555.0001", "\u00a05491155550001\n"],
 )
-def test_a_number_written_for_people_is_its_digits_too(number: str) -> None:
+def test_formatted_number_also_has_its_digits_as_a_form(number: str) -> None:
     assert list_number_forms(number) == (number, "5491155550001", "541155550001")
     assert extract_digits(number) == "5491155550001"
 
 
 @pytest.mark.parametrize("number", ["", "+", "x1", "1x", "1/2", "٥", "1\u20112"])
-def test_what_is_no_number_has_no_digits(number: str) -> None:
+def test_string_with_other_characters_has_no_digits(number: str) -> None:
     assert extract_digits(number) == ""
 
 
@@ -85,7 +85,7 @@ def digits(shortest: int, longest: int) -> st.SearchStrategy[str]:
 
 
 @given(BEFORE_AND_DIGIT, digits(7, 11))
-def test_one_number_is_a_form_of_another_or_neither_is(country: tuple[str, str], rest: str) -> None:
+def test_forms_are_symmetric(country: tuple[str, str], rest: str) -> None:
     before, digit = country
     short, long = before + rest, before + digit + rest
 
@@ -100,7 +100,7 @@ def test_one_number_is_a_form_of_another_or_neither_is(country: tuple[str, str],
 
 
 @given(digits(7, 7))
-def test_a_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
+def test_arbitrary_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
     for short, long in (
         (f"5255{rest}1", f"52155{rest}1"),
         (f"54115{rest}", f"549115{rest}"),
@@ -110,12 +110,12 @@ def test_a_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
 
 
 @given(st.sampled_from("2345"), st.text("0123456789", min_size=7, max_size=7))
-def test_no_nine_is_put_into_a_landline_of_brazil(first: str, rest: str) -> None:
+def test_landline_of_brazil_gets_no_ninth_digit(first: str, rest: str) -> None:
     for area in ("11", "21", "31", "85"):
         assert list_number_forms(f"55{area}{first}{rest}") == (f"55{area}{first}{rest}",)
         assert list_number_forms(f"55{area}9{first}{rest}") == (f"55{area}9{first}{rest}",)
 
 
 @given(st.text(max_size=20))
-def test_anything_is_its_own_form(number: str) -> None:
+def test_arbitrary_string_is_its_own_first_form(number: str) -> None:
     assert list_number_forms(number)[0] == number

@@ -160,7 +160,7 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("kind", "content", "english", "spanish"), BODIES.values(), ids=BODIES)
-def test_a_body_is_made_of_kind_and_content(
+def test_placeholder_is_composed_of_kind_and_content(
     kind: str, content: dict[str, Any], english: str, spanish: str
 ) -> None:
     assert ENGLISH.compose(kind, content) == english
@@ -184,7 +184,7 @@ def test_a_body_is_made_of_kind_and_content(
         ("9" * 18 + ".99", "ARS", f"{'.'.join(['999'] * 6)},99 ARS", None),
     ],
 )
-def test_an_amount_is_written_as_in_the_currencys_country(
+def test_amount_is_written_as_in_the_currencys_country(
     amount: str, currency: str, english: str, spanish: str | None
 ) -> None:
     assert ENGLISH.compose("order", bought(amount, currency)) == f"[order: 3 items, {english}]"
@@ -193,7 +193,7 @@ def test_an_amount_is_written_as_in_the_currencys_country(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_any_currency_can_be_written(language: str) -> None:
+def test_placeholder_is_composed_for_any_currency(language: str) -> None:
     for currency in [*Locale.parse("en").currencies, "ars", "AR", "A", "", "🙃", "[x]"]:
         body = PlaceholderText(language).compose("order", bought("1234.50", currency))
 
@@ -212,7 +212,7 @@ def test_any_currency_can_be_written(language: str) -> None:
         ("interactive", answered({"a": ["x y"] * 4000, "b": 10**390})),
     ],
 )
-def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
+def test_placeholder_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
     body = PlaceholderText(language).compose(kind, content)
 
     assert len(body) < 300
@@ -221,7 +221,7 @@ def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: 
 
 
 @pytest.mark.parametrize("language", ["", "fr", "es_AR", "EN"])
-def test_a_language_that_is_not_there_is_refused_at_once(language: str) -> None:
+def test_unknown_language_raises_value_error(language: str) -> None:
     with pytest.raises(ValueError, match="no bodies"):
         PlaceholderText(language)
 
@@ -240,7 +240,7 @@ def texts_by_number() -> set[str]:
     }
 
 
-def test_spanish_has_every_text_and_no_other() -> None:
+def test_spanish_catalogue_has_every_text_and_no_other() -> None:
     assert texts_by_number()
     assert (
         set(translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN))
@@ -248,7 +248,7 @@ def test_spanish_has_every_text_and_no_other() -> None:
     )
 
 
-def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() -> None:
+def test_translations_keep_format_fields_and_have_no_brackets_or_colons() -> None:
     for text, strings in translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN).items():
         for string in strings:
             assert string
@@ -256,11 +256,11 @@ def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() 
             assert not set("[]:\n") & set(string)
 
 
-def test_every_type_that_is_read_has_a_name() -> None:
+def test_every_known_type_is_translated() -> None:
     assert set(READERS_BY_TYPE) <= TRANSLATED_KINDS
 
 
-def test_english_calls_every_type_by_metas_word() -> None:
+def test_english_placeholder_is_metas_word() -> None:
     assert {ENGLISH.compose(kind, {}) for kind in TRANSLATED_KINDS} == {
         f"[{kind}]" for kind in TRANSLATED_KINDS
     }
