@@ -70,6 +70,11 @@ def whatsapp_delivery(*changes: Json) -> Object:
     return {"object": "whatsapp_business_account", "entry": [entry]}
 
 
+def message_delivery(*messages: Json, **value: Any) -> Object:
+    """A WhatsApp delivery with one change: see `whatsapp_change`."""
+    return whatsapp_delivery(whatsapp_change(*messages, **value))
+
+
 def instagram_item(**event: Json) -> Object:
     """An item of `messaging`: Ivo did something."""
     return {

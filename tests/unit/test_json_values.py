@@ -23,8 +23,7 @@ from tests.support.payloads import (
     HOLA,
     Json,
     encode,
-    whatsapp_change,
-    whatsapp_delivery,
+    message_delivery,
     without,
 )
 
@@ -67,11 +66,9 @@ def test_json_is_decoded(body: bytes, value: Json) -> None:
         b"[] []",
         b"nul",
         b"\xff\xfe\xff",
-        pytest.param(b"[" * 100_000, id="nested without end"),
+        pytest.param(b"[" * 100_000, id="nested and not closed"),
         pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested too deep"),
-        pytest.param(
-            encode(whatsapp_delivery(whatsapp_change(HOLA)))[:-1], id="a delivery but its end"
-        ),
+        pytest.param(encode(message_delivery(HOLA))[:-1], id="a delivery without its end"),
     ],
 )
 def test_body_that_is_not_json_raises_not_json(body: bytes) -> None:
@@ -87,7 +84,7 @@ def delivery_with_nested_part(depth: int) -> bytes:
     The id is derived from the whole message, so the part is decoded and encoded again.
     """
     nested = "[" * depth + '"\\u0000"' + "]" * depth
-    delivery = whatsapp_delivery(whatsapp_change(without(HOLA, "id") | {"tomorrow": "HERE"}))
+    delivery = message_delivery(without(HOLA, "id") | {"tomorrow": "HERE"})
     return encode(delivery).replace(b'"HERE"', nested.encode())
 
 
@@ -156,7 +153,7 @@ def test_integers_of_up_to_399_digits_keep_their_digits(digits: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [
         1795347000,
         1795347000.0,
@@ -168,17 +165,17 @@ def test_integers_of_up_to_399_digits_keep_their_digits(digits: int) -> None:
         "1795347000000",
     ],
 )
-def test_timestamp_is_in_seconds_or_milliseconds(given: Json) -> None:
-    assert as_datetime(given, NOON) == HALF_PAST_ELEVEN
+def test_timestamp_is_in_seconds_or_milliseconds(value: Json) -> None:
+    assert as_datetime(value, NOON) == HALF_PAST_ELEVEN
 
 
-@pytest.mark.parametrize("given", [1795347000.25, "1795347000.25", 1795347000250, "1795347000250"])
-def test_timestamp_keeps_its_fraction_of_a_second(given: Json) -> None:
-    assert as_datetime(given, NOON) == HALF_PAST_ELEVEN + timedelta(milliseconds=250)
+@pytest.mark.parametrize("value", [1795347000.25, "1795347000.25", 1795347000250, "1795347000250"])
+def test_timestamp_keeps_its_fraction_of_a_second(value: Json) -> None:
+    assert as_datetime(value, NOON) == HALF_PAST_ELEVEN + timedelta(milliseconds=250)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [
         None,
         "",
@@ -212,14 +209,14 @@ def test_timestamp_keeps_its_fraction_of_a_second(given: Json) -> None:
         "-Infinity",
         "1e999",
     ],
-    ids=lambda given: repr(given)[:24],
+    ids=lambda value: repr(value)[:24],
 )
-def test_unreadable_timestamp_is_replaced_by_arrival(given: Json) -> None:
-    assert as_datetime(given, NOON) == NOON
+def test_unreadable_timestamp_is_replaced_by_arrival(value: Json) -> None:
+    assert as_datetime(value, NOON) == NOON
 
 
 @pytest.mark.parametrize(
-    ("given", "time"),
+    ("value", "time"),
     [
         ("1262304000", datetime(2010, 1, 1, tzinfo=UTC)),
         ("1262303999", NOON),
@@ -229,12 +226,12 @@ def test_unreadable_timestamp_is_replaced_by_arrival(given: Json) -> None:
         ("1795435200001", NOON),
     ],
 )
-def test_timestamp_is_between_2010_and_a_day_after_arrival(given: str, time: datetime) -> None:
-    assert as_datetime(given, NOON) == time
+def test_timestamp_is_between_2010_and_a_day_after_arrival(value: str, time: datetime) -> None:
+    assert as_datetime(value, NOON) == time
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [
         ("hola", "hola"),
         (" \n hola que tal\t", "hola que tal"),
@@ -253,8 +250,8 @@ def test_timestamp_is_between_2010_and_a_day_after_arrival(given: str, time: dat
         ({"a": "b"}, ""),
     ],
 )
-def test_id_text_is_a_string_or_digits(value: Json, words: str) -> None:
-    assert as_id_text(value) == words
+def test_id_text_is_a_string_or_digits(value: Json, text: str) -> None:
+    assert as_id_text(value) == text
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", " TRUE ", "1", 1])
@@ -296,15 +293,15 @@ def test_dict_is_an_object_or_empty(value: Json, members: dict[str, Json]) -> No
 
 
 @pytest.mark.parametrize(
-    ("given", "id"), [("wamid.1", "wamid.1"), (" m_1\n", "m_1"), (7, "7"), (0, "0")]
+    ("value", "id"), [("wamid.1", "wamid.1"), (" m_1\n", "m_1"), (7, "7"), (0, "0")]
 )
-def test_id_is_that_of_meta_where_there_is_one(given: Json, id: str) -> None:
-    assert read_or_derive_id(given, "1065", {"a": 1}) == read_or_derive_id(given) == id
+def test_id_is_that_of_meta_where_there_is_one(value: Json, id: str) -> None:
+    assert read_or_derive_id(value, "1065", {"a": 1}) == read_or_derive_id(value) == id
 
 
-@pytest.mark.parametrize("given", [None, "", "  ", [], {}, True, 1.5])
-def test_derived_id_is_the_same_for_a_repeat_only(given: Json) -> None:
-    derive = partial(read_or_derive_id, given)
+@pytest.mark.parametrize("value", [None, "", "  ", [], {}, True, 1.5])
+def test_derived_id_is_the_same_for_a_repeat_only(value: Json) -> None:
+    derive = partial(read_or_derive_id, value)
     content = {"title": "sí", "a": [1, None]}
 
     assert re.fullmatch(r"derived:[0-9a-f]{32}", derive("1065", content))

@@ -13,6 +13,7 @@ from tests.support.payloads import (
     direct_message,
     encode,
     instagram_delivery,
+    message_delivery,
     parse_changes,
     parse_message,
     parse_messages,
@@ -36,27 +37,25 @@ ODD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize("strange", ODD_VALUES, ids=lambda strange: repr(strange[:12]))
-def test_odd_value_beside_a_message_does_not_lose_it(strange: bytes) -> None:
-    beside_whatsapp = whatsapp_delivery(
+@pytest.mark.parametrize("odd_value", ODD_VALUES, ids=lambda odd_value: repr(odd_value[:12]))
+def test_odd_value_beside_a_message_does_not_lose_it(odd_value: bytes) -> None:
+    whatsapp = whatsapp_delivery(
         whatsapp_change(HOLA, tomorrow="HERE"), whatsapp_change(tomorrow="HERE")
     )
-    beside_instagram = instagram_delivery(
-        {"read": "HERE"}, direct_message(text="hola"), tomorrow="HERE"
-    )
+    instagram = instagram_delivery({"read": "HERE"}, direct_message(text="hola"), tomorrow="HERE")
 
-    for delivery in (beside_whatsapp, beside_instagram):
-        body = encode(delivery).replace(b'"HERE"', strange)
+    for delivery in (whatsapp, instagram):
+        body = encode(delivery).replace(b'"HERE"', odd_value)
         assert MetaDeliveryParser().parse(body, NOON).messages == [parse_message(delivery)]
 
 
-@pytest.mark.parametrize("strange", ODD_VALUES, ids=lambda strange: repr(strange[:12]))
+@pytest.mark.parametrize("odd_value", ODD_VALUES, ids=lambda odd_value: repr(odd_value[:12]))
 @pytest.mark.parametrize("name", ["timestamp", "context", "text", "type"])
-def test_odd_value_inside_a_message_does_not_lose_it(strange: bytes, name: str) -> None:
-    delivery = whatsapp_delivery(whatsapp_change(HOLA | {name: "HERE"}))
+def test_odd_value_inside_a_message_does_not_lose_it(odd_value: bytes, name: str) -> None:
+    delivery = message_delivery(HOLA | {name: "HERE"})
 
     (message,) = (
-        MetaDeliveryParser().parse(encode(delivery).replace(b'"HERE"', strange), NOON).messages
+        MetaDeliveryParser().parse(encode(delivery).replace(b'"HERE"', odd_value), NOON).messages
     )
 
     assert parse_message(message.payload) == message
@@ -78,8 +77,8 @@ GOOD_DELIVERIES = {
 def test_arbitrary_json_is_parsed_and_payloads_parse_the_same(value: Json) -> None:
     for message in parse_messages(value):
         assert parse_messages(message.payload) == [message]
-    for one in parse_changes(value):
-        assert parse_changes(one.payload) == [one]
+    for change in parse_changes(value):
+        assert parse_changes(change.payload) == [change]
 
 
 @pytest.mark.parametrize("channel", GOOD_DELIVERIES)
@@ -88,16 +87,16 @@ def test_arbitrary_json_is_parsed_and_payloads_parse_the_same(value: Json) -> No
 def test_arbitrary_part_of_an_entry_loses_nothing_beside_it(
     channel: str, data: st.DataObject
 ) -> None:
-    entry, good = GOOD_DELIVERIES[channel]["entry"][0], GOOD_DELIVERIES[channel]["entry"][0]
+    (entry,) = GOOD_DELIVERIES[channel]["entry"]
     path = data.draw(st.sampled_from(list(list_paths(entry))))
     part = data.draw(ANY_JSON)
-    delivery = GOOD_DELIVERIES[channel] | {"entry": [replace_at(entry, path, part), good]}
+    delivery = GOOD_DELIVERIES[channel] | {"entry": [replace_at(entry, path, part), entry]}
 
-    found = parse_messages(delivery)
+    messages = parse_messages(delivery)
 
-    assert found[-1] == parse_message(GOOD_DELIVERIES[channel])
-    assert [parse_messages(message.payload) for message in found] == [
-        [message] for message in found
+    assert messages[-1] == parse_message(GOOD_DELIVERIES[channel])
+    assert [parse_messages(message.payload) for message in messages] == [
+        [message] for message in messages
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a body is taken apart into: messages, changes, and notes of what was passed over."""
+"""Parsing a delivery of either channel into messages, changes and ignored items."""
 
 from collections import Counter
 from typing import Any
@@ -20,6 +20,7 @@ from tests.support.payloads import (
     encode,
     instagram_delivery,
     instagram_item,
+    message_delivery,
     parse_changes,
     parse_message,
     parse_messages,
@@ -30,7 +31,7 @@ from tests.support.payloads import (
 
 IMAGE = without(HOLA, "text") | {"id": "wamid.image", "type": "image", "image": {"id": "1"}}
 EDIT = {"original_message_id": "wamid.hola", "message": {"type": "image", "image": {"id": "2"}}}
-WORDLESS: dict[str, Object] = {
+CHANGES_WITHOUT_TEXT: dict[str, Object] = {
     "edit": whatsapp_change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
     "unsend": whatsapp_change(
         without(HOLA, "text") | {"type": "revoke", "revoke": {"original_message_id": "wamid.hola"}}
@@ -40,19 +41,22 @@ WORDLESS: dict[str, Object] = {
 
 
 def test_delivery_is_parsed_into_messages_changes_and_ignored_items() -> None:
-    beside = whatsapp_change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
+    mixed_change = whatsapp_change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
     delivery = whatsapp_delivery(
-        beside, WORDLESS["edit"], whatsapp_change(HOLA), whatsapp_change(field="calls")
+        mixed_change,
+        CHANGES_WITHOUT_TEXT["edit"],
+        whatsapp_change(HOLA),
+        whatsapp_change(field="calls"),
     )
 
-    found = MetaDeliveryParser().parse(encode(delivery), NOON)
+    parsed = MetaDeliveryParser().parse(encode(delivery), NOON)
 
-    assert [m.payload for m in found.messages] == [
-        whatsapp_delivery(whatsapp_change(IMAGE)),
-        whatsapp_delivery(whatsapp_change(HOLA)),
+    assert [m.payload for m in parsed.messages] == [
+        message_delivery(IMAGE),
+        message_delivery(HOLA),
     ]
-    assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
-    assert found.ignored_items == {
+    assert [(c.kind, c.external_id) for c in parsed.changes] == [(ChangeKind.EDIT, "wamid.hola")]
+    assert parsed.ignored_items == {
         IgnoredItem("ignored", "whatsapp", "event", "statuses"): 2,
         IgnoredItem("ignored", "whatsapp", "field", "calls"): 1,
     }
@@ -65,13 +69,13 @@ def test_instagram_delivery_is_parsed_into_messages_changes_and_ignored_items() 
         instagram_item(read={}),
     )
 
-    found = MetaDeliveryParser().parse(encode(delivery), NOON)
+    parsed = MetaDeliveryParser().parse(encode(delivery), NOON)
 
-    assert [m.payload for m in found.messages] == [
+    assert [m.payload for m in parsed.messages] == [
         parse_message(instagram_delivery(direct_message(text="hola"))).payload
     ]
-    assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
-    assert found.ignored_items == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
+    assert [c.kind for c in parsed.changes] == [ChangeKind.EDIT]
+    assert parsed.ignored_items == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
@@ -79,8 +83,8 @@ def test_body_without_envelope_is_an_empty_delivery(body: bytes) -> None:
     assert MetaDeliveryParser().parse(body, NOON) == ParsedDelivery()
 
 
-class Shouted(PlaceholderText):
-    """Says what it was asked."""
+class ShoutingPlaceholderText(PlaceholderText):
+    """Composes a placeholder of its arguments."""
 
     def compose(self, kind: str, content: Any) -> str:
         return f"{kind.upper()} {content}"
@@ -88,8 +92,8 @@ class Shouted(PlaceholderText):
 
 def test_message_without_text_gets_placeholder_of_its_kind_and_content() -> None:
     (message,) = (
-        MetaDeliveryParser(Shouted())
-        .parse(encode(whatsapp_delivery(whatsapp_change(IMAGE))), NOON)
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(message_delivery(IMAGE)), NOON)
         .messages
     )
 
@@ -112,11 +116,13 @@ def test_message_without_text_gets_placeholder_of_its_kind_and_content() -> None
     ],
 )
 def test_change_without_text_gets_placeholder_as_body(name: str, content: Object) -> None:
-    (found,) = (
-        MetaDeliveryParser(Shouted()).parse(encode(whatsapp_delivery(WORDLESS[name])), NOON).changes
+    (change,) = (
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(whatsapp_delivery(CHANGES_WITHOUT_TEXT[name])), NOON)
+        .changes
     )
 
-    assert found.content == content
+    assert change.content == content
 
 
 def test_text_is_not_replaced_by_placeholder() -> None:
@@ -126,16 +132,16 @@ def test_text_is_not_replaced_by_placeholder() -> None:
         whatsapp_change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
     )
 
-    found = MetaDeliveryParser(Shouted()).parse(encode(delivery), NOON)
+    parsed = MetaDeliveryParser(ShoutingPlaceholderText()).parse(encode(delivery), NOON)
 
-    assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
-    assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
+    assert [getattr(m, "body", None) for m in parsed.messages] == ["hola"]
+    assert [c.content["body"] for c in parsed.changes] == ["adiós", "hola"]
 
 
 def test_broken_message_gets_no_placeholder() -> None:
     (broken,) = (
-        MetaDeliveryParser(Shouted())
-        .parse(encode(whatsapp_delivery(whatsapp_change(None))), NOON)
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(message_delivery(None)), NOON)
         .messages
     )
 
@@ -154,7 +160,7 @@ def test_broken_message_gets_no_placeholder() -> None:
     ],
 )
 def test_delivery_of_unknown_object_is_ignored_by_its_name(object: Json, channel: str) -> None:
-    delivery = whatsapp_delivery(whatsapp_change(HOLA)) | {"object": object}
+    delivery = message_delivery(HOLA) | {"object": object}
 
     assert count_ignored_items(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
     assert parse_messages(delivery) == []
@@ -178,7 +184,7 @@ def test_body_that_is_no_delivery_is_ignored_as_unknown(body: Json) -> None:
 @pytest.mark.parametrize("name", ["object", "field"])
 def test_delivery_without_object_is_not_unknown(name: str) -> None:
     samples = {
-        "object": without(whatsapp_delivery(whatsapp_change(HOLA)), "object"),
+        "object": without(message_delivery(HOLA), "object"),
         "field": whatsapp_change(HOLA),
     }
 
@@ -186,10 +192,10 @@ def test_delivery_without_object_is_not_unknown(name: str) -> None:
 
 
 def test_names_of_ignored_items_are_short_and_printable() -> None:
-    long = [whatsapp_change(field=f"{'x' * 64}{n}") for n in range(3)]
-    strange = whatsapp_change(field="a\nb\x7f\u200b\u2028ñ ")
+    long_fields = [whatsapp_change(field=f"{'x' * 64}{n}") for n in range(3)]
+    unprintable_field = whatsapp_change(field="a\nb\x7f\u200b\u2028ñ ")
 
-    assert count_ignored_items(whatsapp_delivery(*long, strange)) == {
+    assert count_ignored_items(whatsapp_delivery(*long_fields, unprintable_field)) == {
         IgnoredItem("unknown", "whatsapp", "field", "x" * 64): 3,
         IgnoredItem("unknown", "whatsapp", "field", "a?b???ñ"): 1,
     }

@@ -82,21 +82,21 @@ def test_edit_without_number_derives_its_id_from_the_text(num_edit: Json) -> Non
     assert first.external_id == again.external_id != other.external_id
 
 
-@pytest.mark.parametrize("yes", [True, "true", 1])
+@pytest.mark.parametrize("flag", [True, "true", 1])
 @pytest.mark.parametrize(
     "event", [direct_message(), account_item(message={"mid": MID, "is_echo": True})]
 )
-def test_unsend_has_no_text(event: Object, yes: Json) -> None:
-    unsent = replace_at(event, ("message",), event["message"] | {"is_deleted": yes, **PHOTO_PART})
+def test_unsend_has_no_text(event: Object, flag: Json) -> None:
+    unsend = replace_at(event, ("message",), event["message"] | {"is_deleted": flag, **PHOTO_PART})
 
-    assert parse_only_change(unsent) == IncomingChange(
+    assert parse_only_change(unsend) == IncomingChange(
         address=ADDRESS,
         external_id=f"unsend:{MID}",
         kind=ChangeKind.UNSEND,
         sent_at=SENT_AT,
         message_id=MID,
         content={"body": ""},
-        payload=instagram_delivery(unsent),
+        payload=instagram_delivery(unsend),
     )
 
 
@@ -135,13 +135,13 @@ def test_reaction_of_the_account_is_outbound() -> None:
 
 
 def test_reaction_id_is_derived_the_same_for_a_repeat_only() -> None:
-    given = parse_only_change(reaction_item()).external_id
+    derived_id = parse_only_change(reaction_item()).external_id
 
     (repeat,) = parse_all_items(instagram_delivery(reaction_item(), under="standby", time=1))
     assert isinstance(repeat, IncomingChange)
-    assert repeat.external_id == given
-    assert given.startswith("derived:")
-    assert given not in {
+    assert repeat.external_id == derived_id
+    assert derived_id.startswith("derived:")
+    assert derived_id not in {
         parse_only_change(reaction_item(mid="aWdfZAG1b")).external_id,
         parse_only_change(reaction_item(emoji="👍")).external_id,
         parse_only_change(reaction_item(action="unreact")).external_id,
@@ -162,10 +162,10 @@ def test_echo_is_a_message_of_the_account_to_its_recipient() -> None:
     )
 
 
-@pytest.mark.parametrize("yes", [True, "true", 1])
-def test_echo_without_text_has_kind_and_content(yes: Json) -> None:
+@pytest.mark.parametrize("flag", [True, "true", 1])
+def test_echo_without_text_has_kind_and_content(flag: Json) -> None:
     content = parse_only_change(
-        account_item(message={"mid": MID, "is_echo": yes, **PHOTO_PART})
+        account_item(message={"mid": MID, "is_echo": flag, **PHOTO_PART})
     ).content
 
     assert content == {
@@ -190,10 +190,12 @@ def test_every_change_of_a_text_gets_a_body(event: Object, body: str) -> None:
 
 def test_echo_id_is_derived_where_meta_sends_none() -> None:
     echo = account_item(message={"text": "¡hola, Ivo!", "is_echo": True})
-    given = parse_only_change(echo).external_id
+    derived_id = parse_only_change(echo).external_id
 
-    assert given.startswith("derived:")
-    assert parse_only_change(echo | {"recipient": {"id": "960000000000002"}}).external_id != given
+    assert derived_id.startswith("derived:")
+    assert (
+        parse_only_change(echo | {"recipient": {"id": "960000000000002"}}).external_id != derived_id
+    )
 
 
 @pytest.mark.parametrize("event", CHANGES.values(), ids=CHANGES)
@@ -263,14 +265,14 @@ def test_message_under_a_field_of_changes_is_unknown(
 def test_arbitrary_part_of_a_change_loses_no_change_beside_it(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(list(CHANGES.values())))
     path = data.draw(st.sampled_from(list(list_paths(event))))
-    strange = replace_at(event, path, data.draw(ANY_JSON))
+    changed_event = replace_at(event, path, data.draw(ANY_JSON))
 
-    *found, last = parse_all_items(instagram_delivery(strange, event))
+    *items, last = parse_all_items(instagram_delivery(changed_event, event))
 
     assert last == parse_only_change(event)
-    assert found
-    for leaf in found:
-        if isinstance(leaf, IgnoredItem):
-            assert leaf.name
+    assert items
+    for item in items:
+        if isinstance(item, IgnoredItem):
+            assert item.name
         else:
-            assert leaf in parse_all_items(leaf.payload)
+            assert item in parse_all_items(item.payload)

@@ -92,7 +92,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
         with_attachments("story_mention", story_media_id=177, id="176"),
         MessageContent("story_mention", "", {"story": {"id": "177"}}),
     ),
-    "story mention with words": (
+    "story mention with text": (
         {"text": "¡miren!", **with_attachments("story_mention", url=PHOTO_URL)},
         MessageContent("text", "¡miren!", {"story": {"url": PHOTO_URL}}),
     ),
@@ -137,7 +137,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
         stored_attachment(type="ephemeral"),
         MessageContent("ephemeral", "", stored_attachment(type="ephemeral")),
     ),
-    "attachment of tomorrow": (
+    "unknown attachment": (
         with_attachments("hologram", url=PHOTO_URL, depth=3),
         MessageContent(
             "hologram",
@@ -148,7 +148,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
             },
         ),
     ),
-    "attachment of tomorrow, second": (
+    "unknown attachment, second": (
         {"attachments": [{"type": "image"}, {"type": "hologram", "payload": {"depth": 3}}]},
         MessageContent(
             "image",
@@ -163,7 +163,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
     ),
     "unsupported": ({"is_unsupported": True, "attachments": []}, MessageContent("unsupported", "")),
     "supported": ({"is_unsupported": "false"}, MessageContent("unknown", "")),
-    "message of tomorrow": (
+    "unknown message part": (
         {"poll": {"question": "¿Rojo?"}},
         MessageContent("unknown", "", {"raw": {"poll": {"question": "¿Rojo?"}}}),
     ),
@@ -201,7 +201,7 @@ MESSAGES: dict[str, tuple[Object, MessageContent]] = {
         {"text": "info", "referral": AD},
         MessageContent("text", "info", {"referral": AD_REFERRAL}),
     ),
-    "from an ad without words": (
+    "from an ad without text": (
         {"referral": AD},
         MessageContent("unknown", "", {"referral": AD_REFERRAL}),
     ),
@@ -273,11 +273,11 @@ def test_postback_has_title_and_payload_as_choice(
 
 @pytest.mark.parametrize("part", ["message", "postback"])
 def test_referral_may_stand_beside_the_message(part: str) -> None:
-    what = {"text": "info", "title": "info"}
+    message = {"text": "info", "title": "info"}
 
-    beside = parse_content(instagram_item(**{part: what}, referral=AD))
+    beside = parse_content(instagram_item(**{part: message}, referral=AD))
     within = parse_content(
-        instagram_item(**{part: what | {"referral": AD}}, referral={"ref": "otro"})
+        instagram_item(**{part: message | {"referral": AD}}, referral={"ref": "otro"})
     )
 
     assert beside == within

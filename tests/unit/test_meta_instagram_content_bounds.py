@@ -28,13 +28,13 @@ from tests.support.payloads import (
 WRONG_VALUES: list[Json] = [None, True, 1.5, " ", [], {}, ["x"], {"a": "b"}]
 
 
-@pytest.mark.parametrize("wrong", WRONG_VALUES)
-def test_value_of_a_wrong_type_is_absent(wrong: Json) -> None:
-    referral = {"source": "ADS", "ref": wrong, "ads_context_data": {"ad_title": wrong}}
+@pytest.mark.parametrize("value", WRONG_VALUES)
+def test_value_of_a_wrong_type_is_absent(value: Json) -> None:
+    referral = {"source": "ADS", "ref": value, "ads_context_data": {"ad_title": value}}
     message = {
         "text": "hola",
-        "attachments": [{"type": "image", "payload": {"url": wrong, "title": wrong}}],
-        "reply_to": {"story": {"url": wrong}},
+        "attachments": [{"type": "image", "payload": {"url": value, "title": value}}],
+        "reply_to": {"story": {"url": value}},
         "referral": referral,
     }
 
@@ -45,8 +45,10 @@ def test_value_of_a_wrong_type_is_absent(wrong: Json) -> None:
 
 
 def test_long_strings_of_content_are_cut_at_4096_characters() -> None:
-    endless = "x" * 10_000
-    message = with_attachments("ig_post", url=endless, title=endless, ig_post_media_id=endless)
+    long_text = "x" * 10_000
+    message = with_attachments(
+        "ig_post", url=long_text, title=long_text, ig_post_media_id=long_text
+    )
 
     (attachment,) = parse_content(direct_message(**message)).content["attachments"]
 
@@ -56,24 +58,32 @@ def test_long_strings_of_content_are_cut_at_4096_characters() -> None:
         "title": 4096,
         "id": 4096,
     }
-    assert parse_content(direct_message(text=endless)).text == endless
+    assert parse_content(direct_message(text=long_text)).text == long_text
 
 
 def test_long_choice_is_cut_but_not_the_text() -> None:
-    endless = "x" * 10_000
+    long_text = "x" * 10_000
     cut = {"title": "x" * 4096, "payload": "x" * 4096}
 
-    tap = parse_content(instagram_item(postback={"title": endless, "payload": endless}))
-    answer = parse_content(direct_message(text=endless, quick_reply={"payload": endless}))
+    postback_content = parse_content(
+        instagram_item(postback={"title": long_text, "payload": long_text})
+    )
+    quick_reply_content = parse_content(
+        direct_message(text=long_text, quick_reply={"payload": long_text})
+    )
 
-    assert tap == MessageContent("postback", endless, {"choice": {"type": "postback", **cut}})
-    assert answer == MessageContent("text", endless, {"choice": {"type": "quick_reply", **cut}})
+    assert postback_content == MessageContent(
+        "postback", long_text, {"choice": {"type": "postback", **cut}}
+    )
+    assert quick_reply_content == MessageContent(
+        "text", long_text, {"choice": {"type": "quick_reply", **cut}}
+    )
 
 
 def test_long_attachment_type_is_cut_in_kind_and_content() -> None:
-    what = parse_content(direct_message(**with_attachments("x" * 5000)))
+    content = parse_content(direct_message(**with_attachments("x" * 5000)))
 
-    assert what == MessageContent("x" * 512, "", stored_attachment(type="x" * 512))
+    assert content == MessageContent("x" * 512, "", stored_attachment(type="x" * 512))
 
 
 def test_unknown_attachment_is_kept_up_to_8000_bytes() -> None:
@@ -122,11 +132,11 @@ def test_unknown_part_is_kept_up_to_16_levels() -> None:
     ],
 )
 def test_unknown_parts_are_listed_by_name(message: Object, names: list[tuple[str, str]]) -> None:
-    found = [*list_unknown_parts(direct_message(**message))]
+    ignored_items = [*list_unknown_parts(direct_message(**message))]
 
-    assert [(note.part, note.name) for note in found] == names
-    assert {note[:2] for note in found} <= {("unknown", "instagram")}
-    assert all(isinstance(note, IgnoredItem) for note in found)
+    assert [(item.part, item.name) for item in ignored_items] == names
+    assert {item[:2] for item in ignored_items} <= {("unknown", "instagram")}
+    assert all(isinstance(item, IgnoredItem) for item in ignored_items)
 
 
 FULL_ITEM: Object = {
@@ -149,7 +159,7 @@ FULL_ITEM: Object = {
 
 
 def has_no_empty_value(value: Json) -> bool:
-    """The promise of content: what is absent is absent."""
+    """Absent values are omitted from content."""
     if isinstance(value, dict):
         return all(map(has_no_empty_value, value.values())) and bool(value)
     if isinstance(value, list):
@@ -163,18 +173,18 @@ def test_arbitrary_part_of_an_item_leaves_no_empty_value_in_content(data: st.Dat
     path = data.draw(st.sampled_from(list(list_paths(FULL_ITEM))[1:]))
     event = replace_at(FULL_ITEM, path, data.draw(ANY_JSON))
 
-    what = parse_content(event)
-    notes = [*list_unknown_parts(event)]
+    message = parse_content(event)
+    ignored_items = [*list_unknown_parts(event)]
 
-    assert what.kind
-    assert isinstance(what.text, str)
-    ours = without({**what.content}, "raw")
-    assert not ours or has_no_empty_value(ours)
-    assert all(note.reason == "unknown" and note.name for note in notes)
+    assert message.kind
+    assert isinstance(message.text, str)
+    own_content = without({**message.content}, "raw")
+    assert not own_content or has_no_empty_value(own_content)
+    assert all(item.reason == "unknown" and item.name for item in ignored_items)
 
 
 @given(st.dictionaries(st.sampled_from(["message", "postback", "referral"]), ANY_JSON))
 @THOROUGH
 def test_arbitrary_item_has_a_kind(event: Object) -> None:
     assert parse_content(event).kind
-    assert all(note.reason == "unknown" for note in list_unknown_parts(event))
+    assert all(item.reason == "unknown" for item in list_unknown_parts(event))

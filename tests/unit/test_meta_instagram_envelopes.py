@@ -48,9 +48,9 @@ ENVELOPES: dict[str, Json] = {
     "object is null": instagram_delivery(TEXT_ITEM) | {"object": None},
     "entry is an object": instagram_delivery()
     | {"entry": instagram_delivery(TEXT_ITEM)["entry"][0]},
-    "beside strange entries": instagram_delivery()
+    "beside odd entries": instagram_delivery()
     | {"entry": [None, 7, *instagram_delivery(TEXT_ITEM)["entry"]]},
-    "beside strange keys": instagram_delivery(
+    "beside odd keys": instagram_delivery(
         TEXT_ITEM, standby=None, changes=[None, 7], tomorrow=[{}]
     ),
     "without the account's id": instagram_delivery(TEXT_ITEM, id=None),
@@ -84,29 +84,38 @@ def test_comment_hides_no_message_beside_it() -> None:
 
 
 def test_every_message_goes_to_the_account_of_its_own_entry() -> None:
-    def numbered(*numbers: int) -> list[Object]:
+    def messages_with_ids(*numbers: int) -> list[Object]:
         return [direct_message(mid=f"mid.{n}", text="hola") for n in numbers]
 
-    changes = [{"field": "messages", "value": value} for value in numbered(4, 5)]
+    changes = [{"field": "messages", "value": value} for value in messages_with_ids(4, 5)]
     entries = [
-        {"id": "17841", "messaging": numbered(1, 2), "standby": numbered(3), "changes": changes},
+        {
+            "id": "17841",
+            "messaging": messages_with_ids(1, 2),
+            "standby": messages_with_ids(3),
+            "changes": changes,
+        },
         {
             "id": "17842",
-            "messaging": [*numbered(6), instagram_item(read={"mid": "mid.1"}), *numbered(7)],
+            "messaging": [
+                *messages_with_ids(6),
+                instagram_item(read={"mid": "mid.1"}),
+                *messages_with_ids(7),
+            ],
         },
-        {"id": "17843", "field": "messages", "value": numbered(8)[0]},
-        {"id": "17841", "messaging": numbered(9)},
+        {"id": "17843", "field": "messages", "value": messages_with_ids(8)[0]},
+        {"id": "17841", "messaging": messages_with_ids(9)},
     ]
 
-    found = parse_readable_messages({"object": "instagram", "entry": entries})
+    messages = parse_readable_messages({"object": "instagram", "entry": entries})
 
     accounts = [*["17841"] * 5, "17842", "17842", "17843", "17841"]
-    assert [(m.address, m.external_id, m.thread_external_id) for m in found] == [
+    assert [(m.address, m.external_id, m.thread_external_id) for m in messages] == [
         (Address(Channel.INSTAGRAM, account), f"mid.{n}", f"ig:{account}:{IVO}")
         for n, account in enumerate(accounts, start=1)
     ]
-    assert [parse_messages(m.payload) for m in found] == [[m] for m in found]
-    assert [len(m.payload["entry"][0]["messaging"]) for m in found] == [1] * 9
+    assert [parse_messages(m.payload) for m in messages] == [[m] for m in messages]
+    assert [len(m.payload["entry"][0]["messaging"]) for m in messages] == [1] * 9
 
 
 BROKEN_ITEMS: dict[str, tuple[Json, str]] = {

@@ -42,7 +42,7 @@ UNCOUNTED_ITEMS: dict[str, Json] = {
     ),
     "reaction taken back": instagram_item(reaction={"mid": MID, "action": "unreact"}),
     "seen": instagram_item(read={"mid": MID}),
-    "seen by nobody": {"timestamp": SENT_AT_SECONDS * 1000, "read": {"mid": MID}},
+    "seen without sender": {"timestamp": SENT_AT_SECONDS * 1000, "read": {"mid": MID}},
     "edit": instagram_item(message_edit={"mid": MID, "text": "adiós", "num_edit": 1}),
     "edit, counted in a string": instagram_item(
         message_edit={"mid": MID, "text": "adiós", "num_edit": "1"}
@@ -130,14 +130,14 @@ def test_other_fields_hold_no_messages(field: str, envelope: Callable[[str, Json
 
 
 def parse_only_ignored(event: Json) -> IgnoredItem:
-    (note,) = parse_all_items(instagram_delivery(event))
-    assert isinstance(note, IgnoredItem)
-    return note
+    (ignored_item,) = parse_all_items(instagram_delivery(event))
+    assert isinstance(ignored_item, IgnoredItem)
+    return ignored_item
 
 
 IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
-    name: (event, (reason, "instagram", "event", called))
-    for name, event, reason, called in [
+    name: (event, (reason, "instagram", "event", ignored_name))
+    for name, event, reason, ignored_name in [
         ("new, announced", edit_item(num_edit=0), "ignored", "message_edit 0"),
         (
             "new, announced without names",
@@ -147,7 +147,7 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
         ),
         ("new, announced at length", edit_item(num_edit="00"), "ignored", "message_edit 0"),
         (
-            "edit, endlessly often",
+            "edit, very long number",
             edit_item(num_edit="9" * 5000),
             "unknown",
             "edit with an id too long",
@@ -181,7 +181,7 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
             "reaction with an id too long",
         ),
         (
-            "reaction by nobody",
+            "reaction without sender",
             reaction_item() | {"sender": None},
             "unknown",
             "reaction without sender",
@@ -192,7 +192,7 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
             "unknown",
             "reaction without message",
         ),
-        ("echo to nobody", without(ECHO, "recipient"), "unknown", "echo without recipient"),
+        ("echo without recipient", without(ECHO, "recipient"), "unknown", "echo without recipient"),
         (
             "echo, id too long",
             direct_message(mid="a" * 513, is_echo=True),
@@ -219,7 +219,12 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
             "is_self",
         ),
         ("seen", instagram_item(read={"mid": MID}), "ignored", "read"),
-        ("seen by nobody", {"timestamp": SENT_AT_SECONDS, "read": {"mid": MID}}, "ignored", "read"),
+        (
+            "seen without sender",
+            {"timestamp": SENT_AT_SECONDS, "read": {"mid": MID}},
+            "ignored",
+            "read",
+        ),
         ("seen, and more", instagram_item(tomorrow={}, read={"mid": MID}), "ignored", "read"),
         ("referral alone", instagram_item(referral={"ref": "afiche"}), "ignored", "referral"),
         *(
@@ -237,9 +242,9 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
         ("empty", instagram_item(), "ignored", "empty"),
         ("nothing at all", {}, "ignored", "empty"),
         ("message is null", instagram_item(message=None, reaction=None), "ignored", "empty"),
-        ("of tomorrow", instagram_item(tomorrow={}), "unknown", "tomorrow"),
-        ("of tomorrow, and of the day after", instagram_item(b={}, a={}), "unknown", "b"),
-        ("of a tomorrow without name", instagram_item(**{"": {}}), "unknown", "none"),
+        ("unknown part", instagram_item(tomorrow={}), "unknown", "tomorrow"),
+        ("two unknown parts", instagram_item(b={}, a={}), "unknown", "b"),
+        ("unknown part without name", instagram_item(**{"": {}}), "unknown", "none"),
         ("null", None, "unknown", "no object"),
         ("a string", "hola", "unknown", "no object"),
     ]
@@ -247,15 +252,15 @@ IGNORED_ITEMS: dict[str, tuple[Json, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("under", ["messaging", "standby"])
-@pytest.mark.parametrize(("event", "note"), IGNORED_ITEMS.values(), ids=IGNORED_ITEMS)
+@pytest.mark.parametrize(("event", "ignored_item"), IGNORED_ITEMS.values(), ids=IGNORED_ITEMS)
 def test_other_item_is_ignored_by_name_and_hides_no_message(
-    event: Json, note: tuple[str, ...], under: str
+    event: Json, ignored_item: tuple[str, ...], under: str
 ) -> None:
     first, message, last = parse_all_items(
         instagram_delivery(event, direct_message(text="hola"), event, under=under)
     )
 
-    assert parse_only_ignored(event) == first == last == note
+    assert parse_only_ignored(event) == first == last == ignored_item
     assert isinstance(message, InboundMessage)
 
 

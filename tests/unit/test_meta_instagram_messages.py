@@ -95,7 +95,7 @@ MESSAGES: dict[str, tuple[Object, str, str]] = {
         "unsupported_type",
         "[unsupported_type]",
     ),
-    "attachment of tomorrow": (with_attachments("hologram", title="…"), "hologram", "[hologram]"),
+    "unknown attachment": (with_attachments("hologram", title="…"), "hologram", "[hologram]"),
     "attachment of no type": ({"attachments": [{}]}, "attachment", "[attachment]"),
     "attachment is null": ({"attachments": [None]}, "attachment", "[attachment]"),
     "attachment not listed": ({"attachments": {"type": "image"}}, "image", "[image]"),
@@ -107,7 +107,7 @@ MESSAGES: dict[str, tuple[Object, str, str]] = {
     ),
     "inline reply": ({"text": "sí", "reply_to": {"mid": "aWdfZAG1b"}}, "text", "sí"),
     "story reply": ({"text": "¡qué lindo!", "reply_to": {"story": {}}}, "text", "¡qué lindo!"),
-    "story reply without words": (
+    "story reply without text": (
         {"reply_to": {"story": {"id": "1"}}, **with_attachments("image")},
         "image",
         "[image]",
@@ -116,7 +116,7 @@ MESSAGES: dict[str, tuple[Object, str, str]] = {
     "quick reply without a title": ({"quick_reply": {"payload": "RED"}}, "text", "RED"),
     "text from an ad": ({"text": "info", "referral": AD}, "text", "info"),
     "image from an ad": ({"referral": AD, **with_attachments("image")}, "image", "[image]"),
-    "ad without words": ({"referral": AD}, "unknown", "[unknown]"),
+    "ad without text": ({"referral": AD}, "unknown", "[unknown]"),
     "text about a product": ({"text": "¿hay?", "referral": {"product": {}}}, "text", "¿hay?"),
     "blank text": ({"text": " \n"}, "unknown", "[unknown]"),
     "nothing": ({}, "unknown", "[unknown]"),
@@ -176,14 +176,14 @@ def test_message_has_content_beside_its_text(under: str) -> None:
 
 
 def test_id_is_derived_from_content_where_meta_sends_none() -> None:
-    given = parse_message(instagram_delivery(POSTBACK_WITHOUT_ID)).external_id
+    derived_id = parse_message(instagram_delivery(POSTBACK_WITHOUT_ID)).external_id
 
-    assert given.startswith("derived:")
+    assert derived_id.startswith("derived:")
     assert (
         parse_message(instagram_delivery(POSTBACK_WITHOUT_ID, under="standby", time=1)).external_id
-        == given
+        == derived_id
     )
-    assert given not in {
+    assert derived_id not in {
         parse_message(
             instagram_delivery(POSTBACK_WITHOUT_ID | {"timestamp": SENT_AT_SECONDS * 1000 + 1})
         ).external_id,
@@ -269,22 +269,22 @@ def test_long_type_is_cut_at_512_characters() -> None:
 
 
 def test_message_with_unknown_part_counts_and_the_part_is_reported() -> None:
-    def noted(event: Object) -> tuple[ParsedItem, ParsedItem]:
-        leaf, note = parse_all_items(instagram_delivery(event))
-        return leaf, note
+    def parse_pair(event: Object) -> tuple[ParsedItem, ParsedItem]:
+        item, ignored_item = parse_all_items(instagram_delivery(event))
+        return item, ignored_item
 
     hologram: Object = {"attachments": [{"type": "hologram"}]}
 
-    message, note = noted(direct_message(**hologram))
+    message, ignored_item = parse_pair(direct_message(**hologram))
     assert isinstance(message, InboundMessage)
     assert message.kind == "hologram"
-    assert note == IgnoredItem("unknown", "instagram", "attachment", "hologram")
+    assert ignored_item == IgnoredItem("unknown", "instagram", "attachment", "hologram")
 
-    message, note = noted(direct_message(poll={"question": "¿Rojo?"}))
+    message, ignored_item = parse_pair(direct_message(poll={"question": "¿Rojo?"}))
     assert isinstance(message, InboundMessage)
     assert message.content == {"raw": {"poll": {"question": "¿Rojo?"}}}
-    assert note == IgnoredItem("unknown", "instagram", "type", "poll")
+    assert ignored_item == IgnoredItem("unknown", "instagram", "type", "poll")
 
-    echo, note = noted(account_item(message={"mid": MID, "is_echo": True, **hologram}))
+    echo, ignored_item = parse_pair(account_item(message={"mid": MID, "is_echo": True, **hologram}))
     assert isinstance(echo, IncomingChange)
-    assert note == IgnoredItem("unknown", "instagram", "attachment", "hologram")
+    assert ignored_item == IgnoredItem("unknown", "instagram", "attachment", "hologram")

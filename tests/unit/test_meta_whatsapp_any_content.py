@@ -93,14 +93,14 @@ STRINGS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=5) | 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
-ANYTHING = st.recursive(
+ARBITRARY_JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | STRINGS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=4),
     max_leaves=12,
 )
 
 
-FORMS = ANYTHING.map(json.dumps) | STRINGS | ANYTHING
+FORMS = ARBITRARY_JSON.map(json.dumps) | STRINGS | ARBITRARY_JSON
 
 
 ORDER_LINES = st.fixed_dictionaries(
@@ -109,17 +109,21 @@ ORDER_LINES = st.fixed_dictionaries(
         "product_retailer_id": STRINGS,
         "quantity": NUMBERS | STRINGS | st.integers(0, 10**9).map(str),
         "item_price": NUMBERS | STRINGS | st.decimals(0, 10**13, allow_nan=False).map(str),
-        "currency": st.sampled_from(["ARS", "usd", "CLP", "EUR", "???"]) | ANYTHING,
+        "currency": st.sampled_from(["ARS", "usd", "CLP", "EUR", "???"]) | ARBITRARY_JSON,
     },
 )
 
 
 LIKELY_PARTS = {
     "interactive": st.fixed_dictionaries(
-        {"nfm_reply": st.fixed_dictionaries({"response_json": FORMS}, optional={"name": ANYTHING})}
+        {
+            "nfm_reply": st.fixed_dictionaries(
+                {"response_json": FORMS}, optional={"name": ARBITRARY_JSON}
+            )
+        }
     ),
     "order": st.fixed_dictionaries({"product_items": st.lists(ORDER_LINES, max_size=3)}),
-    "location": st.fixed_dictionaries({"latitude": ANYTHING, "longitude": NUMBERS}),
+    "location": st.fixed_dictionaries({"latitude": ARBITRARY_JSON, "longitude": NUMBERS}),
 }
 
 
@@ -127,23 +131,23 @@ PLACEHOLDER_TEXTS = [PlaceholderText(language) for language in LANGUAGES]
 
 
 def arbitrary_parts(type: str) -> st.SearchStrategy[Any]:
-    """Anything, a little more often of about the right shape."""
+    """Arbitrary JSON, more often of about the right shape."""
     right = st.just(TYPICAL_PARTS.get(type))
     likely = LIKELY_PARTS.get(type, right)
-    keys = st.dictionaries(st.sampled_from(KNOWN_NAMES), ANYTHING, max_size=6)
-    return ANYTHING | likely | keys | st.lists(keys, max_size=3)
+    keys = st.dictionaries(st.sampled_from(KNOWN_NAMES), ARBITRARY_JSON, max_size=6)
+    return ARBITRARY_JSON | likely | keys | st.lists(keys, max_size=3)
 
 
 def list_empty_values(content: Json) -> list[Json]:
-    """What says nothing, wherever it stands, but within what is kept as it came."""
+    """Return the empty values of content, without those in parts that are kept as Meta sent them."""
     if isinstance(content, dict):
-        inner = [part for name, part in content.items() if name not in {"raw", "answers"}]
+        members = [part for name, part in content.items() if name not in {"raw", "answers"}]
     elif isinstance(content, list):
-        inner = content
+        members = content
     else:
         return []
-    found = [part for part in inner if part is None or part in ("", [], {})]
-    return found + [absent for part in inner for absent in list_empty_values(part)]
+    empty = [part for part in members if part is None or part in ("", [], {})]
+    return empty + [value for part in members for value in list_empty_values(part)]
 
 
 @pytest.mark.parametrize("type", [*READERS_BY_TYPE, "hologram", "reaction"])
@@ -152,13 +156,15 @@ def list_empty_values(content: Json) -> list[Json]:
 def test_arbitrary_part_has_a_placeholder_and_no_empty_value_in_content(
     type: str, data: st.DataObject
 ) -> None:
-    beside = data.draw(
+    common_parts = data.draw(
         st.dictionaries(
-            st.sampled_from(["context", "referral", "errors", "unsupported"]), ANYTHING, max_size=2
+            st.sampled_from(["context", "referral", "errors", "unsupported"]),
+            ARBITRARY_JSON,
+            max_size=2,
         )
     )
 
-    message = parse_content(message_of_type(type, data.draw(arbitrary_parts(type)), **beside))
+    message = parse_content(message_of_type(type, data.draw(arbitrary_parts(type)), **common_parts))
 
     assert message.kind == type
     assert not list_empty_values(message.content)
@@ -170,11 +176,12 @@ def test_arbitrary_part_has_a_placeholder_and_no_empty_value_in_content(
         assert (body[0], body[-1]) == ("[", "]")
 
 
-@given(ANYTHING.filter(lambda value: isinstance(value, dict)))
+@given(ARBITRARY_JSON.filter(lambda value: isinstance(value, dict)))
 @settings(deadline=None, max_examples=200)
-def test_arbitrary_message_has_text_or_placeholder(message: Object) -> None:
-    read = parse_content(message)
+def test_arbitrary_message_has_text_or_placeholder(json_object: Object) -> None:
+    message = parse_content(json_object)
 
-    assert read.text or all(
-        placeholder_text.compose(read.kind, read.content) for placeholder_text in PLACEHOLDER_TEXTS
+    assert message.text or all(
+        placeholder_text.compose(message.kind, message.content)
+        for placeholder_text in PLACEHOLDER_TEXTS
     )

@@ -23,6 +23,7 @@ from tests.support.payloads import (
     Json,
     Object,
     count_ignored_items,
+    message_delivery,
     parse_change,
     parse_changes,
     parse_messages,
@@ -51,7 +52,7 @@ from tests.support.whatsapp_payloads import (
 
 
 def test_edit_has_the_new_text() -> None:
-    assert parse_change(whatsapp_delivery(whatsapp_change(EDIT))) == IncomingChange(
+    assert parse_change(message_delivery(EDIT)) == IncomingChange(
         address=Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
         external_id="wamid.new",
         kind=ChangeKind.EDIT,
@@ -94,17 +95,15 @@ def test_edit_has_the_new_text() -> None:
     ],
 )
 def test_edit_of_a_caption_has_text_or_placeholder(message: Object, body: str) -> None:
-    assert parse_change(whatsapp_delivery(whatsapp_change(edit_item(**message)))).content == {
-        "body": body
-    }
+    assert parse_change(message_delivery(edit_item(**message))).content == {"body": body}
 
 
 def test_revoke_is_an_unsend_without_text() -> None:
-    found = parse_change(whatsapp_delivery(whatsapp_change(REVOKE)))
+    change = parse_change(message_delivery(REVOKE))
 
-    assert (found.kind, found.message_id) == (ChangeKind.UNSEND, "wamid.hola")
-    assert (found.external_id, found.sent_at) == ("wamid.new", SENT_AT)
-    assert (found.content, found.person) == ({"body": "[deleted]"}, None)
+    assert (change.kind, change.message_id) == (ChangeKind.UNSEND, "wamid.hola")
+    assert (change.external_id, change.sent_at) == ("wamid.new", SENT_AT)
+    assert (change.content, change.person) == ({"body": "[deleted]"}, None)
 
 
 @pytest.mark.parametrize(
@@ -119,10 +118,10 @@ def test_revoke_is_an_unsend_without_text() -> None:
     ],
 )
 def test_reaction_has_emoji_unless_taken_back(part: Object, emoji: str | None) -> None:
-    found = parse_change(whatsapp_delivery(whatsapp_change(reaction_item(**part))))
+    change = parse_change(message_delivery(reaction_item(**part)))
 
-    assert (found.kind, found.message_id) == (ChangeKind.REACTION, "wamid.hola")
-    assert found.content == {"emoji": emoji, "by": Direction.INBOUND}
+    assert (change.kind, change.message_id) == (ChangeKind.REACTION, "wamid.hola")
+    assert change.content == {"emoji": emoji, "by": Direction.INBOUND}
 
 
 @pytest.mark.parametrize(
@@ -147,38 +146,32 @@ def test_reaction_has_emoji_unless_taken_back(part: Object, emoji: str | None) -
     ],
 )
 def test_change_without_target_is_ignored_and_hides_no_change(item: Object, name: str) -> None:
-    assert count_ignored_items(whatsapp_delivery(whatsapp_change(item))) == count_unknown_event(
-        name
-    )
-    assert parse_changes(whatsapp_delivery(whatsapp_change(item, EDIT))) == [
-        parse_change(whatsapp_delivery(whatsapp_change(EDIT)))
-    ]
+    assert count_ignored_items(message_delivery(item)) == count_unknown_event(name)
+    assert parse_changes(message_delivery(item, EDIT)) == [parse_change(message_delivery(EDIT))]
 
 
 def test_change_with_ids_of_512_characters_is_accepted() -> None:
-    found = parse_change(
-        whatsapp_delivery(whatsapp_change(reaction_item(message_id="w" * 512) | {"id": "x" * 512}))
-    )
+    change = parse_change(message_delivery(reaction_item(message_id="w" * 512) | {"id": "x" * 512}))
 
-    assert (found.message_id, found.external_id) == ("w" * 512, "x" * 512)
+    assert (change.message_id, change.external_id) == ("w" * 512, "x" * 512)
 
 
 @pytest.mark.parametrize(
-    ("item", "told"), [(STOP, preference_change), (USER_ID_UPDATE, user_id_update_change)]
+    ("item", "make_change"), [(STOP, preference_change), (USER_ID_UPDATE, user_id_update_change)]
 )
-def test_change_id_is_derived_the_same_for_a_repeat_only(item: Object, told: Any) -> None:
-    def id_of(to: str = PHONE_NUMBER_ID, **parts: Json) -> str:
-        return parse_change(whatsapp_delivery(told(item | parts, to=to))).external_id
+def test_change_id_is_derived_the_same_for_a_repeat_only(item: Object, make_change: Any) -> None:
+    def derive_id(to: str = PHONE_NUMBER_ID, **parts: Json) -> str:
+        return parse_change(whatsapp_delivery(make_change(item | parts, to=to))).external_id
 
-    assert id_of() == id_of()
-    assert len(id_of()) < 64
+    assert derive_id() == derive_id()
+    assert len(derive_id()) < 64
     assert (
         len(
             {
-                id_of(),
-                id_of(to="1002"),
-                id_of(wa_id=NEW_NUMBER),
-                id_of(timestamp=SENT_AT_SECONDS + 1),
+                derive_id(),
+                derive_id(to="1002"),
+                derive_id(wa_id=NEW_NUMBER),
+                derive_id(timestamp=SENT_AT_SECONDS + 1),
             }
         )
         == 4
@@ -186,12 +179,16 @@ def test_change_id_is_derived_the_same_for_a_repeat_only(item: Object, told: Any
 
 
 def test_derived_ids_of_several_kinds_of_change_differ() -> None:
-    kinds = [without(item, "id") for item in (EDIT, REVOKE, REACTION)]
+    items = [without(item, "id") for item in (EDIT, REVOKE, REACTION)]
 
-    found = parse_changes(whatsapp_delivery(whatsapp_change(*kinds)))
+    changes = parse_changes(message_delivery(*items))
 
-    assert [c.external_id.split(":")[0] for c in found] == ["edit", "unsend", "reaction"]
-    assert len({c.external_id for c in found}) == 3
+    assert [change.external_id.split(":")[0] for change in changes] == [
+        "edit",
+        "unsend",
+        "reaction",
+    ]
+    assert len({change.external_id for change in changes}) == 3
 
 
 @pytest.mark.parametrize("timestamp", [None, "yesterday", "0"])
@@ -213,12 +210,12 @@ MIXED_DELIVERY = whatsapp_delivery(
 
 
 def test_payload_of_a_change_holds_only_that_change() -> None:
-    found = parse_changes(MIXED_DELIVERY)
+    changes = parse_changes(MIXED_DELIVERY)
 
-    assert len(found) == 10
-    for one in found:
-        assert parse_changes(one.payload) == [one]
-        assert parse_messages(one.payload) == []
+    assert len(changes) == 10
+    for change in changes:
+        assert parse_changes(change.payload) == [change]
+        assert parse_messages(change.payload) == []
 
 
 ODD_PARTS = st.one_of(
@@ -236,10 +233,10 @@ ODD_PARTS = st.one_of(
 def test_arbitrary_part_of_an_entry_loses_nothing_beside_it(data: st.DataObject) -> None:
     (entry,) = MIXED_DELIVERY["entry"]
     path = data.draw(st.sampled_from(list(list_paths(entry))))
-    broken = replace_at(entry, path, data.draw(ODD_PARTS))
+    changed_entry = replace_at(entry, path, data.draw(ODD_PARTS))
 
-    found = parse_changes(MIXED_DELIVERY | {"entry": [broken, entry]})
+    changes = parse_changes(MIXED_DELIVERY | {"entry": [changed_entry, entry]})
 
-    assert found[-10:] == parse_changes(MIXED_DELIVERY)
-    for one in found[:-10]:
-        assert parse_changes(one.payload) == [one]
+    assert changes[-10:] == parse_changes(MIXED_DELIVERY)
+    for change in changes[:-10]:
+        assert parse_changes(change.payload) == [change]

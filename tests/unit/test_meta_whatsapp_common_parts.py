@@ -89,28 +89,28 @@ COMMON_PARTS: dict[str, tuple[Object, Object]] = {
         },
     ),
     "single error": ({"errors": {"code": 1}}, {"errors": [{"code": 1}]}),
-    "what WhatsApp cannot show": (
+    "unsupported": (
         {"unsupported": {"type": "gif"}},
         {"unsupported": {"type": "gif"}},
     ),
-    "group, hash and tomorrow": ({"group_id": None, "identity": {"hash": "x"}, "new": 1}, {}),
+    "group, hash and unknown part": ({"group_id": None, "identity": {"hash": "x"}, "new": 1}, {}),
     "long strings": (
         {"referral": {"body": "a" * 9000, "ctwa_clid": "b" * 9000, "image_url": "c" * 9000}},
         {"referral": {"body": "a" * 4096, "click_id": "b" * 4096, "media_url": "c" * 4096}},
     ),
     **{
-        f"all is {broken!r}": (
-            dict.fromkeys(("context", "referral", "errors", "unsupported"), broken),
+        f"all is {value!r}": (
+            dict.fromkeys(("context", "referral", "errors", "unsupported"), value),
             {},
         )
-        for broken in ODD_PARTS
+        for value in ODD_PARTS
     },
 }
 
 
-@pytest.mark.parametrize(("beside", "content"), COMMON_PARTS.values(), ids=COMMON_PARTS)
+@pytest.mark.parametrize(("common_parts", "content"), COMMON_PARTS.values(), ids=COMMON_PARTS)
 @pytest.mark.parametrize(
-    ("message", "alone"),
+    ("message", "part_content"),
     [
         (text_message(), MessageContent("text", "hola")),
         (
@@ -122,8 +122,8 @@ COMMON_PARTS: dict[str, tuple[Object, Object]] = {
     ids=["text", "image", "hologram"],
 )
 def test_common_parts_are_read_beside_any_type(
-    message: Object, alone: MessageContent, beside: Object, content: Object
+    message: Object, part_content: MessageContent, common_parts: Object, content: Object
 ) -> None:
-    assert parse_content(message | beside) == MessageContent(
-        alone.kind, alone.text, {**alone.content, **content}
+    assert parse_content(message | common_parts) == MessageContent(
+        part_content.kind, part_content.text, {**part_content.content, **content}
     )

@@ -29,7 +29,7 @@ from tests.support.whatsapp_payloads import (
     ("value", "content"), [("stop", {"marketing": False}), ("resume", {"marketing": True})]
 )
 @pytest.mark.parametrize(
-    ("ids", "person"),
+    ("ids", "identities"),
     [
         ({}, ANA_IDENTITIES),
         ({"user_id": BSUID}, (*ANA_IDENTITIES, user_identity(BSUID))),
@@ -42,22 +42,22 @@ from tests.support.whatsapp_payloads import (
     ],
 )
 def test_consent_is_given_or_refused_by_a_contact(
-    value: str, content: Object, ids: Object, person: tuple[Identity, ...]
+    value: str, content: Object, ids: Object, identities: tuple[Identity, ...]
 ) -> None:
-    found = parse_change(
+    change = parse_change(
         whatsapp_delivery(preference_change(STOP | {"value": value} | ids, contacts=[]))
     )
 
-    assert found.kind is ChangeKind.CONSENT
-    assert found.content == content
-    assert found.person == Sender(identities=person)
-    assert (found.message_id, found.sent_at) == (None, SENT_AT)
+    assert change.kind is ChangeKind.CONSENT
+    assert change.content == content
+    assert change.person == Sender(identities=identities)
+    assert (change.message_id, change.sent_at) == (None, SENT_AT)
 
 
 def test_consent_without_ids_is_that_of_its_contact() -> None:
-    found = parse_change(whatsapp_delivery(preference_change(without(STOP, "wa_id"))))
+    change = parse_change(whatsapp_delivery(preference_change(without(STOP, "wa_id"))))
 
-    assert found.person == Sender(identities=ANA_IDENTITIES)
+    assert change.person == Sender(identities=ANA_IDENTITIES)
 
 
 @pytest.mark.parametrize(
@@ -71,18 +71,18 @@ def test_consent_without_ids_is_that_of_its_contact() -> None:
     ],
 )
 def test_unknown_preference_is_reported_by_name(parts: Object, name: str) -> None:
-    found = whatsapp_delivery(preference_change(STOP | parts, contacts=None))
+    delivery = whatsapp_delivery(preference_change(STOP | parts, contacts=None))
 
-    assert count_ignored_items(found) == count_unknown_event(name)
-    assert parse_changes(found) == []
+    assert count_ignored_items(delivery) == count_unknown_event(name)
+    assert parse_changes(delivery) == []
 
 
 def test_every_preference_of_a_change_is_read() -> None:
     items = [STOP, None, STOP | {"wa_id": NEW_NUMBER, "value": "resume"}]
 
-    found = parse_changes(whatsapp_delivery(preference_change(*items)))
+    changes = parse_changes(whatsapp_delivery(preference_change(*items)))
 
-    assert [(c.person, c.content["marketing"]) for c in found] == [
+    assert [(change.person, change.content["marketing"]) for change in changes] == [
         (Sender(identities=ANA_IDENTITIES), False),
         (Sender(identities=NEW_NUMBER_IDENTITIES), True),
     ]

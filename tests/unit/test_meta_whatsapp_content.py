@@ -191,7 +191,7 @@ CONTENTS: dict[str, tuple[Object, MessageContent]] = {
         message_of_type("interactive", {}),
         MessageContent("interactive", ""),
     ),
-    "interactive of tomorrow": (
+    "unknown interactive type": (
         message_of_type("interactive", {"type": "slider", "slider": {"value": 7}}),
         MessageContent("interactive", "", {"raw": {"type": "slider", "slider": {"value": 7}}}),
     ),
@@ -213,19 +213,19 @@ CONTENTS: dict[str, tuple[Object, MessageContent]] = {
         {"type": "errors", "errors": [{"code": 500}]},
         MessageContent("errors", "", {"errors": [{"code": 500}]}),
     ),
-    "type of tomorrow": (
+    "unknown type": (
         message_of_type("hologram", {"caption": "x", "depth": [1, {"a": None}]}),
         MessageContent("hologram", "", {"raw": {"caption": "x", "depth": [1, {"a": None}]}}),
     ),
-    "type of tomorrow, no object": (
+    "unknown type, no object": (
         message_of_type("hologram", ["x"]),
         MessageContent("hologram", ""),
     ),
-    "type of tomorrow, too big": (
+    "unknown type, too big": (
         message_of_type("hologram", {"a": "ñ" * 4000}),
         MessageContent("hologram", ""),
     ),
-    "type of tomorrow, too deep": (
+    "unknown type, too deep": (
         message_of_type("hologram", json.loads('{"a":' * 17 + "1" + "}" * 17)),
         MessageContent("hologram", ""),
     ),

@@ -84,7 +84,7 @@ def test_echo_has_kind_body_and_content_of_a_message(parts: Object, content: Obj
 
 
 @pytest.mark.parametrize(
-    ("parts", "cards", "person"),
+    ("parts", "contacts", "identities"),
     [
         ({"to_user_id": BSUID}, None, (*ANA_IDENTITIES, user_identity(BSUID))),
         ({"to": None, "to_user_id": BSUID}, None, (user_identity(BSUID),)),
@@ -95,11 +95,11 @@ def test_echo_has_kind_body_and_content_of_a_message(parts: Object, content: Obj
     ],
 )
 def test_recipient_of_an_echo_has_every_identity(
-    parts: Object, cards: Json, person: tuple[Identity, ...]
+    parts: Object, contacts: Json, identities: tuple[Identity, ...]
 ) -> None:
-    found = parse_change(whatsapp_delivery(echo_change(ECHO | parts, contacts=cards)))
+    change = parse_change(whatsapp_delivery(echo_change(ECHO | parts, contacts=contacts)))
 
-    assert found.person == Sender(identities=person)
+    assert change.person == Sender(identities=identities)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_recipient_of_an_echo_has_every_identity(
 def test_edit_unsend_and_reaction_of_the_business_are_changes(
     item: Object, kind: ChangeKind, content: Object
 ) -> None:
-    found = parse_change(whatsapp_delivery(echo_change(item | {"from": SHOP_NUMBER, "to": ANA})))
+    change = parse_change(whatsapp_delivery(echo_change(item | {"from": SHOP_NUMBER, "to": ANA})))
 
-    assert (found.kind, found.message_id) == (kind, "wamid.hola")
-    assert (found.content, found.person) == (content, None)
+    assert (change.kind, change.message_id) == (kind, "wamid.hola")
+    assert (change.content, change.person) == (content, None)
 
 
 @pytest.mark.parametrize(
-    ("item", "note"),
+    ("item", "ignored_item"),
     [
         (ECHO | {"group_id": "Z3"}, IgnoredItem("ignored", "whatsapp", "event", "group")),
         (
@@ -141,18 +141,18 @@ def test_edit_unsend_and_reaction_of_the_business_are_changes(
     ],
 )
 def test_echo_without_message_or_recipient_is_ignored_by_name(
-    item: Json, note: IgnoredItem
+    item: Json, ignored_item: IgnoredItem
 ) -> None:
-    assert count_ignored_items(whatsapp_delivery(echo_change(item))) == {note: 1}
+    assert count_ignored_items(whatsapp_delivery(echo_change(item))) == {ignored_item: 1}
     assert parse_changes(whatsapp_delivery(echo_change(item, ECHO))) == [
         parse_change(whatsapp_delivery(echo_change(ECHO)))
     ]
 
 
 def test_unknown_type_of_an_echo_is_reported_by_name() -> None:
-    found = count_ignored_items(whatsapp_delivery(echo_change(ECHO | {"type": "hologram"})))
+    ignored_items = count_ignored_items(whatsapp_delivery(echo_change(ECHO | {"type": "hologram"})))
 
-    assert found == {IgnoredItem("unknown", "whatsapp", "type", "hologram"): 1}
+    assert ignored_items == {IgnoredItem("unknown", "whatsapp", "type", "hologram"): 1}
 
 
 def test_messages_under_the_field_of_echoes_are_unknown() -> None:

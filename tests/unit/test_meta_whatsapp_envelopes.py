@@ -13,6 +13,7 @@ from tests.support.payloads import (
     WABA_ID,
     Json,
     Object,
+    message_delivery,
     parse_broken_message,
     parse_message,
     parse_messages,
@@ -25,22 +26,23 @@ from tests.support.whatsapp_payloads import STATUS, contact_entry
 
 
 def test_every_message_goes_to_the_number_of_its_own_change() -> None:
-    def numbered(*numbers: int) -> list[Object]:
+    def messages_with_ids(*numbers: int) -> list[Object]:
         return [HOLA | {"id": f"wamid.{n}"} for n in numbers]
 
     first = whatsapp_delivery(
-        whatsapp_change(*numbered(1, 2), to="1001"),
+        whatsapp_change(*messages_with_ids(1, 2), to="1001"),
         whatsapp_change(statuses=[STATUS], to="1001"),
-        whatsapp_change(*numbered(3), to="1002"),
+        whatsapp_change(*messages_with_ids(3), to="1002"),
     )
     second = whatsapp_delivery(
-        whatsapp_change(*numbered(4, 5), to="1003"), whatsapp_change(*numbered(6), to="1001")
+        whatsapp_change(*messages_with_ids(4, 5), to="1003"),
+        whatsapp_change(*messages_with_ids(6), to="1001"),
     )
     delivery = first | {"entry": [*first["entry"], *second["entry"]]}
 
-    found = parse_readable_messages(delivery)
+    messages = parse_readable_messages(delivery)
 
-    assert [(m.address.external_id, m.external_id, m.thread_external_id) for m in found] == [
+    assert [(m.address.external_id, m.external_id, m.thread_external_id) for m in messages] == [
         ("1001", "wamid.1", f"wa:1001:{ANA}"),
         ("1001", "wamid.2", f"wa:1001:{ANA}"),
         ("1002", "wamid.3", f"wa:1002:{ANA}"),
@@ -48,8 +50,8 @@ def test_every_message_goes_to_the_number_of_its_own_change() -> None:
         ("1003", "wamid.5", f"wa:1003:{ANA}"),
         ("1001", "wamid.6", f"wa:1001:{ANA}"),
     ]
-    assert parse_messages([first, second]) == found
-    assert [parse_messages(m.payload) for m in found] == [[m] for m in found]
+    assert parse_messages([first, second]) == messages
+    assert [parse_messages(m.payload) for m in messages] == [[m] for m in messages]
 
 
 def test_payload_of_a_message_holds_only_that_message() -> None:
@@ -61,9 +63,9 @@ def test_payload_of_a_message_holds_only_that_message() -> None:
     payloads = [message.payload for message in parse_messages(delivery)]
 
     assert payloads == [
-        whatsapp_delivery(whatsapp_change(HOLA | {"id": "wamid.1"})),
-        whatsapp_delivery(whatsapp_change(HOLA)),
-        whatsapp_delivery(whatsapp_change(HOLA | {"id": "wamid.2"})),
+        message_delivery(HOLA | {"id": "wamid.1"}),
+        message_delivery(HOLA),
+        message_delivery(HOLA | {"id": "wamid.2"}),
     ]
 
 
@@ -76,7 +78,7 @@ BROKEN_ITEMS = {
     "without a sender": without(HOLA, "from"),
     "with a sender that is null": HOLA | {"from": None},
     "with a sender that is an object": HOLA | {"from": {"id": ANA}},
-    "of a type of tomorrow without a sender": {"id": "wamid.1", "type": "hologram"},
+    "of an unknown type without a sender": {"id": "wamid.1", "type": "hologram"},
 }
 
 
@@ -87,27 +89,25 @@ def test_broken_message_counts_and_hides_no_message_beside_it(broken: Json) -> N
         reason="`from` and `from_user_id` are missing"
         if isinstance(broken, dict)
         else "the item of `messages` is not an object",
-        payload=whatsapp_delivery(whatsapp_change(broken, contacts=[{}])),
+        payload=message_delivery(broken, contacts=[{}]),
     )
 
-    found = parse_messages(whatsapp_delivery(whatsapp_change(broken, HOLA)))
+    messages = parse_messages(message_delivery(broken, HOLA))
 
-    assert found == [expected, parse_message(whatsapp_delivery(whatsapp_change(HOLA)))]
+    assert messages == [expected, parse_message(message_delivery(HOLA))]
     assert parse_broken_message(expected.payload) == expected
 
 
 def test_item_that_is_no_object_is_broken_beside_a_single_contact() -> None:
     assert (
-        parse_broken_message(whatsapp_delivery(whatsapp_change(None))).reason
+        parse_broken_message(message_delivery(None)).reason
         == "the item of `messages` is not an object"
     )
 
 
 def test_message_without_sender_is_broken_beside_several_contacts() -> None:
-    delivery = whatsapp_delivery(
-        whatsapp_change(
-            without(HOLA, "from"), contacts=[contact_entry("Ana", wa_id="1"), contact_entry("Bea")]
-        )
+    delivery = message_delivery(
+        without(HOLA, "from"), contacts=[contact_entry("Ana", wa_id="1"), contact_entry("Bea")]
     )
 
     broken = parse_broken_message(delivery)
@@ -118,9 +118,7 @@ def test_message_without_sender_is_broken_beside_several_contacts() -> None:
 
 @pytest.mark.parametrize("name", ["id", "from", "from_user_id"])
 def test_message_with_an_id_over_512_characters_is_broken(name: str) -> None:
-    longest, longer = (
-        whatsapp_delivery(whatsapp_change(HOLA | {name: "5" * length})) for length in (512, 513)
-    )
+    longest, longer = (message_delivery(HOLA | {name: "5" * length}) for length in (512, 513))
 
     assert parse_message(longest).address == Address(Channel.WHATSAPP, PHONE_NUMBER_ID)
     assert parse_broken_message(longer) == BrokenMessage(
@@ -130,33 +128,31 @@ def test_message_with_an_id_over_512_characters_is_broken(name: str) -> None:
     )
 
 
-ENTRY = whatsapp_delivery(whatsapp_change(HOLA))["entry"][0]
+ENTRY = message_delivery(HOLA)["entry"][0]
 
 
 @pytest.mark.parametrize(
     "delivery",
     [
-        pytest.param([whatsapp_delivery(whatsapp_change(HOLA))], id="in a list"),
+        pytest.param([message_delivery(HOLA)], id="in a list"),
         pytest.param({"entry": [ENTRY]}, id="without an object"),
         pytest.param({"object": None, "entry": [ENTRY]}, id="object is null"),
         pytest.param(
             {"object": "whatsapp_business_account", "entry": ENTRY}, id="entry not listed"
         ),
+        pytest.param(whatsapp_delivery() | {"entry": [None, ENTRY, 7]}, id="odd entries beside it"),
         pytest.param(
-            whatsapp_delivery() | {"entry": [None, ENTRY, 7]}, id="strange entries beside it"
+            whatsapp_delivery(None, whatsapp_change(HOLA), "x", []), id="odd changes beside it"
         ),
+        pytest.param(message_delivery(messages=HOLA), id="messages not listed"),
         pytest.param(
-            whatsapp_delivery(None, whatsapp_change(HOLA), "x", []), id="strange changes beside it"
-        ),
-        pytest.param(whatsapp_delivery(whatsapp_change(messages=HOLA)), id="messages not listed"),
-        pytest.param(
-            whatsapp_delivery(whatsapp_change(HOLA, tomorrow=[{}], statuses=None)),
+            message_delivery(HOLA, tomorrow=[{}], statuses=None),
             id="unknown keys",
         ),
     ],
 )
 def test_message_is_the_same_in_every_shape_of_envelope(delivery: Json) -> None:
-    assert parse_message(delivery) == parse_message(whatsapp_delivery(whatsapp_change(HOLA)))
+    assert parse_message(delivery) == parse_message(message_delivery(HOLA))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +174,7 @@ def test_message_is_the_same_in_every_shape_of_envelope(delivery: Json) -> None:
 def test_change_without_envelope_is_parsed(delivery: Json) -> None:
     message, usual = (
         parse_message(delivery),
-        parse_message(whatsapp_delivery(whatsapp_change(HOLA))),
+        parse_message(message_delivery(HOLA)),
     )
 
     assert replace(message, payload={}) == replace(usual, payload={})
@@ -207,7 +203,7 @@ def test_change_without_envelope_and_metadata_is_known_by_its_product() -> None:
     ],
 )
 def test_message_counts_with_malformed_metadata(metadata: Json, number: str) -> None:
-    message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, metadata=metadata)))
+    message = parse_message(message_delivery(HOLA, metadata=metadata))
 
     assert message.address == Address(Channel.WHATSAPP, number)
     assert parse_message(message.payload) == message
@@ -227,12 +223,9 @@ DELIVERIES_WITHOUT_MESSAGES: dict[str, Json] = {
         f"value {shape}": whatsapp_delivery(whatsapp_change() | {"value": shape})
         for shape in ODD_VALUES
     },
+    **{f"messages {shape}": message_delivery(messages=shape) for shape in ODD_VALUES[:6]},
     **{
-        f"messages {shape}": whatsapp_delivery(whatsapp_change(messages=shape))
-        for shape in ODD_VALUES[:6]
-    },
-    **{
-        f"object {shape}": whatsapp_delivery(whatsapp_change(HOLA)) | {"object": shape}
+        f"object {shape}": message_delivery(HOLA) | {"object": shape}
         for shape in ("page", "user", "instagram", 7)
     },
 }

@@ -14,8 +14,8 @@ from tests.support.payloads import (
     Json,
     Object,
     count_ignored_items,
+    message_delivery,
     parse_change,
-    whatsapp_change,
     whatsapp_delivery,
     without,
 )
@@ -149,20 +149,20 @@ SYSTEM_ITEMS: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]
 def test_system_message_replaces_old_identities_by_new_ones(
     item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
 ) -> None:
-    found = parse_change(whatsapp_delivery(whatsapp_change(item, contacts=None)))
+    change = parse_change(message_delivery(item, contacts=None))
 
-    assert (found.kind, found.external_id) == (ChangeKind.IDENTITY, "wamid.new")
-    assert found.person == Sender(identities=old)
-    assert found.content == identity_content(*new)
-    assert (found.message_id, found.sent_at) == (None, SENT_AT)
+    assert (change.kind, change.external_id) == (ChangeKind.IDENTITY, "wamid.new")
+    assert change.person == Sender(identities=old)
+    assert change.content == identity_content(*new)
+    assert (change.message_id, change.sent_at) == (None, SENT_AT)
 
 
 def test_system_message_without_old_identity_is_unknown() -> None:
     item = without(system_item("user_changed_user_id", user_id=NEW_BSUID), "from")
 
-    assert count_ignored_items(
-        whatsapp_delivery(whatsapp_change(item, contacts=None))
-    ) == count_unknown_event("identity without person")
+    assert count_ignored_items(message_delivery(item, contacts=None)) == count_unknown_event(
+        "identity without person"
+    )
 
 
 USER_ID_UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]]] = {
@@ -199,31 +199,33 @@ USER_ID_UPDATES: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, .
 def test_user_id_update_replaces_old_identities_by_new_ones(
     item: Object, old: tuple[Identity, ...], new: tuple[Identity, ...]
 ) -> None:
-    found = parse_change(whatsapp_delivery(user_id_update_change(item, contacts=None)))
+    change = parse_change(whatsapp_delivery(user_id_update_change(item, contacts=None)))
 
-    assert (found.kind, found.address) == (
+    assert (change.kind, change.address) == (
         ChangeKind.IDENTITY,
         Address(Channel.WHATSAPP, PHONE_NUMBER_ID),
     )
-    assert found.person == Sender(identities=old)
-    assert found.content == identity_content(*new)
-    assert found.sent_at == SENT_AT
+    assert change.person == Sender(identities=old)
+    assert change.content == identity_content(*new)
+    assert change.sent_at == SENT_AT
 
 
 def test_previous_user_id_of_the_item_precedes_that_of_its_contact() -> None:
-    cards = [ANA_CONTACT | {"user_id": "AR.9"}]
+    contacts = [ANA_CONTACT | {"user_id": "AR.9"}]
 
-    found = parse_change(whatsapp_delivery(user_id_update_change(USER_ID_UPDATE, contacts=cards)))
+    change = parse_change(
+        whatsapp_delivery(user_id_update_change(USER_ID_UPDATE, contacts=contacts))
+    )
 
-    assert found.person == Sender(identities=(*ANA_IDENTITIES, user_identity(BSUID)))
+    assert change.person == Sender(identities=(*ANA_IDENTITIES, user_identity(BSUID)))
 
 
 def test_user_id_update_without_old_id_uses_its_contact() -> None:
     item = USER_ID_UPDATE | {"wa_id": None, "user_id": {"current": NEW_BSUID}}
-    cards = [ANA_CONTACT | {"user_id": NEW_BSUID}]
+    contacts = [ANA_CONTACT | {"user_id": NEW_BSUID}]
 
     assert parse_change(
-        whatsapp_delivery(user_id_update_change(item, contacts=cards))
+        whatsapp_delivery(user_id_update_change(item, contacts=contacts))
     ).person == Sender(identities=ANA_IDENTITIES)
 
 

@@ -13,6 +13,7 @@ from tests.support.payloads import (
     Json,
     Object,
     count_ignored_items,
+    message_delivery,
     parse_changes,
     parse_message,
     parse_messages,
@@ -76,13 +77,13 @@ UNCOUNTED_ITEMS: dict[str, Object] = {
 def test_uncounted_item_hides_no_message_beside_it(parts: Object) -> None:
     other = message_from_ana(**parts, id="wamid.other")
 
-    assert parse_messages(whatsapp_delivery(whatsapp_change(other))) == []
-    assert parse_messages(whatsapp_delivery(whatsapp_change(other, HOLA, other))) == parse_messages(
-        whatsapp_delivery(whatsapp_change(HOLA))
+    assert parse_messages(message_delivery(other)) == []
+    assert parse_messages(message_delivery(other, HOLA, other)) == parse_messages(
+        message_delivery(HOLA)
     )
     traces = [
-        *parse_changes(whatsapp_delivery(whatsapp_change(other))),
-        *count_ignored_items(whatsapp_delivery(whatsapp_change(other))).elements(),
+        *parse_changes(message_delivery(other)),
+        *count_ignored_items(message_delivery(other)).elements(),
     ]
     assert len(traces) == 1
 
@@ -103,7 +104,7 @@ def test_uncounted_item_hides_no_message_beside_it(parts: Object) -> None:
 def test_uncounted_item_is_ignored_by_name(parts: Object, name: str) -> None:
     other = message_from_ana(**parts)
 
-    assert count_ignored_items(whatsapp_delivery(whatsapp_change(other, HOLA, other))) == {
+    assert count_ignored_items(message_delivery(other, HOLA, other)) == {
         ignored_item("event", name): 2
     }
 
@@ -123,17 +124,21 @@ def test_uncounted_item_is_ignored_by_name(parts: Object, name: str) -> None:
     ],
 )
 def test_unknown_type_is_reported_by_name(parts: Object, names: list[str]) -> None:
-    found = count_ignored_items(whatsapp_delivery(whatsapp_change(message_from_ana(**parts))))
+    ignored_items = count_ignored_items(message_delivery(message_from_ana(**parts)))
 
-    assert [n.name for n in found if n.part == "type"] == names
-    assert all(found[n] == 1 and n.reason == "unknown" for n in found if n.part == "type")
+    assert [item.name for item in ignored_items if item.part == "type"] == names
+    assert all(
+        ignored_items[item] == 1 and item.reason == "unknown"
+        for item in ignored_items
+        if item.part == "type"
+    )
 
 
 @pytest.mark.parametrize("by", ["from", "from_user_id"])
 def test_system_message_without_contacts_does_not_count(by: str) -> None:
     message = without(HOLA, "from") | system_part("user_changed_user_id") | {by: "AR.1"}
 
-    assert parse_messages(whatsapp_delivery(whatsapp_change(message, contacts=None))) == []
+    assert parse_messages(message_delivery(message, contacts=None)) == []
 
 
 OTHER_PARTS: dict[str, Object] = {
@@ -159,9 +164,9 @@ OTHER_PARTS: dict[str, Object] = {
 
 @pytest.mark.parametrize("value", OTHER_PARTS.values(), ids=OTHER_PARTS)
 def test_other_part_does_not_count_and_hides_no_message(value: Object) -> None:
-    assert parse_messages(whatsapp_delivery(whatsapp_change(**value))) == []
+    assert parse_messages(message_delivery(**value)) == []
 
-    message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, **value)))
+    message = parse_message(message_delivery(HOLA, **value))
 
     assert (message.external_id, message.body) == ("wamid.hola", "hola")
     alone = message.payload["entry"][0]["changes"][0]["value"]
@@ -173,9 +178,9 @@ def test_other_part_does_not_count_and_hides_no_message(value: Object) -> None:
 def test_each_item_of_another_part_is_ignored_by_name(value: Object) -> None:
     (name,) = value.keys() - {"contacts"}
 
-    found = count_ignored_items(whatsapp_delivery(whatsapp_change(HOLA, **value)))
+    ignored_items = count_ignored_items(message_delivery(HOLA, **value))
 
-    assert found == {ignored_item("event", name): len(value[name])}
+    assert ignored_items == {ignored_item("event", name): len(value[name])}
 
 
 @pytest.mark.parametrize(
@@ -188,9 +193,9 @@ def test_each_item_of_another_part_is_ignored_by_name(value: Object) -> None:
     ],
 )
 def test_unknown_part_is_reported_once_by_name(value: Object, names: list[str]) -> None:
-    found = count_ignored_items(whatsapp_delivery(whatsapp_change(HOLA, **value)))
+    ignored_items = count_ignored_items(message_delivery(HOLA, **value))
 
-    assert found == {IgnoredItem("unknown", "whatsapp", "event", name): 1 for name in names}
+    assert ignored_items == {IgnoredItem("unknown", "whatsapp", "event", name): 1 for name in names}
 
 
 OTHER_FIELDS: dict[str, Object] = {
@@ -239,7 +244,7 @@ def test_other_field_does_not_count_and_hides_no_message(field: str, value: Obje
 
     assert parse_messages(whatsapp_delivery(other)) == []
     assert parse_messages(whatsapp_delivery(other, whatsapp_change(HOLA))) == parse_messages(
-        whatsapp_delivery(whatsapp_change(HOLA))
+        message_delivery(HOLA)
     )
 
 
@@ -278,10 +283,7 @@ def test_imported_history_holds_neither_messages_nor_changes(part: str) -> None:
 
 @pytest.mark.parametrize("field", [*OTHER_FIELDS, "", None, 7, ["messages"]])
 def test_items_under_another_field_are_no_messages(field: Json) -> None:
-    assert (
-        parse_messages(whatsapp_delivery(whatsapp_change(HOLA, message_echoes=[HOLA], field=field)))
-        == []
-    )
+    assert parse_messages(message_delivery(HOLA, message_echoes=[HOLA], field=field)) == []
 
 
 DECLINED_HISTORY = {

@@ -13,11 +13,10 @@ from tests.support.payloads import (
     PHONE_NUMBER_ID,
     Json,
     Object,
+    message_delivery,
     parse_message,
     parse_messages,
     parse_readable_messages,
-    whatsapp_change,
-    whatsapp_delivery,
     without,
 )
 from tests.support.whatsapp_payloads import ANA_IDENTITIES, BSUID, contact_entry, message_from_ana
@@ -109,9 +108,7 @@ def test_sender_has_every_identity_with_the_phone_first(
 ) -> None:
     sent = without(HOLA, "from") | ids
 
-    message = parse_message(
-        whatsapp_delivery(whatsapp_change(sent, contacts=[contact_entry("Ana", **contact)]))
-    )
+    message = parse_message(message_delivery(sent, contacts=[contact_entry("Ana", **contact)]))
 
     assert message.sender == Sender(identities=tuple(identities), name="Ana")
     assert message.thread_external_id == f"wa:{PHONE_NUMBER_ID}:{identities[0].value}"
@@ -140,7 +137,7 @@ REQUESTED_NUMBERS: dict[str, tuple[list[Json], tuple[Identity, ...]]] = {
         [requested_card(ANA_PHONE, {"wa_id": "541155550001"})],
         ANA_IDENTITIES,
     ),
-    "number beside somebody else's": (
+    "number beside another person's": (
         [requested_card(OTHER_PHONE, origin="other"), requested_card(ANA_PHONE)],
         ANA_IDENTITIES,
     ),
@@ -150,7 +147,7 @@ REQUESTED_NUMBERS: dict[str, tuple[list[Json], tuple[Identity, ...]]] = {
     ),
     "two numbers": ([requested_card(ANA_PHONE, OTHER_PHONE)], ()),
     "numbers of two": ([requested_card(ANA_PHONE), requested_card(OTHER_PHONE)], ()),
-    "somebody else's": ([requested_card(ANA_PHONE, origin="other")], ()),
+    "another person's": ([requested_card(ANA_PHONE, origin="other")], ()),
     "card of no origin": ([requested_card(ANA_PHONE, origin=None)], ()),
     "local number": ([requested_card({"phone": "011 15-5555-0001"})], ()),
     "user id": ([requested_card({"wa_id": "AR.1"})], ()),
@@ -167,7 +164,7 @@ def test_sender_has_the_number_that_the_business_requested(
     hidden = without(sent, "from")
 
     message = parse_message(
-        whatsapp_delivery(whatsapp_change(hidden, contacts=[contact_entry("Ana", user_id=BSUID)]))
+        message_delivery(hidden, contacts=[contact_entry("Ana", user_id=BSUID)])
     )
 
     assert message.sender.identities == (user_identity(BSUID), *ids)
@@ -176,16 +173,16 @@ def test_sender_has_the_number_that_the_business_requested(
 
 
 @pytest.mark.parametrize(
-    ("given", "more"), [(ANA_PHONE, ()), (OTHER_PHONE, (phone_identity("5491155550009"),))]
+    ("phone", "requested"), [(ANA_PHONE, ()), (OTHER_PHONE, (phone_identity("5491155550009"),))]
 )
 def test_number_of_the_sender_comes_before_a_requested_one(
-    given: Object, more: tuple[Identity, ...]
+    phone: Object, requested: tuple[Identity, ...]
 ) -> None:
-    sent = message_from_ana(type="contacts", contacts=[requested_card(given)])
+    sent = message_from_ana(type="contacts", contacts=[requested_card(phone)])
 
-    ids = parse_message(whatsapp_delivery(whatsapp_change(sent))).sender.identities
+    ids = parse_message(message_delivery(sent)).sender.identities
 
-    assert ids[: len(ANA_IDENTITIES) + len(more)] == (*ANA_IDENTITIES, *more)
+    assert ids[: len(ANA_IDENTITIES) + len(requested)] == (*ANA_IDENTITIES, *requested)
     assert len(ids) == len(set(ids))
 
 
@@ -194,9 +191,7 @@ def test_contact_card_under_another_type_gives_no_number() -> None:
         type="text", text={"body": "hola"}, contacts=[requested_card(OTHER_PHONE)]
     )
 
-    assert (
-        parse_message(whatsapp_delivery(whatsapp_change(sent))).sender.identities == ANA_IDENTITIES
-    )
+    assert parse_message(message_delivery(sent)).sender.identities == ANA_IDENTITIES
 
 
 BEA_CONTACT = contact_entry("Bea", wa_id="5491155550002")
@@ -223,7 +218,7 @@ CONTACT_NAMES: dict[str, tuple[Json, str]] = {
 
 @pytest.mark.parametrize(("contacts", "name"), CONTACT_NAMES.values(), ids=CONTACT_NAMES)
 def test_name_is_that_of_the_senders_entry_in_contacts(contacts: Json, name: str) -> None:
-    message = parse_message(whatsapp_delivery(whatsapp_change(HOLA, contacts=contacts)))
+    message = parse_message(message_delivery(HOLA, contacts=contacts))
 
     assert message.sender == Sender(identities=ANA_IDENTITIES, name=name)
     assert parse_message(message.payload) == message
@@ -231,36 +226,37 @@ def test_name_is_that_of_the_senders_entry_in_contacts(contacts: Json, name: str
 
 def test_entries_of_contacts_are_matched_by_id_not_by_order() -> None:
     ids = [{"from": "1"}, {"from_user_id": "AR.2"}, {"from": "AR.3"}, {"from": "4"}]
-    messages = [without(HOLA, "from") | by | {"id": f"wamid.{n}"} for n, by in enumerate(ids)]
+    messages = [
+        without(HOLA, "from") | message_ids | {"id": f"wamid.{n}"}
+        for n, message_ids in enumerate(ids)
+    ]
     contacts = [
         contact_entry("Caro", user_id="AR.3"),
         contact_entry("Bea", wa_id="2", user_id="AR.2"),
         contact_entry("Ana", wa_id="1", user_id="AR.1"),
     ]
 
-    found = parse_readable_messages(
-        whatsapp_delivery(whatsapp_change(*messages, contacts=contacts))
-    )
+    parsed = parse_readable_messages(message_delivery(*messages, contacts=contacts))
 
-    assert [m.sender for m in found] == [
+    assert [m.sender for m in parsed] == [
         Sender(identities=(phone_identity("1"), user_identity("AR.1")), name="Ana"),
         Sender(identities=(phone_identity("2"), user_identity("AR.2")), name="Bea"),
         Sender(identities=(user_identity("AR.3"),), name="Caro"),
         Sender(identities=(phone_identity("4"),)),
     ]
-    assert [parse_messages(m.payload) for m in found] == [[m] for m in found]
-    people = [m.payload["entry"][0]["changes"][0]["value"]["contacts"] for m in found]
-    assert people == [[contacts[2]], [contacts[1]], [contacts[0]], [{}]]
+    assert [parse_messages(m.payload) for m in parsed] == [[m] for m in parsed]
+    entries = [m.payload["entry"][0]["changes"][0]["value"]["contacts"] for m in parsed]
+    assert entries == [[contacts[2]], [contacts[1]], [contacts[0]], [{}]]
 
 
 def test_single_entry_of_contacts_matches_by_id_where_several_people_write() -> None:
     messages = [HOLA | {"from": "1", "id": "wamid.1"}, HOLA | {"from": "2", "id": "wamid.2"}]
 
-    found = parse_readable_messages(
-        whatsapp_delivery(whatsapp_change(*messages, contacts=[contact_entry("Ana", wa_id="2")]))
+    parsed = parse_readable_messages(
+        message_delivery(*messages, contacts=[contact_entry("Ana", wa_id="2")])
     )
 
-    assert [(m.external_id, m.sender.name) for m in found] == [
+    assert [(m.external_id, m.sender.name) for m in parsed] == [
         ("wamid.1", ""),
         ("wamid.2", "Ana"),
     ]
@@ -269,10 +265,8 @@ def test_single_entry_of_contacts_matches_by_id_where_several_people_write() -> 
 def test_single_entry_of_contacts_matches_every_message_of_one_person() -> None:
     messages = [HOLA, HOLA | {"id": "wamid.2"}]
 
-    found = parse_readable_messages(
-        whatsapp_delivery(
-            whatsapp_change(*messages, contacts=[contact_entry("Ana", wa_id="541155550001")])
-        )
+    parsed = parse_readable_messages(
+        message_delivery(*messages, contacts=[contact_entry("Ana", wa_id="541155550001")])
     )
 
-    assert [m.sender.name for m in found] == ["Ana", "Ana"]
+    assert [m.sender.name for m in parsed] == ["Ana", "Ana"]

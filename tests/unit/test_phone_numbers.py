@@ -1,4 +1,4 @@
-"""One person's number in both of its forms, and never another's."""
+"""The forms of a phone number: both forms of one person's number, never another person's."""
 
 import pytest
 from hypothesis import given
@@ -77,17 +77,17 @@ def test_string_with_other_characters_has_no_digits(number: str) -> None:
     assert extract_digits(number) == ""
 
 
-BEFORE_AND_DIGIT = st.sampled_from([("52", "1"), ("54", "9"), ("5511", "9"), ("5531", "9")])
+PREFIX_AND_MOBILE_DIGIT = st.sampled_from([("52", "1"), ("54", "9"), ("5511", "9"), ("5531", "9")])
 
 
-def digits(shortest: int, longest: int) -> st.SearchStrategy[str]:
+def digit_strings(shortest: int, longest: int) -> st.SearchStrategy[str]:
     return st.text("0123456789", min_size=shortest, max_size=longest)
 
 
-@given(BEFORE_AND_DIGIT, digits(7, 11))
-def test_forms_are_symmetric(country: tuple[str, str], rest: str) -> None:
-    before, digit = country
-    short, long = before + rest, before + digit + rest
+@given(PREFIX_AND_MOBILE_DIGIT, digit_strings(7, 11))
+def test_forms_are_symmetric(prefix_and_digit: tuple[str, str], rest: str) -> None:
+    prefix, digit = prefix_and_digit
+    short, long = prefix + rest, prefix + digit + rest
 
     assert (long in list_number_forms(short)) is (short in list_number_forms(long))
     assert len(list_number_forms(short)) <= 2
@@ -99,7 +99,7 @@ def test_forms_are_symmetric(country: tuple[str, str], rest: str) -> None:
         )
 
 
-@given(digits(7, 7))
+@given(digit_strings(7, 7))
 def test_arbitrary_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
     for short, long in (
         (f"5255{rest}1", f"52155{rest}1"),
