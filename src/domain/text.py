@@ -1,4 +1,4 @@
-"""What text the storage accepts: every character except NUL and lone surrogates."""
+"""The text that the storage accepts: every character except NUL and lone surrogates."""
 
 import re
 

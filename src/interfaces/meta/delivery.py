@@ -114,7 +114,7 @@ def _make_presentable(item: IgnoredItem) -> IgnoredItem:
 
 
 def _clean_name(name: str) -> str:
-    """Cut the name at 64 characters, and replace what cannot be printed with `?`."""
+    """Cut the name at 64 characters, and replace characters that cannot be printed with `?`."""
     cut_name = name[:MAX_NAME_CHARACTERS]
     if cut_name.isprintable():
         return cut_name

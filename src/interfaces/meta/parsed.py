@@ -14,7 +14,7 @@ class IgnoredItem(NamedTuple):
     - `reason`: `ignored` for an item that Leadport ignores by design, `unknown` for one that this
       version does not know: Meta has added it, or the delivery is malformed.
     - `channel`: `whatsapp` or `instagram`; for a delivery of another product, its `object`.
-    - `part`: what has the name, for example `field` for the field of a change.
+    - `part`: the part of the delivery that has the name, for example `field`.
     - `name`: Meta's own word. It never holds content of a message.
 
     In a `ParsedDelivery`, `channel` and `name` are printable and at most 64 characters long.

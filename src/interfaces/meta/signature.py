@@ -49,7 +49,7 @@ class WebhookVerifier:
         if not self.app_secrets:
             return True
         received = signature.encode()
-        # A list, not a generator: every secret is tried, so the time does not tell which matched.
+        # A list, not a generator: every secret is tried, so the time reveals no match.
         matches = [
             hmac.compare_digest(received, sign(body, app_secret).encode())
             for app_secret in self.app_secrets

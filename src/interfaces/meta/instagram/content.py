@@ -151,6 +151,7 @@ def _make_choice(choice_type: str, title: str, payload: str) -> Content:
 
 
 def _read_quick_reply(message: Mapping[str, Json]) -> str:
+    """Return the payload of a tapped quick reply; "" where there is none."""
     return as_id_text(as_dict(message.get("quick_reply")).get("payload"))
 
 
@@ -159,6 +160,7 @@ def _list_attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
 
 
 def _read_type(attachment: Mapping[str, Json]) -> str:
+    """Return the type of an attachment, cut at 512 characters; "" where it has none."""
     return as_id_text(attachment.get("type"))[:MAX_ID_CHARACTERS]
 
 
@@ -195,6 +197,7 @@ def _read_element(element: Mapping[str, Json]) -> Content:
 
 
 def _read_story(story: Mapping[str, Json]) -> Content:
+    """Read the id and address of a story; {} where it has neither."""
     return drop_empty(
         id=_pick_first_text(story, *STORY_ID_NAMES), url=_pick_first_text(story, "url")
     )
@@ -228,11 +231,12 @@ def _read_referral(part: Mapping[str, Json], event: Mapping[str, Json]) -> Conte
 
 
 def _pick_unknown_parts(message: Mapping[str, Json]) -> Content:
+    """Return the parts of a message that are not in KNOWN_MESSAGE_PARTS."""
     return {name: part for name, part in message.items() if name not in KNOWN_MESSAGE_PARTS}
 
 
 def _keep_unknown(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
-    """Return what this version does not know of a message, as Meta sent it, if it is small.
+    """Return the unknown parts of a message as Meta sent them, if they are small.
 
     That is the payload of the first unknown attachment; of a message without any known content,
     its unknown parts. Returns None where there is neither.

@@ -106,6 +106,7 @@ def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Par
 
 
 def _ignore_event(name: str) -> IgnoredItem:
+    """Return the ignored item of an event that is ignored by design."""
     return IgnoredItem("ignored", Channel.INSTAGRAM, "event", name)
 
 
@@ -146,6 +147,7 @@ class _Event(NamedTuple):
 
     @property
     def address(self) -> Address:
+        """The business's account."""
         return Address(Channel.INSTAGRAM, self.account_id)
 
     @property
@@ -162,7 +164,7 @@ class _Event(NamedTuple):
 
 
 def _parse_event(event: _Event) -> Iterator[ParsedItem]:
-    """Yield what the event is, and an ignored item for each part of it that is not known.
+    """Yield the message or change of an event, and an ignored item for each unknown part.
 
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """

@@ -109,6 +109,7 @@ def _read_contacts(part: Json) -> TextAndContent:
 
 
 def _read_contact_card(card: Mapping[str, Json]) -> Content:
+    """Read one card; {} for a card without any known part."""
     name = as_dict(card.get("name"))
     name_parts = (as_id_text(name.get(part)) for part in ("first_name", "middle_name", "last_name"))
     full_name = as_id_text(name.get("formatted_name")) or " ".join(filter(None, name_parts))
@@ -204,6 +205,7 @@ def _read_order(part: Json) -> TextAndContent:
 
 
 def _read_product_item(item: Mapping[str, Json]) -> Content:
+    """Read one item of an order, with quantity and price as Meta wrote them."""
     return drop_empty(
         **pick_texts(item, "product_retailer_id", "currency"),
         quantity=_as_number_or_text(item.get("quantity")),
@@ -314,7 +316,7 @@ def _read_referral(referral: Mapping[str, Json]) -> Content:
 
 
 def _read_error(error: Mapping[str, Json]) -> Content:
-    """Read what Meta could not deliver of a message.
+    """Read one error that Meta reports about a message.
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/unsupported, read 2026-11.
     """

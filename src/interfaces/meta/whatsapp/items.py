@@ -1,4 +1,4 @@
-"""Reads what all WhatsApp items have in common: address, time, ids of the contact, payload."""
+"""Reads the parts common to all WhatsApp items: address, time, ids of the contact, payload."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -133,9 +133,10 @@ NO_CONTACT_ENTRY = ContactEntry({}, ContactIds())
 
 
 class ChangeValue(NamedTuple):
-    """The value of one change of an entry, and what is known from the envelope around it.
+    """The value of one change of an entry, with the context of its envelope.
 
-    `account_id` is `entry[].id`. Only `field` says what the value's items are.
+    `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
+    imported history, for example, have the shape of messages.
     """
 
     account_id: str

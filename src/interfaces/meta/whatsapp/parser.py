@@ -213,7 +213,7 @@ def _read_requested_number(item: ChangeItem) -> tuple[Identity, ...]:
 
 
 class _FieldReader(NamedTuple):
-    """How a field's items are read: from which list, whose they are, and what each becomes."""
+    """The list that holds the items of a field, the reader of their ids, and that of each item."""
 
     list_name: str
     read_ids: ContactIdsReader

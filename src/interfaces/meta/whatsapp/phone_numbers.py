@@ -13,7 +13,7 @@ MOBILE_DIGITS = {
 }
 """By country code, the digit that Mexico, Argentina and Brazil insert into mobile numbers.
 
-The groups of the pattern are what stands before that digit and after it.
+The groups of the pattern match the digits before it and after it.
 """
 
 MOBILE_TYPES = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
