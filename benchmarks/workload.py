@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from application.verify_webhook import sign
 from domain.connection import Channel
-from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.signature import sign
 
 WEBHOOK = "/api/webhooks/meta"
 SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses
@@ -189,7 +189,7 @@ def connection_id(organization: int) -> UUID:
 
 def request(organization: int, samples: Sequence[Sample]) -> bytes:
     """A signed delivery as it goes over the wire."""
-    body = msgspec.json.encode(delivery(Channel.WHATSAPP, number(organization), samples))
+    body = msgspec.json.encode(make_delivery(Channel.WHATSAPP, number(organization), samples))
     head = (
         f"POST {WEBHOOK} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
         f"Accept: */*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"

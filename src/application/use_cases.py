@@ -23,15 +23,13 @@ from application.queries import (
 )
 from application.recovery.retry_failed_messages import RetryFailedMessages
 from application.recovery.run_maintenance import RunMaintenance
-from application.verify_webhook import VerifyWebhook
 
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """The use cases and queries. Interfaces call nothing else of the application."""
 
-    # Webhook and maintenance
-    verify_webhook: VerifyWebhook
+    # Delivery and maintenance
     receive_delivery: ReceiveDelivery
     run_maintenance: RunMaintenance
     # Connections

@@ -1,6 +1,5 @@
 """Insights: what an insight provider says of the latest message of a deal."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
@@ -8,14 +7,13 @@ from uuid import UUID
 
 from domain.deal import DealId
 from domain.organization import OrgId
+from domain.text import UNSTORABLE_CHARACTER_PATTERN
 
 InsightId = NewType("InsightId", UUID)
 
 MAX_SCORE = 100
 
 MAX_DESCRIPTION_LENGTH = 2000
-
-UNSTORABLE_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ class Description:
             if (
                 not isinstance(text, str)
                 or len(text) > MAX_DESCRIPTION_LENGTH
-                or UNSTORABLE_CHARACTERS.search(text)
+                or UNSTORABLE_CHARACTER_PATTERN.search(text)
             ):
                 msg = f"a description is at most {MAX_DESCRIPTION_LENGTH} characters that can be stored"
                 raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Translations: gettext catalogues, compiled when they are loaded."""
+"""Loads gettext catalogues: `.po` files, compiled in memory when they are loaded."""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,11 @@ from babel.support import Translations
 
 
 def load_catalogue(folder: Path, language: str, domain: str) -> Translations:
-    """Compile `<folder>/<language>/LC_MESSAGES/<domain>.po`."""
+    """Compile and return `<folder>/<language>/LC_MESSAGES/<domain>.po`.
+
+    Raises FileNotFoundError where there is no such file, and babel's PoFileError for one that is
+    not valid.
+    """
     compiled = BytesIO()
     with (folder / language / "LC_MESSAGES" / f"{domain}.po").open("rb") as source:
         write_mo(compiled, read_po(source, locale=language, domain=domain, abort_invalid=True))

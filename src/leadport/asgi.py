@@ -38,7 +38,8 @@ def create() -> Litestar:
         create_app,
         use_cases,
         public_url=settings.public_url,
-        language=settings.language,
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
         # One that every worker knows, without a setting of its own.
         form_secret=hmac.digest(settings.encryption_keys[0].secret, b"forms", "sha256").hex(),
     )

@@ -33,7 +33,6 @@ from application.recovery.retry_failed_messages import RetryFailedMessages
 from application.recovery.run_maintenance import RunMaintenance
 from application.recovery.store_failed_messages import StoreFailedMessages
 from application.use_cases import UseCases
-from application.verify_webhook import VerifyWebhook
 from domain.actor import Authenticator, Operator, SignedInUser, WebhookWriter
 from infrastructure.clock import SystemClock
 from infrastructure.insights.dummy import DummyInsights
@@ -53,6 +52,7 @@ from infrastructure.spool import SqliteSpool
 from infrastructure.token_cipher import AesGcmTokenCipher
 from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.placeholders import PlaceholderText
+from interfaces.meta.signature import WebhookVerifier
 from leadport.settings import Settings
 
 
@@ -97,6 +97,9 @@ class Container(DeclarativeContainer):
     sign_in_throttle = Singleton(MovingWindowSignInThrottle)
     spool = Singleton(SqliteSpool, settings.provided.spool_file, settings.provided.spool_bytes)
     parser = Singleton(MetaDeliveryParser, Singleton(PlaceholderText, settings.provided.language))
+    webhook_verifier = Singleton(
+        WebhookVerifier, settings.provided.verify_token, settings.provided.app_secrets
+    )
 
     # Ingestion
     describe_messages = Singleton(DescribeMessages, insights, clock)
@@ -121,9 +124,6 @@ class Container(DeclarativeContainer):
 
     use_cases = Singleton(
         UseCases,
-        verify_webhook=Singleton(
-            VerifyWebhook, settings.provided.verify_token, settings.provided.app_secrets
-        ),
         receive_delivery=Singleton(
             ReceiveDelivery, delivery_queue, spool, breaker, delivery_timeouts
         ),

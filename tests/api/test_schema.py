@@ -40,7 +40,11 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
 @pytest.fixture(scope="module")
 def app(container: Container) -> Litestar:
     return create_app(
-        container.use_cases(), public_url="http://testserver.local", form_secret="form secret"
+        container.use_cases(),
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
+        public_url="http://testserver.local",
+        form_secret="form secret",
     )
 
 

@@ -26,7 +26,7 @@ from leadport.container import Container
 from leadport.settings import Settings
 from tests.support.builders import SHOP_NUMBER, StoppedClock
 from tests.support.failing_storage import FailingTransactions
-from tests.support.payloads import ANA, HOLA, Json, change, encoded, whatsapp
+from tests.support.payloads import ANA, HOLA, Json, encode, whatsapp_change, whatsapp_delivery
 
 T = TypeVar("T")
 
@@ -118,7 +118,10 @@ def deliver(
 
     async def post(*items: Json, to: str = SHOP_NUMBER, **value: Json) -> Counters:
         parts = {"contacts": [], **value}
-        body, arrived_at = encoded(whatsapp(change(*items, to=to, **parts))), clock.now()
+        body, arrived_at = (
+            encode(whatsapp_delivery(whatsapp_change(*items, to=to, **parts))),
+            clock.now(),
+        )
         return await use_cases.receive_delivery(
             container.parser().parse(body, arrived_at), body, arrived_at
         )
@@ -182,6 +185,8 @@ async def operator_use_cases(operator_container: Container) -> AsyncIterator[Use
 def client(container: Container, operator_container: Container) -> Iterator[TestClient[Litestar]]:
     app = create_app(
         container.use_cases(),
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
         public_url="http://testserver.local",
         form_secret="form secret",
         on_shutdown=shutdown_hooks(container, operator_container),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.meta.delivery import parse_delivery
-from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
+from interfaces.meta.delivery import MetaDeliveryParser
+from tests.deliveries.examples import EXAMPLES
+from tests.deliveries.harness import WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
 MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
@@ -24,7 +25,7 @@ def opened(
 
 @pytest.fixture
 def webhook(opened: WebhookHarness) -> WebhookHarness:
-    opened.empty()
+    opened.clear_storage()
     return opened
 
 
@@ -36,13 +37,13 @@ def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
     org_id = webhook.connect(*example.addresses)
 
     answer = webhook.post(example.body)
-    stored = webhook.stored()
+    stored = webhook.read_stored()
 
     assert (answer.status_code, answer.json()) == (200, example.counters)
     assert stored.messages == example.messages
     assert stored.events == example.events
     assert stored.deals == len({str(m["identities"]) for m in example.messages})
-    assert len(webhook.failures(org_id)) == example.counters["failed"]
+    assert len(webhook.list_failures(org_id)) == example.counters["failed"]
 
     again = webhook.post(example.body)
 
@@ -51,12 +52,12 @@ def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
         200,
         {"received": received, "ingested": 0, "skipped": received - failed, "failed": failed},
     )
-    assert webhook.stored() == stored
+    assert webhook.read_stored() == stored
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_what_is_passed_over_has_a_name(name: str) -> None:
-    notes = parse_delivery(EXAMPLES[name].body, NOON).notes
+    notes = MetaDeliveryParser().parse(EXAMPLES[name].body, NOON).ignored_items
 
     assert {" ".join(note): times for note, times in notes.items()} == EXAMPLES[name].passed_over
 
@@ -64,7 +65,7 @@ def test_what_is_passed_over_has_a_name(name: str) -> None:
 def test_what_goes_to_a_number_that_nobody_connected_is_skipped(
     webhook: WebhookHarness,
 ) -> None:
-    nothing = webhook.stored()
+    nothing = webhook.read_stored()
 
     answers = {name: webhook.post(example.body).json() for name, example in EXAMPLES.items()}
 
@@ -72,7 +73,7 @@ def test_what_goes_to_a_number_that_nobody_connected_is_skipped(
         name: {"received": received, "ingested": 0, "skipped": received, "failed": 0}
         for name, received in ((n, e.counters["received"]) for n, e in EXAMPLES.items())
     }
-    assert webhook.stored() == nothing
+    assert webhook.read_stored() == nothing
 
 
 def test_the_documentation_names_every_kind() -> None:

@@ -99,7 +99,7 @@ async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
     assert await bodies(stored_rows) == ["hola"]
     (kept,) = await list_failures(use_cases)
     assert (kept.org_id, kept.attempts) == (shop, 1)
-    assert "sender" in kept.error
+    assert kept.error == "`from` and `from_user_id` are missing"
     assert kept.next_attempt_at
     assert FIRST_RETRY_DELAY / 2 <= kept.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
     delivery = container.parser().parse(json.dumps(kept.payload).encode(), NOON)

@@ -16,9 +16,10 @@ from domain.connection import Address, Channel
 from domain.failed_message import FailedMessage
 from domain.message import Message
 from domain.organization import OrgId
-from interfaces.meta.instagram.parser import OBJECT as INSTAGRAM
-from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
-from tests.deliveries.examples import EXAMPLES, WebhookHarness, open_webhook_harness
+from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT as INSTAGRAM
+from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT as WHATSAPP
+from tests.deliveries.examples import EXAMPLES
+from tests.deliveries.harness import WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
 Json: TypeAlias = Any
@@ -29,8 +30,12 @@ SECONDS = 1795347000
 WORDS = "¿me leen?"
 
 CANNOT_BE_READ = {
-    *("it is no message", "it holds no message"),
-    *("it names no sender", "an id is too long"),
+    "an id is longer than 512 characters",
+    "the item of `messages` is not an object",
+    "`from` and `from_user_id` are missing",
+    "`message` is not an object",
+    "`postback` is not an object",
+    "`sender.id` is missing",
 }
 """For no other reason may a message fail."""
 
@@ -227,7 +232,7 @@ class Posted:
         counters = answer.json()
         parts = ("ingested", "skipped", "failed")
         assert counters["received"] == sum(counters[part] for part in parts)
-        failed = self.webhook.failures(self.org_id)[self.failures :]
+        failed = self.webhook.list_failures(self.org_id)[self.failures :]
         self.failures += len(failed)
         assert len(failed) <= counters["failed"]  # the same failure is kept once
         assert {failure.error for failure in failed} <= CANNOT_BE_READ
@@ -248,7 +253,7 @@ class Answered:
     def message(self, id_: str, channel: Channel = Channel.WHATSAPP) -> Message | None:
         """Find a message by its id."""
         id_ = id_.replace(SERIAL, self.serial)
-        return self.posted.webhook.message(self.posted.org_id, channel, id_)
+        return self.posted.webhook.find_message(self.posted.org_id, channel, id_)
 
     @property
     def intact(self) -> str | None:
@@ -274,7 +279,7 @@ def in_the_database(
 
 
 def connected(webhook: WebhookHarness) -> Posted:
-    webhook.empty()
+    webhook.clear_storage()
     ours = {Address(Channel.WHATSAPP, NUMBER), Address(Channel.INSTAGRAM, ACCOUNT)}
     theirs = (example.addresses for example in EXAMPLES.values())
     return Posted(webhook, webhook.connect(*ours.union(*theirs)))
@@ -526,7 +531,7 @@ def test_a_name_that_cannot_be_stored_is_stored_as_a_question_mark(posted: Poste
 
     assert answered.intact == WORDS
     assert "An\ufffda \ufffd" in {
-        message["contact"] for message in posted.webhook.stored().messages
+        message["contact"] for message in posted.webhook.read_stored().messages
     }
 
 
@@ -540,17 +545,20 @@ def test_what_is_no_json_is_ignored(posted: Posted, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("message", "error"),
     [
-        ("hola", "it is no message"),
-        (None, "it is no message"),
-        (7, "it is no message"),
-        ({}, "it names no sender"),
-        (other(**{"from": ""}), "it names no sender"),
-        (other(**{"from": "1" * 100_000}), "an id is too long"),
-        (other(id="x" * 100_000), "an id is too long"),
-        (direct_other(text="hola") | {"sender": None}, "it names no sender"),
-        (direct_other(text="hola") | {"sender": {"id": "1" * 100_000}}, "an id is too long"),
-        (direct_other(mid="x" * 100_000), "an id is too long"),
-        (direct_other() | {"message": "hola"}, "it holds no message"),
+        ("hola", "the item of `messages` is not an object"),
+        (None, "the item of `messages` is not an object"),
+        (7, "the item of `messages` is not an object"),
+        ({}, "`from` and `from_user_id` are missing"),
+        (other(**{"from": ""}), "`from` and `from_user_id` are missing"),
+        (other(**{"from": "1" * 100_000}), "an id is longer than 512 characters"),
+        (other(id="x" * 100_000), "an id is longer than 512 characters"),
+        (direct_other(text="hola") | {"sender": None}, "`sender.id` is missing"),
+        (
+            direct_other(text="hola") | {"sender": {"id": "1" * 100_000}},
+            "an id is longer than 512 characters",
+        ),
+        (direct_other(mid="x" * 100_000), "an id is longer than 512 characters"),
+        (direct_other() | {"message": "hola"}, "`message` is not an object"),
     ],
 )
 def test_what_cannot_be_read_is_kept_as_it_came(posted: Posted, message: Json, error: str) -> None:

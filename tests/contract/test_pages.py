@@ -53,6 +53,8 @@ def visitor(container: Container, operator_container: Container) -> Iterator[Vis
 
     app = create_app(
         container.use_cases(),
+        webhook_verifier=container.webhook_verifier(),
+        parser=container.parser(),
         public_url="https://leads.example",
         form_secret="form secret",
         on_shutdown=shutdown_hooks(container, operator_container),

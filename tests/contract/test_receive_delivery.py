@@ -36,7 +36,7 @@ from tests.contract.conftest import Deliver, run_in_app, text_item
 from tests.contract.test_webhook import WEBHOOK, sign
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock
 from tests.support.failing_storage import FailingTransactions, block_forever, raise_unavailable
-from tests.support.payloads import HOLA, Object, change, encoded, whatsapp, without
+from tests.support.payloads import HOLA, Object, encode, whatsapp_change, whatsapp_delivery, without
 from tests.support.stored_rows import StoredRows, open_stored_rows
 
 GIVEN_UP_AFTER_SECONDS = SILENT_STORAGE_TIMEOUT_SECONDS + POLL_INTERVAL_SECONDS
@@ -440,7 +440,9 @@ async def test_what_is_spooled_while_another_drains_is_not_forgotten(
         assert is_mine
         await use_cases.run_maintenance()
         assert await waiting(spool) == ["first"]
-        await spool.add(encoded(whatsapp(change(text_item("second"), to=SHOP_NUMBER))), NOON)
+        await spool.add(
+            encode(whatsapp_delivery(whatsapp_change(text_item("second"), to=SHOP_NUMBER))), NOON
+        )
 
     await use_cases.run_maintenance()
     assert await bodies(stored_rows) == ["first", "second"]
@@ -837,7 +839,7 @@ def generous_timeout(container: Container, storage: FailingTransactions) -> None
 
 
 def post(webhook: TestClient[Litestar], *items: Object, **value: Any) -> Any:
-    body = encoded(whatsapp(change(*items, to=SHOP_NUMBER, **value)))
+    body = encode(whatsapp_delivery(whatsapp_change(*items, to=SHOP_NUMBER, **value)))
     return webhook.post(WEBHOOK, content=body, headers=sign(body))
 
 
@@ -917,7 +919,7 @@ def test_an_unsigned_delivery_is_never_spooled(
     webhook: TestClient[Litestar], storage: FailingTransactions, container: Container
 ) -> None:
     storage.fault = raise_unavailable
-    body = encoded(whatsapp(change(HOLA, to=SHOP_NUMBER)))
+    body = encode(whatsapp_delivery(whatsapp_change(HOLA, to=SHOP_NUMBER)))
 
     answer = webhook.post(WEBHOOK, content=body, headers={"X-Hub-Signature-256": "sha256=00"})
 

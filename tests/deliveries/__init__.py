@@ -1,1 +1,1 @@
-"""Golden deliveries: what each of Meta's payloads becomes."""
+"""Golden deliveries: what Meta posts, and what Leadport stores of it. See README.md."""

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import httpx
 
-from application.verify_webhook import sign
 from domain.connection import Channel
-from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.signature import sign
 from tests.faults.servers import SECRET, Postgres
 from tests.support.builders import new_id
 
@@ -130,7 +130,7 @@ class Workload:
         if not is_taken_back:
             part["message"] = {"type": "text", "text": {"body": message.change}}
         type_ = "revoke" if is_taken_back else "edit"
-        shaped = delivery(Channel.WHATSAPP, message.number.external_id, [_sample(message)])
+        shaped = make_delivery(Channel.WHATSAPP, message.number.external_id, [_sample(message)])
         (item,) = shaped["entry"][0]["changes"][0]["value"]["messages"]
         del item["text"]
         item.update({"id": f"{message.id}.{type_}", "type": type_, type_: part})
@@ -156,7 +156,7 @@ def _posted(parts: Sequence[tuple[Number, Sequence[Sent]]]) -> Posted:
     shaped: Json = {}
     for number, messages in parts:
         samples = [_sample(message) for message in messages]
-        one = delivery(number.channel, number.external_id, samples)
+        one = make_delivery(number.channel, number.external_id, samples)
         one["entry"] = [*shaped.get("entry", []), *one["entry"]]
         shaped = one
     every = tuple(message for _, messages in parts for message in messages)

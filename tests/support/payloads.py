@@ -1,4 +1,4 @@
-"""Deliveries in the shapes Meta sends, with made-up people and shops in them."""
+"""Builds deliveries in Meta's shape, with made-up people and shops, and parses them."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from domain.change import IncomingChange
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
-from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser, ParsedDelivery
 from interfaces.meta.parsed import IgnoredItem
 from tests.support.builders import NOON
 
@@ -15,121 +15,142 @@ Json: TypeAlias = Any
 Object: TypeAlias = dict[str, Any]
 
 SENT_AT = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
-SECONDS = 1795347000
-"""SENT_AT, as Meta writes it."""
+SENT_AT_SECONDS = 1795347000
+"""SENT_AT as a timestamp of Meta's."""
 
-WABA = "102200000000007"
-NUMBER = "106500000000001"
-METADATA: Object = {"display_phone_number": "5491100000001", "phone_number_id": NUMBER}
+WABA_ID = "102200000000007"
+PHONE_NUMBER_ID = "106500000000001"
+METADATA: Object = {
+    "display_phone_number": "5491100000001",
+    "phone_number_id": PHONE_NUMBER_ID,
+}
 
 ANA = "5491155550001"
-ANA_CARD: Object = {"profile": {"name": "Ana"}, "wa_id": ANA}
+"""Ana's phone number."""
+
+ANA_CONTACT: Object = {"profile": {"name": "Ana"}, "wa_id": ANA}
+"""Ana's entry of `contacts`."""
+
 HOLA: Object = {
     "from": ANA,
     "id": "wamid.hola",
-    "timestamp": str(SECONDS),
+    "timestamp": str(SENT_AT_SECONDS),
     "type": "text",
     "text": {"body": "hola"},
 }
+"""A text that Ana sends on WhatsApp."""
 
-ACCOUNT = "17841400000000001"
+ACCOUNT_ID = "17841400000000001"
 IVO = "960000000000001"
+"""Ivo's user id on Instagram."""
+
 MID = "aWdfZAG1" + "9a" * 78
-"""As long as Meta's: 164 characters."""
+"""A message id of Instagram's, with 164 characters like Meta's own."""
 
 
 def without(part: Object, *names: str) -> Object:
     return {name: value for name, value in part.items() if name not in names}
 
 
-def change(*items: Json, field: str = "messages", to: str = NUMBER, **value: Json) -> Object:
-    """One change of WhatsApp's; `contacts` names Ana unless told otherwise."""
+def whatsapp_change(
+    *messages: Json, field: str = "messages", to: str = PHONE_NUMBER_ID, **value: Json
+) -> Object:
+    """A change of an entry; its `contacts` hold Ana's entry unless `value` has others."""
     base = {
         "messaging_product": "whatsapp",
         "metadata": METADATA | {"phone_number_id": to},
-        "contacts": [ANA_CARD],
+        "contacts": [ANA_CONTACT],
     }
-    messages = {"messages": list(items)} if items else {}
-    return {"field": field, "value": base | messages | value}
+    items = {"messages": list(messages)} if messages else {}
+    return {"field": field, "value": base | items | value}
 
 
-def whatsapp(*changes: Json) -> Object:
-    entry = {"id": WABA, "changes": list(changes)}
+def whatsapp_delivery(*changes: Json) -> Object:
+    entry = {"id": WABA_ID, "changes": list(changes)}
     return {"object": "whatsapp_business_account", "entry": [entry]}
 
 
-def item(**event: Json) -> Object:
-    """Something Ivo did on Instagram."""
+def message_delivery(*messages: Json, **value: Any) -> Object:
+    """A WhatsApp delivery with one change: see `whatsapp_change`."""
+    return whatsapp_delivery(whatsapp_change(*messages, **value))
+
+
+def instagram_item(**event: Json) -> Object:
+    """An item of `messaging`: Ivo did something."""
     return {
         "sender": {"id": IVO},
-        "recipient": {"id": ACCOUNT},
-        "timestamp": SECONDS * 1000,
+        "recipient": {"id": ACCOUNT_ID},
+        "timestamp": SENT_AT_SECONDS * 1000,
         **event,
     }
 
 
-def dm(**message: Json) -> Object:
-    return item(message={"mid": MID, **message})
+def direct_message(**message: Json) -> Object:
+    return instagram_item(message={"mid": MID, **message})
 
 
-def instagram(*items: Json, under: str = "messaging", **entry: Json) -> Object:
-    base = {"id": ACCOUNT, "time": SECONDS * 1000 + 900, under: list(items)}
+def instagram_delivery(*items: Json, under: str = "messaging", **entry: Json) -> Object:
+    base = {"id": ACCOUNT_ID, "time": SENT_AT_SECONDS * 1000 + 900, under: list(items)}
     return {"object": "instagram", "entry": [base | entry]}
 
 
-def changed(field: str, value: Json) -> Object:
-    """As the dashboard's Test button sends it."""
-    return instagram({"field": field, "value": value}, under="changes", time=SECONDS)
+def delivery_with_change(field: str, value: Json) -> Object:
+    """An Instagram delivery as the App Dashboard's Test button sends it."""
+    change = {"field": field, "value": value}
+    return instagram_delivery(change, under="changes", time=SENT_AT_SECONDS)
 
 
-def flat(field: str, value: Json) -> Object:
-    """As login through Instagram documents it."""
-    entry = {"id": ACCOUNT, "time": SECONDS, "field": field, "value": value}
+def delivery_with_field(field: str, value: Json) -> Object:
+    """An Instagram delivery as Meta documents it for apps with Instagram login."""
+    entry = {"id": ACCOUNT_ID, "time": SENT_AT_SECONDS, "field": field, "value": value}
     return {"object": "instagram", "entry": [entry]}
 
 
-def bare(field: str, value: Json) -> Object:
-    """As the dashboard shows a sample."""
+def bare_sample(field: str, value: Json) -> Object:
+    """A sample as the App Dashboard shows it, without an envelope."""
     return {"field": field, "value": value}
 
 
-def encoded(delivery: Json) -> bytes:
+def encode(delivery: Json) -> bytes:
     return json.dumps(delivery).encode()
 
 
-def decoded(delivery: Json) -> list[Inbound]:
-    """The messages."""
-    return parse_delivery(encoded(delivery), NOON).messages
+def parse(delivery: Json) -> ParsedDelivery:
+    return MetaDeliveryParser().parse(encode(delivery), NOON)
 
 
-def changes_in(delivery: Json) -> list[IncomingChange]:
-    return parse_delivery(encoded(delivery), NOON).changes
+def parse_messages(delivery: Json) -> list[Inbound]:
+    return parse(delivery).messages
 
 
-def change_in(delivery: Json) -> IncomingChange:
-    """The only one."""
-    (change,) = changes_in(delivery)
+def parse_changes(delivery: Json) -> list[IncomingChange]:
+    return parse(delivery).changes
+
+
+def parse_change(delivery: Json) -> IncomingChange:
+    """The only change of the delivery."""
+    (change,) = parse_changes(delivery)
     return change
 
 
-def notes_in(delivery: Json) -> Counter[IgnoredItem]:
-    return parse_delivery(encoded(delivery), NOON).notes
+def count_ignored_items(delivery: Json) -> Counter[IgnoredItem]:
+    return parse(delivery).ignored_items
 
 
-def messages_in(delivery: Json) -> list[InboundMessage]:
-    """Those that can be read."""
-    return [message for message in decoded(delivery) if isinstance(message, InboundMessage)]
+def parse_readable_messages(delivery: Json) -> list[InboundMessage]:
+    messages = parse_messages(delivery)
+    return [message for message in messages if isinstance(message, InboundMessage)]
 
 
-def message_in(delivery: Json) -> InboundMessage:
-    """The only one, and it can be read."""
-    (message,) = decoded(delivery)
+def parse_message(delivery: Json) -> InboundMessage:
+    """The only message of the delivery, which can be read."""
+    (message,) = parse_messages(delivery)
     assert isinstance(message, InboundMessage)
     return message
 
 
-def broken_in(delivery: Json) -> BrokenMessage:
-    """The only one, and it cannot be read."""
-    (message,) = decoded(delivery)
+def parse_broken_message(delivery: Json) -> BrokenMessage:
+    """The only message of the delivery, which cannot be read."""
+    (message,) = parse_messages(delivery)
     assert isinstance(message, BrokenMessage)
     return message

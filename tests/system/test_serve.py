@@ -17,9 +17,9 @@ import httpx
 import psycopg
 import pytest
 
-from application.verify_webhook import sign
 from domain.connection import Channel
-from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.signature import sign
 from tests.support.service_process import (
     LEADPORT,
     ROOT,
@@ -42,7 +42,7 @@ def text(id_: str, sender: str = "15550001111") -> Sample:
 
 
 async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -> dict[str, Any]:
-    body = json.dumps(delivery(Channel.WHATSAPP, NUMBER, samples)).encode()
+    body = json.dumps(make_delivery(Channel.WHATSAPP, NUMBER, samples)).encode()
     headers = {"X-Hub-Signature-256": sign(body, "new secret")}
     answer = await client.post(f"{url}/api/webhooks/meta", content=body, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -193,7 +193,7 @@ def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: P
         os.kill(postmaster, signal.SIGINT)  # PostgreSQL's fast shutdown
         while (data / "postmaster.pid").exists():
             pass
-        body = json.dumps(delivery(Channel.WHATSAPP, NUMBER, [text("wamid.down")])).encode()
+        body = json.dumps(make_delivery(Channel.WHATSAPP, NUMBER, [text("wamid.down")])).encode()
         headers = {"X-Hub-Signature-256": sign(body, "old secret")}
 
         answer = httpx.post(f"{running.url}/api/webhooks/meta", content=body, headers=headers)

@@ -1,4 +1,4 @@
-"""What a body is taken apart into: messages, changes, and notes of what was passed over."""
+"""Parsing a delivery of either channel into messages, changes and ignored items."""
 
 from collections import Counter
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.change import ChangeKind
-from interfaces.meta.delivery import Delivery, parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser, ParsedDelivery
 from interfaces.meta.parsed import IgnoredItem
 from interfaces.meta.placeholders import PlaceholderText
 from tests.support.builders import NOON
@@ -15,73 +15,87 @@ from tests.support.payloads import (
     HOLA,
     Json,
     Object,
-    change,
-    changes_in,
-    decoded,
-    dm,
-    encoded,
-    instagram,
-    item,
-    message_in,
-    notes_in,
-    whatsapp,
+    count_ignored_items,
+    direct_message,
+    encode,
+    instagram_delivery,
+    instagram_item,
+    message_delivery,
+    parse_changes,
+    parse_message,
+    parse_messages,
+    whatsapp_change,
+    whatsapp_delivery,
     without,
 )
 
 IMAGE = without(HOLA, "text") | {"id": "wamid.image", "type": "image", "image": {"id": "1"}}
 EDIT = {"original_message_id": "wamid.hola", "message": {"type": "image", "image": {"id": "2"}}}
-WORDLESS: dict[str, Object] = {
-    "edit": change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
-    "unsend": change(
+CHANGES_WITHOUT_TEXT: dict[str, Object] = {
+    "edit": whatsapp_change(without(HOLA, "text") | {"type": "edit", "edit": EDIT}),
+    "unsend": whatsapp_change(
         without(HOLA, "text") | {"type": "revoke", "revoke": {"original_message_id": "wamid.hola"}}
     ),
-    "echo": change(message_echoes=[IMAGE | {"to": ANA}], field="smb_message_echoes"),
+    "echo": whatsapp_change(message_echoes=[IMAGE | {"to": ANA}], field="smb_message_echoes"),
 }
 
 
-def test_messages_and_changes_and_the_rest_are_told_apart() -> None:
-    beside = change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
-    delivery = whatsapp(beside, WORDLESS["edit"], change(HOLA), change(field="calls"))
+def test_delivery_is_parsed_into_messages_changes_and_ignored_items() -> None:
+    mixed_change = whatsapp_change(IMAGE, statuses=[{"id": "wamid.ours"}] * 2)
+    delivery = whatsapp_delivery(
+        mixed_change,
+        CHANGES_WITHOUT_TEXT["edit"],
+        whatsapp_change(HOLA),
+        whatsapp_change(field="calls"),
+    )
 
-    found = parse_delivery(encoded(delivery), NOON)
+    parsed = MetaDeliveryParser().parse(encode(delivery), NOON)
 
-    assert [m.payload for m in found.messages] == [
-        whatsapp(change(IMAGE)),
-        whatsapp(change(HOLA)),
+    assert [m.payload for m in parsed.messages] == [
+        message_delivery(IMAGE),
+        message_delivery(HOLA),
     ]
-    assert [(c.kind, c.external_id) for c in found.changes] == [(ChangeKind.EDIT, "wamid.hola")]
-    assert found.notes == {
+    assert [(c.kind, c.external_id) for c in parsed.changes] == [(ChangeKind.EDIT, "wamid.hola")]
+    assert parsed.ignored_items == {
         IgnoredItem("ignored", "whatsapp", "event", "statuses"): 2,
         IgnoredItem("ignored", "whatsapp", "field", "calls"): 1,
     }
 
 
-def test_instagram_is_told_apart_likewise() -> None:
-    delivery = instagram(
-        dm(text="hola"), item(message_edit={"mid": "m", "text": "a", "num_edit": 1}), item(read={})
+def test_instagram_delivery_is_parsed_into_messages_changes_and_ignored_items() -> None:
+    delivery = instagram_delivery(
+        direct_message(text="hola"),
+        instagram_item(message_edit={"mid": "m", "text": "a", "num_edit": 1}),
+        instagram_item(read={}),
     )
 
-    found = parse_delivery(encoded(delivery), NOON)
+    parsed = MetaDeliveryParser().parse(encode(delivery), NOON)
 
-    assert [m.payload for m in found.messages] == [message_in(instagram(dm(text="hola"))).payload]
-    assert [c.kind for c in found.changes] == [ChangeKind.EDIT]
-    assert found.notes == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
+    assert [m.payload for m in parsed.messages] == [
+        parse_message(instagram_delivery(direct_message(text="hola"))).payload
+    ]
+    assert [c.kind for c in parsed.changes] == [ChangeKind.EDIT]
+    assert parsed.ignored_items == {IgnoredItem("ignored", "instagram", "event", "read"): 1}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"7"])
-def test_of_nothing_there_is_nothing(body: bytes) -> None:
-    assert parse_delivery(body, NOON) == Delivery()
+def test_body_without_envelope_is_an_empty_delivery(body: bytes) -> None:
+    assert MetaDeliveryParser().parse(body, NOON) == ParsedDelivery()
 
 
-class Shouted(PlaceholderText):
-    """Says what it was asked."""
+class ShoutingPlaceholderText(PlaceholderText):
+    """Composes a placeholder of its arguments."""
 
-    def __call__(self, kind: str, content: Any) -> str:
+    def compose(self, kind: str, content: Any) -> str:
         return f"{kind.upper()} {content}"
 
 
-def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
-    (message,) = parse_delivery(encoded(whatsapp(change(IMAGE))), NOON, Shouted()).messages
+def test_message_without_text_gets_placeholder_of_its_kind_and_content() -> None:
+    (message,) = (
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(message_delivery(IMAGE)), NOON)
+        .messages
+    )
 
     assert getattr(message, "body", None) == "IMAGE {'media': {'id': '1'}}"
 
@@ -101,29 +115,37 @@ def test_what_has_no_words_is_worded_by_its_kind_and_content() -> None:
         ),
     ],
 )
-def test_changes_without_words_are_worded_too(name: str, content: Object) -> None:
-    (found,) = parse_delivery(encoded(whatsapp(WORDLESS[name])), NOON, Shouted()).changes
-
-    assert found.content == content
-
-
-def test_words_are_left_as_they_are() -> None:
-    edit = {"original_message_id": "wamid.hola", "message": {"text": {"body": "adiós"}}}
-    delivery = whatsapp(
-        change(HOLA, HOLA | {"type": "edit", "edit": edit}),
-        change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
+def test_change_without_text_gets_placeholder_as_body(name: str, content: Object) -> None:
+    (change,) = (
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(whatsapp_delivery(CHANGES_WITHOUT_TEXT[name])), NOON)
+        .changes
     )
 
-    found = parse_delivery(encoded(delivery), NOON, Shouted())
-
-    assert [getattr(m, "body", None) for m in found.messages] == ["hola"]
-    assert [c.content["body"] for c in found.changes] == ["adiós", "hola"]
+    assert change.content == content
 
 
-def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
-    (broken,) = parse_delivery(encoded(whatsapp(change(None))), NOON, Shouted()).messages
+def test_text_is_not_replaced_by_placeholder() -> None:
+    edit = {"original_message_id": "wamid.hola", "message": {"text": {"body": "adiós"}}}
+    delivery = whatsapp_delivery(
+        whatsapp_change(HOLA, HOLA | {"type": "edit", "edit": edit}),
+        whatsapp_change(message_echoes=[HOLA | {"to": ANA}], field="message_echoes"),
+    )
 
-    assert decoded(broken.payload) == [broken]
+    parsed = MetaDeliveryParser(ShoutingPlaceholderText()).parse(encode(delivery), NOON)
+
+    assert [getattr(m, "body", None) for m in parsed.messages] == ["hola"]
+    assert [c.content["body"] for c in parsed.changes] == ["adiós", "hola"]
+
+
+def test_broken_message_gets_no_placeholder() -> None:
+    (broken,) = (
+        MetaDeliveryParser(ShoutingPlaceholderText())
+        .parse(encode(message_delivery(None)), NOON)
+        .messages
+    )
+
+    assert parse_messages(broken.payload) == [broken]
 
 
 @pytest.mark.parametrize(
@@ -137,12 +159,12 @@ def test_a_message_that_cannot_be_read_has_no_words_to_fill_in() -> None:
         ("a\u202eb\tc", "a?b?c"),
     ],
 )
-def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: str) -> None:
-    delivery = whatsapp(change(HOLA)) | {"object": object}
+def test_delivery_of_unknown_object_is_ignored_by_its_name(object: Json, channel: str) -> None:
+    delivery = message_delivery(HOLA) | {"object": object}
 
-    assert notes_in(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
-    assert decoded(delivery) == []
-    assert notes_in([delivery, delivery]).total() == 2
+    assert count_ignored_items(delivery) == {IgnoredItem("unknown", channel, "field", "object"): 1}
+    assert parse_messages(delivery) == []
+    assert count_ignored_items([delivery, delivery]).total() == 2
 
 
 @pytest.mark.parametrize(
@@ -155,27 +177,30 @@ def test_a_product_that_nobody_knows_is_counted_by_name(object: Json, channel: s
         {"messaging_product": "whatsapp", "metadata": {}, "history": [{"errors": []}]},
     ],
 )
-def test_what_is_no_delivery_is_counted(body: Json) -> None:
-    assert notes_in(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
+def test_body_that_is_no_delivery_is_ignored_as_unknown(body: Json) -> None:
+    assert count_ignored_items(body) == {IgnoredItem("unknown", "none", "field", "object"): 1}
 
 
 @pytest.mark.parametrize("name", ["object", "field"])
-def test_a_delivery_without_an_object_is_not_unknown(name: str) -> None:
-    samples = {"object": without(whatsapp(change(HOLA)), "object"), "field": change(HOLA)}
+def test_delivery_without_object_is_not_unknown(name: str) -> None:
+    samples = {
+        "object": without(message_delivery(HOLA), "object"),
+        "field": whatsapp_change(HOLA),
+    }
 
-    assert notes_in(samples[name]) == {}
+    assert count_ignored_items(samples[name]) == {}
 
 
-def test_names_are_short_and_fit_to_be_shown() -> None:
-    long = [change(field=f"{'x' * 64}{n}") for n in range(3)]
-    strange = change(field="a\nb\x7f\u200b\u2028ñ ")
+def test_names_of_ignored_items_are_short_and_printable() -> None:
+    long_fields = [whatsapp_change(field=f"{'x' * 64}{n}") for n in range(3)]
+    unprintable_field = whatsapp_change(field="a\nb\x7f\u200b\u2028ñ ")
 
-    assert notes_in(whatsapp(*long, strange)) == {
+    assert count_ignored_items(whatsapp_delivery(*long_fields, unprintable_field)) == {
         IgnoredItem("unknown", "whatsapp", "field", "x" * 64): 3,
         IgnoredItem("unknown", "whatsapp", "field", "a?b???ñ"): 1,
     }
 
 
-def test_notes_are_counted_and_never_missing() -> None:
-    assert isinstance(parse_delivery(b"{}", NOON).notes, Counter)
-    assert changes_in({}) == []
+def test_ignored_items_are_always_a_counter() -> None:
+    assert isinstance(MetaDeliveryParser().parse(b"{}", NOON).ignored_items, Counter)
+    assert parse_changes({}) == []

@@ -1,10 +1,10 @@
-"""One person's number in both of its forms, and never another's."""
+"""The forms of a phone number: both forms of one person's number, never another person's."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.meta.whatsapp.phone_numbers import digits_of, number_forms
+from interfaces.meta.whatsapp.phone_numbers import extract_digits, list_number_forms
 
 TWO_FORMS = {
     "Argentina, Buenos Aires": ("5491155550001", "541155550001"),
@@ -21,9 +21,9 @@ TWO_FORMS = {
 
 
 @pytest.mark.parametrize(("long", "short"), TWO_FORMS.values(), ids=TWO_FORMS)
-def test_a_mobile_number_has_two_forms_and_the_given_one_is_first(long: str, short: str) -> None:
-    assert number_forms(long) == (long, short)
-    assert number_forms(short) == (short, long)
+def test_mobile_number_has_two_forms_with_the_given_one_first(long: str, short: str) -> None:
+    assert list_number_forms(long) == (long, short)
+    assert list_number_forms(short) == (short, long)
 
 
 ONE_FORM = {
@@ -59,62 +59,63 @@ ONE_FORM = {
 
 
 @pytest.mark.parametrize("number", ONE_FORM.values(), ids=ONE_FORM)
-def test_other_numbers_have_one_form(number: str) -> None:
-    assert number_forms(number) == (number,)
+def test_other_number_has_one_form(number: str) -> None:
+    assert list_number_forms(number) == (number,)
 
 
 @pytest.mark.parametrize(
     "number",
     ["+5491155550001", "+54 9 11 5555-0001", "549 (11) 5555.0001", "\u00a05491155550001\n"],
 )
-def test_a_number_written_for_people_is_its_digits_too(number: str) -> None:
-    assert number_forms(number) == (number, "5491155550001", "541155550001")
-    assert digits_of(number) == "5491155550001"
+def test_formatted_number_also_has_its_digits_as_a_form(number: str) -> None:
+    assert list_number_forms(number) == (number, "5491155550001", "541155550001")
+    assert extract_digits(number) == "5491155550001"
 
 
 @pytest.mark.parametrize("number", ["", "+", "x1", "1x", "1/2", "٥", "1\u20112"])
-def test_what_is_no_number_has_no_digits(number: str) -> None:
-    assert digits_of(number) == ""
+def test_string_with_other_characters_has_no_digits(number: str) -> None:
+    assert extract_digits(number) == ""
 
 
-BEFORE_AND_DIGIT = st.sampled_from([("52", "1"), ("54", "9"), ("5511", "9"), ("5531", "9")])
+PREFIX_AND_MOBILE_DIGIT = st.sampled_from([("52", "1"), ("54", "9"), ("5511", "9"), ("5531", "9")])
 
 
-def digits(shortest: int, longest: int) -> st.SearchStrategy[str]:
+def digit_strings(shortest: int, longest: int) -> st.SearchStrategy[str]:
     return st.text("0123456789", min_size=shortest, max_size=longest)
 
 
-@given(BEFORE_AND_DIGIT, digits(7, 11))
-def test_one_number_is_a_form_of_another_or_neither_is(country: tuple[str, str], rest: str) -> None:
-    before, digit = country
-    short, long = before + rest, before + digit + rest
+@given(PREFIX_AND_MOBILE_DIGIT, digit_strings(7, 11))
+def test_forms_are_symmetric(prefix_and_digit: tuple[str, str], rest: str) -> None:
+    prefix, digit = prefix_and_digit
+    short, long = prefix + rest, prefix + digit + rest
 
-    assert (long in number_forms(short)) is (short in number_forms(long))
-    assert len(number_forms(short)) <= 2
+    assert (long in list_number_forms(short)) is (short in list_number_forms(long))
+    assert len(list_number_forms(short)) <= 2
     for number in (short, long):
-        assert number_forms(number)[0] == number
+        assert list_number_forms(number)[0] == number
         assert all(
-            set(number_forms(other)) == set(number_forms(number)) for other in number_forms(number)
+            set(list_number_forms(other)) == set(list_number_forms(number))
+            for other in list_number_forms(number)
         )
 
 
-@given(digits(7, 7))
-def test_a_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
+@given(digit_strings(7, 7))
+def test_arbitrary_mobile_number_of_each_country_has_both_forms(rest: str) -> None:
     for short, long in (
         (f"5255{rest}1", f"52155{rest}1"),
         (f"54115{rest}", f"549115{rest}"),
         (f"55318{rest}", f"553198{rest}"),
     ):
-        assert set(number_forms(short)) == set(number_forms(long)) == {short, long}
+        assert set(list_number_forms(short)) == set(list_number_forms(long)) == {short, long}
 
 
 @given(st.sampled_from("2345"), st.text("0123456789", min_size=7, max_size=7))
-def test_no_nine_is_put_into_a_landline_of_brazil(first: str, rest: str) -> None:
+def test_landline_of_brazil_gets_no_ninth_digit(first: str, rest: str) -> None:
     for area in ("11", "21", "31", "85"):
-        assert number_forms(f"55{area}{first}{rest}") == (f"55{area}{first}{rest}",)
-        assert number_forms(f"55{area}9{first}{rest}") == (f"55{area}9{first}{rest}",)
+        assert list_number_forms(f"55{area}{first}{rest}") == (f"55{area}{first}{rest}",)
+        assert list_number_forms(f"55{area}9{first}{rest}") == (f"55{area}9{first}{rest}",)
 
 
 @given(st.text(max_size=20))
-def test_anything_is_its_own_form(number: str) -> None:
-    assert number_forms(number)[0] == number
+def test_arbitrary_string_is_its_own_first_form(number: str) -> None:
+    assert list_number_forms(number)[0] == number

@@ -1,4 +1,4 @@
-"""What stands for a message without words, in English and in Spanish."""
+"""Placeholders of messages without text, in English and in Spanish."""
 
 import ast
 from inspect import getsource
@@ -7,23 +7,29 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from interfaces.meta import placeholders as placeholder_text
-from interfaces.meta.placeholders import CATALOGUES, DOMAIN, KINDS, LANGUAGES, PlaceholderText
-from interfaces.meta.whatsapp.content import TYPES
+from interfaces.meta import placeholders
+from interfaces.meta.placeholders import (
+    CATALOGUE_DOMAIN,
+    CATALOGUE_FOLDER,
+    LANGUAGES,
+    TRANSLATED_KINDS,
+    PlaceholderText,
+)
+from interfaces.meta.whatsapp.content import READERS_BY_TYPE
 from tests.support.translations import translations
 
 ENGLISH, SPANISH = PlaceholderText(), PlaceholderText("es")
 
 
-def bought(amount: str, currency: str, count: int = 3) -> dict[str, Any]:
+def order_content(amount: str, currency: str, count: int = 3) -> dict[str, Any]:
     return {"order": {"count": count, "total": {"amount": amount, "currency": currency}}}
 
 
-def answered(answers: Any) -> dict[str, Any]:
+def form_content(answers: Any) -> dict[str, Any]:
     return {"flow": {"name": "flow", "answers": answers}}
 
 
-BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
+PLACEHOLDERS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "image": ("image", {"media": {"id": "1"}}, "[image]", "[imagen]"),
     "image of Instagram": ("image", {"attachments": [{"title": "x"}]}, "[image]", "[imagen]"),
     "voice note": ("voice", {}, "[voice]", "[nota de voz]"),
@@ -74,16 +80,21 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "[contacts: +54 11]",
         "[contactos: +54 11]",
     ),
-    "nobody's contact": ("contacts", {"contacts": [{"vcard": "x"}]}, "[contacts]", "[contactos]"),
+    "contacts without names and numbers": (
+        "contacts",
+        {"contacts": [{"vcard": "x"}]},
+        "[contacts]",
+        "[contactos]",
+    ),
     "order": (
         "order",
-        bought("45.00", "ARS"),
+        order_content("45.00", "ARS"),
         "[order: 3 items, 45,00 ARS]",
         "[pedido: 3 artículos, 45,00 ARS]",
     ),
     "order of one": (
         "order",
-        bought("45.00", "ARS", count=1),
+        order_content("45.00", "ARS", count=1),
         "[order: 1 item, 45,00 ARS]",
         "[pedido: 1 artículo, 45,00 ARS]",
     ),
@@ -96,31 +107,31 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "order without count": ("order", {"order": {"items": [{}]}}, "[order]", "[pedido]"),
     "form": (
         "interactive",
-        answered({"nombre": "Ana", "correo": "ana@x.example", "talla": 42, "nota": ""}),
+        form_content({"nombre": "Ana", "correo": "ana@x.example", "talla": 42, "nota": ""}),
         "[form: Ana, ana@x.example, 42]",
         "[formulario: Ana, ana@x.example, 42]",
     ),
     "form's token": (
         "interactive",
-        answered({"flow_token": "t-1", "talla": "M"}),
+        form_content({"flow_token": "t-1", "talla": "M"}),
         "[form: M]",
         "[formulario: M]",
     ),
     "form's choices, files and consent": (
         "interactive",
-        answered({"a": ["rojo", "azul"], "foto": [{"id": "9"}], "acepta": True, "nada": None}),
+        form_content({"a": ["rojo", "azul"], "foto": [{"id": "9"}], "acepta": True, "nada": None}),
         "[form: rojo, azul]",
         "[formulario: rojo, azul]",
     ),
     "address form": (
         "interactive",
-        answered({"saved_address_id": "", "values": {"name": "Ana", "city": "Rosario"}}),
+        form_content({"saved_address_id": "", "values": {"name": "Ana", "city": "Rosario"}}),
         "[form: Ana, Rosario]",
         "[formulario: Ana, Rosario]",
     ),
     "form as a list": (
         "interactive",
-        answered([{"nombre": "Ana", "flow_token": "t-1"}, "M"]),
+        form_content([{"nombre": "Ana", "flow_token": "t-1"}, "M"]),
         "[form: Ana, M]",
         "[formulario: Ana, M]",
     ),
@@ -133,7 +144,7 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "[unsupported: poll_creation]",
         "[no compatible: encuesta]",
     ),
-    "unsupported, of tomorrow": (
+    "unsupported, of an unknown type": (
         "unknown",
         {"unsupported": {"type": "hologram"}},
         "[unknown: hologram]",
@@ -146,19 +157,21 @@ BODIES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "[story_mention]",
         "[mención en una historia]",
     ),
-    "type of tomorrow": ("hologram", {"raw": {"a": 1}}, "[hologram]", "[hologram]"),
+    "unknown type": ("hologram", {"raw": {"a": 1}}, "[hologram]", "[hologram]"),
     "type of many lines": ("holo\n\n gram", {}, "[holo gram]", "[holo gram]"),
     "no type": ("", {}, "[unknown]", "[desconocido]"),
     "text of the catalogue": ("%(count)s item", {}, "[%(count)s item]", "[%(count)s item]"),
 }
 
 
-@pytest.mark.parametrize(("kind", "content", "english", "spanish"), BODIES.values(), ids=BODIES)
-def test_a_body_is_made_of_kind_and_content(
+@pytest.mark.parametrize(
+    ("kind", "content", "english", "spanish"), PLACEHOLDERS.values(), ids=PLACEHOLDERS
+)
+def test_placeholder_is_composed_of_kind_and_content(
     kind: str, content: dict[str, Any], english: str, spanish: str
 ) -> None:
-    assert ENGLISH(kind, content) == english
-    assert SPANISH(kind, content) == spanish
+    assert ENGLISH.compose(kind, content) == english
+    assert SPANISH.compose(kind, content) == spanish
 
 
 @pytest.mark.parametrize(
@@ -178,18 +191,23 @@ def test_a_body_is_made_of_kind_and_content(
         ("9" * 18 + ".99", "ARS", f"{'.'.join(['999'] * 6)},99 ARS", None),
     ],
 )
-def test_an_amount_is_written_as_in_the_currencys_country(
+def test_amount_is_written_as_in_the_currencys_country(
     amount: str, currency: str, english: str, spanish: str | None
 ) -> None:
-    assert ENGLISH("order", bought(amount, currency)) == f"[order: 3 items, {english}]"
+    assert (
+        ENGLISH.compose("order", order_content(amount, currency)) == f"[order: 3 items, {english}]"
+    )
     spanish = spanish or english
-    assert SPANISH("order", bought(amount, currency)) == f"[pedido: 3 artículos, {spanish}]"
+    assert (
+        SPANISH.compose("order", order_content(amount, currency))
+        == f"[pedido: 3 artículos, {spanish}]"
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_any_currency_can_be_written(language: str) -> None:
+def test_placeholder_is_composed_for_any_currency(language: str) -> None:
     for currency in [*Locale.parse("en").currencies, "ars", "AR", "A", "", "🙃", "[x]"]:
-        body = PlaceholderText(language)("order", bought("1234.50", currency))
+        body = PlaceholderText(language).compose("order", order_content("1234.50", currency))
 
         assert body.endswith(f" {currency}".rstrip() + "]")
 
@@ -203,11 +221,11 @@ def test_any_currency_can_be_written(language: str) -> None:
         ("document", {"media": {"filename": "a\u2028b " * 1000}}),
         ("location", {"location": {"name": "n" * 4000, "address": "a" * 4000}}),
         ("contacts", {"contacts": [{"name": f"Ana {n}"} for n in range(300)]}),
-        ("interactive", answered({"a": ["x y"] * 4000, "b": 10**390})),
+        ("interactive", form_content({"a": ["x y"] * 4000, "b": 10**390})),
     ],
 )
-def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
-    body = PlaceholderText(language)(kind, content)
+def test_placeholder_is_one_short_line(kind: str, content: dict[str, Any], language: str) -> None:
+    body = PlaceholderText(language).compose(kind, content)
 
     assert len(body) < 300
     assert body.endswith("…]")
@@ -215,17 +233,15 @@ def test_a_body_is_one_short_line(kind: str, content: dict[str, Any], language: 
 
 
 @pytest.mark.parametrize("language", ["", "fr", "es_AR", "EN"])
-def test_a_language_that_is_not_there_is_refused_at_once(language: str) -> None:
+def test_unknown_language_raises_value_error(language: str) -> None:
     with pytest.raises(ValueError, match="no bodies"):
         PlaceholderText(language)
 
 
-def texts_by_number() -> set[str]:
-    """The first argument of each call of ngettext."""
+def list_plural_texts() -> set[str]:
+    """The first argument of each call of ngettext in the module."""
     calls = [
-        call
-        for call in ast.walk(ast.parse(getsource(placeholder_text)))
-        if isinstance(call, ast.Call)
+        call for call in ast.walk(ast.parse(getsource(placeholders))) if isinstance(call, ast.Call)
     ]
     return {
         ast.literal_eval(call.args[0])
@@ -234,22 +250,27 @@ def texts_by_number() -> set[str]:
     }
 
 
-def test_spanish_has_every_text_and_no_other() -> None:
-    assert texts_by_number()
-    assert set(translations(CATALOGUES, "es", DOMAIN)) == KINDS | texts_by_number()
+def test_spanish_catalogue_has_every_text_and_no_other() -> None:
+    assert list_plural_texts()
+    assert (
+        set(translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN))
+        == TRANSLATED_KINDS | list_plural_texts()
+    )
 
 
-def test_translations_have_the_same_placeholders_and_nothing_that_ends_a_body() -> None:
-    for text, strings in translations(CATALOGUES, "es", DOMAIN).items():
+def test_translations_keep_format_fields_and_have_no_brackets_or_colons() -> None:
+    for text, strings in translations(CATALOGUE_FOLDER, "es", CATALOGUE_DOMAIN).items():
         for string in strings:
             assert string
             assert string.count("%(count)s") == text.count("%(count)s") == string.count("%")
             assert not set("[]:\n") & set(string)
 
 
-def test_every_type_that_is_read_has_a_name() -> None:
-    assert set(TYPES) <= KINDS
+def test_every_known_type_is_translated() -> None:
+    assert set(READERS_BY_TYPE) <= TRANSLATED_KINDS
 
 
-def test_english_calls_every_type_by_metas_word() -> None:
-    assert {ENGLISH(kind, {}) for kind in KINDS} == {f"[{kind}]" for kind in KINDS}
+def test_english_placeholder_is_metas_word() -> None:
+    assert {ENGLISH.compose(kind, {}) for kind in TRANSLATED_KINDS} == {
+        f"[{kind}]" for kind in TRANSLATED_KINDS
+    }

@@ -7,10 +7,10 @@ import click
 import httpx
 import msgspec
 
-from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.cli.context import CliContext, print_json
-from interfaces.meta.samples import Sample, delivery
+from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.signature import sign
 
 LARGEST_BATCH = 1000
 """Meta puts up to 1,000 updates into one delivery."""
@@ -60,7 +60,7 @@ def command(
                 )
                 for number in range(start, min(start + LARGEST_BATCH, count))
             ]
-            body = msgspec.json.encode(delivery(Channel(channel), to, samples))
+            body = msgspec.json.encode(make_delivery(Channel(channel), to, samples))
             counters = _post(client, endpoint, body, webhook.app_secret)
             total = {key: total.get(key, 0) + counters[key] for key in counters}
     print_json(total)

@@ -1,1 +1,1 @@
-"""Meta's JSON, read tolerantly: what Meta sends changes without notice and must never be lost."""
+"""Parses Meta's webhook deliveries (WhatsApp, Instagram) and verifies that Meta sent them."""

@@ -1,4 +1,4 @@
-"""Builders of a message's structured content: what is absent is left out, what is large is cut."""
+"""Builds the `content` of a message: omits absent values, cuts long strings, drops large objects."""
 
 import json
 from collections.abc import Mapping
@@ -8,36 +8,47 @@ from interfaces.meta.json_values import Json, as_id_text
 
 Content: TypeAlias = dict[str, Any]
 
-LONGEST_TEXT = 4096
-"""Where a string is cut that is not the person's own words."""
+MAX_TEXT_CHARACTERS = 4096
+"""Strings in `content` are cut here. The sender's own text is never cut."""
 
-LONGEST_EMOJI = 64
-LARGEST_RAW = 8000
-DEEPEST = 16
-"""Nesting beyond this is nobody's answer, and would break whoever writes it as JSON again."""
+MAX_EMOJI_CHARACTERS = 64
+
+MAX_RAW_BYTES = 8000
+"""Size as JSON of an object that is kept as Meta sent it."""
+
+MAX_NESTING_LEVELS = 16
+"""A deeper object is not kept: no known answer is so deep, and writing it as JSON may fail."""
 
 
 def drop_empty(**parts: Any) -> Content:
-    """All but what is absent; zero and False are present."""
+    """Return the parts without those that are None, "", [] or {}; 0 and False stay."""
     return {name: part for name, part in parts.items() if part not in (None, "", [], {})}
 
 
 def pick_texts(part: Mapping[str, Json], *names: str) -> Content:
-    """Those of the names under which there is a text or number, cut."""
-    return {name: found[:LONGEST_TEXT] for name in names if (found := as_id_text(part.get(name)))}
+    """Return the named strings and integers of an object as text, each cut at 4,096 characters.
+
+    Names without such a value are absent from the result.
+    """
+    return {
+        name: text[:MAX_TEXT_CHARACTERS] for name in names if (text := as_id_text(part.get(name)))
+    }
 
 
-def raw(part: Json) -> Mapping[str, Json] | None:
-    """A small object as it came, for those who will know what it means; None for anything else."""
+def keep_small_object(part: Json) -> Mapping[str, Json] | None:
+    """Return an object as Meta sent it; None if it is larger than 8,000 bytes, or no object.
+
+    It preserves types that this version does not know for a reader that does.
+    """
     if not isinstance(part, dict) or not is_shallow(part):
         return None
     size = len(json.dumps(part, ensure_ascii=False).encode(errors="replace"))
-    return part if size <= LARGEST_RAW else None
+    return part if size <= MAX_RAW_BYTES else None
 
 
-def is_shallow(value: Json, levels: int = DEEPEST) -> bool:
-    """Whether nothing in it is nested deeper."""
+def is_shallow(value: Json, levels: int = MAX_NESTING_LEVELS) -> bool:
+    """Return whether the value has at most `levels` levels of objects and lists."""
     if not isinstance(value, dict | list):
         return True
-    inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(is_shallow(part, levels - 1) for part in inner)
+    members = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(is_shallow(member, levels - 1) for member in members)

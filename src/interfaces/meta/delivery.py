@@ -1,4 +1,4 @@
-"""A body becomes leaves: every message that counts, every change, and what was passed over."""
+"""Parses the body of a Meta delivery into messages that count, changes, and ignored items."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,103 +8,112 @@ from datetime import datetime
 from domain.change import ChangeKind, IncomingChange
 from domain.inbound import Inbound, InboundMessage
 from interfaces.meta.instagram import parser as instagram
+from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT
 from interfaces.meta.json_values import Json, NotJson, as_dict, as_id_text, as_list, parse_json
 from interfaces.meta.parsed import IgnoredItem, ParsedItem
 from interfaces.meta.placeholders import PlaceholderText
 from interfaces.meta.whatsapp import parser as whatsapp
-from interfaces.meta.whatsapp.items import OBJECT as WHATSAPP
+from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT
 
-IN_ENGLISH = PlaceholderText()
+SUPPORTED_OBJECTS = {WHATSAPP_OBJECT, INSTAGRAM_OBJECT}
 
-PRODUCTS = {WHATSAPP, instagram.OBJECT}
-LONGEST_NAME = 64
+MAX_NAME_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """All that one body holds, whatever stands beside it. `notes` says what was passed over."""
+class ParsedDelivery:
+    """Everything that one body holds. `ignored_items` counts how often each name occurs."""
 
     messages: list[Inbound] = field(default_factory=list)
     changes: list[IncomingChange] = field(default_factory=list)
-    notes: Counter[IgnoredItem] = field(default_factory=Counter)
-
-
-def parse_delivery(
-    body: bytes, arrived_at: datetime, placeholder_text: PlaceholderText = IN_ENGLISH
-) -> Delivery:
-    """Read every leaf; `wording` stands for messages without words. Raises NotJson."""
-    delivery = Delivery()
-    notes: dict[IgnoredItem, int] = {}
-    try:
-        for part in as_list(parse_json(body)):
-            for leaf in _leaves(part, arrived_at):
-                match leaf:
-                    case IgnoredItem():
-                        notes[leaf] = notes.get(leaf, 0) + 1
-                    case IncomingChange():
-                        delivery.changes.append(_with_words(leaf, placeholder_text))
-                    case InboundMessage(body=""):
-                        words = placeholder_text(leaf.kind, leaf.content)
-                        delivery.messages.append(replace(leaf, body=words))
-                    case _:
-                        delivery.messages.append(leaf)
-    except RecursionError as error:
-        raise NotJson("nested too deep") from error
-    for note, count in notes.items():
-        delivery.notes[_short(note)] += count
-    return delivery
+    ignored_items: Counter[IgnoredItem] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
 class MetaDeliveryParser:
-    """`decode` in one language, for what was kept."""
+    """Parses deliveries; `placeholder_text` makes the body of messages without text."""
 
-    placeholder_text: PlaceholderText
+    placeholder_text: PlaceholderText = field(default_factory=PlaceholderText)
 
-    def parse(self, body: bytes, arrived_at: datetime) -> Delivery:
-        """Raises NotJson, which is a ValueError."""
-        return parse_delivery(body, arrived_at, self.placeholder_text)
+    def parse(self, body: bytes, arrived_at: datetime) -> ParsedDelivery:
+        """Parse every item of a body; an item that cannot be parsed does not affect the others.
+
+        A body is one envelope, or a list of them: the examples on Meta's Instagram page
+        (developers.facebook.com/documentation/instagram-platform/webhooks/examples) are lists.
+        Raises NotJson, a ValueError, for a body that is not JSON or is nested too deep.
+        """
+        delivery = ParsedDelivery()
+        counts: dict[IgnoredItem, int] = {}
+        try:
+            for envelope in as_list(parse_json(body)):
+                for item in _parse_envelope(envelope, arrived_at):
+                    match item:
+                        case IgnoredItem():
+                            counts[item] = counts.get(item, 0) + 1
+                        case IncomingChange():
+                            delivery.changes.append(self._with_body(item))
+                        case InboundMessage(body=""):
+                            placeholder = self.placeholder_text.compose(item.kind, item.content)
+                            delivery.messages.append(replace(item, body=placeholder))
+                        case _:
+                            delivery.messages.append(item)
+        except RecursionError as error:
+            raise NotJson("nested too deep") from error
+        for ignored_item, count in counts.items():
+            delivery.ignored_items[_make_presentable(ignored_item)] += count
+        return delivery
+
+    def _with_body(self, change: IncomingChange) -> IncomingChange:
+        """Return the change with a placeholder as its body, where it needs a body and has none."""
+        content = change.content
+        match change.kind:
+            case ChangeKind.EDIT:
+                body = content["body"] or self.placeholder_text.compose(content["kind"], {})
+                return replace(change, content={"body": body})
+            case ChangeKind.UNSEND:
+                return replace(
+                    change, content={"body": self.placeholder_text.compose("deleted", {})}
+                )
+            case ChangeKind.ECHO:
+                body = content["body"] or self.placeholder_text.compose(
+                    content["kind"], content["content"]
+                )
+                return replace(change, content={**content, "body": body})
+        return change
 
 
-def _leaves(delivery: Json, arrived_at: datetime) -> Iterator[ParsedItem]:
+def _parse_envelope(delivery: Json, arrived_at: datetime) -> Iterator[ParsedItem]:
+    """Yield the items of one envelope: `{"object": …, "entry": […]}`.
+
+    Samples of the App Dashboard have no envelope: `{"field": …, "value": …}`. They are parsed too.
+
+    Source: developers.facebook.com/docs/graph-api/webhooks/getting-started#event-notifications, read 2026-11.
+    """
     envelope = as_dict(delivery)
-    product = as_id_text(envelope.get("object"))
-    # A dashboard sample has no envelope at all: {"field": …, "value": …}.
-    is_sample = not product and bool({"entry", "field"} & envelope.keys())
-    if product not in PRODUCTS and not is_sample:
-        yield IgnoredItem("unknown", product or "none", "field", "object")
+    object_name = as_id_text(envelope.get("object"))
+    is_sample = not object_name and bool({"entry", "field"} & envelope.keys())
+    if object_name not in SUPPORTED_OBJECTS and not is_sample:
+        yield IgnoredItem("unknown", object_name or "none", "field", "object")
     entries = as_list(envelope.get("entry")) if "entry" in envelope else [envelope]
     for entry in map(as_dict, entries):
         changes = [as_dict(change) for change in as_list(entry.get("changes")) or [entry]]
-        if product == WHATSAPP or (not product and any(map(whatsapp.is_change, changes))):
+        if object_name == WHATSAPP_OBJECT or (
+            not object_name and any(map(whatsapp.is_whatsapp_change, changes))
+        ):
             for change in changes:
                 yield from whatsapp.parse_items(change, as_id_text(entry.get("id")), arrived_at)
-        elif product in {instagram.OBJECT, ""}:
+        elif object_name in {INSTAGRAM_OBJECT, ""}:
             yield from instagram.parse_items(entry, arrived_at)
 
 
-def _with_words(change: IncomingChange, placeholder_text: PlaceholderText) -> IncomingChange:
-    """Fill in what a text that is no text has for a body."""
-    content = change.content
-    match change.kind:
-        case ChangeKind.EDIT:
-            body = content["body"] or placeholder_text(content["kind"], {})
-            return replace(change, content={"body": body})
-        case ChangeKind.UNSEND:
-            return replace(change, content={"body": placeholder_text("deleted", {})})
-        case ChangeKind.ECHO:
-            body = content["body"] or placeholder_text(content["kind"], content["content"])
-            return replace(change, content={**content, "body": body})
-    return change
+def _make_presentable(item: IgnoredItem) -> IgnoredItem:
+    """Make the strings that Meta chose fit for a log line and a metric's label."""
+    return IgnoredItem(item.reason, _clean_name(item.channel), item.part, _clean_name(item.name))
 
 
-def _short(note: IgnoredItem) -> IgnoredItem:
-    return IgnoredItem(note.reason, _name(note.channel), note.part, _name(note.name))
-
-
-def _name(given: str) -> str:
-    """Cut what Meta may have put there to what is fit for a log and a metric."""
-    name = given[:LONGEST_NAME]
-    if name.isprintable():
-        return name
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+def _clean_name(name: str) -> str:
+    """Cut the name at 64 characters, and replace characters that cannot be printed with `?`."""
+    cut_name = name[:MAX_NAME_CHARACTERS]
+    if cut_name.isprintable():
+        return cut_name
+    return "".join(character if character.isprintable() else "?" for character in cut_name)

@@ -1,4 +1,4 @@
-"""What a delivery consists of, when it is taken apart."""
+"""The items that a delivery is parsed into: messages, changes, and ignored items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,15 @@ from domain.inbound import Inbound
 
 
 class IgnoredItem(NamedTuple):
-    """Something that was passed over, by name: for an operator to count, never with any content.
+    """The name of an item that is neither stored nor applied, for logs and metrics.
 
-    It is `ignored` on purpose, or `unknown`: then Meta has added something, or sent nonsense.
-    `name` is at most 64 characters.
+    - `reason`: `ignored` for an item that Leadport ignores by design, `unknown` for one that this
+      version does not know: Meta has added it, or the delivery is malformed.
+    - `channel`: `whatsapp` or `instagram`; for a delivery of another product, its `object`.
+    - `part`: the part of the delivery that has the name, for example `field`.
+    - `name`: Meta's own word. It never holds content of a message.
+
+    In a `ParsedDelivery`, `channel` and `name` are printable and at most 64 characters long.
     """
 
     reason: Literal["ignored", "unknown"]
@@ -26,9 +31,12 @@ ParsedItem: TypeAlias = Inbound | IncomingChange | IgnoredItem
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """What a message says: its kind, the person's own words, and all else it carries.
+    """The content of one message.
 
-    Without words (`""`) its body is made from kind and content: see `wording`.
+    - `kind`: Meta's word for the type of the message.
+    - `text`: what the sender wrote or chose; "" where there is none. The body is then a
+      placeholder (see `placeholders`).
+    - `content`: everything else that the message carries, by the keys in `docs/MESSAGES.md`.
     """
 
     kind: str

@@ -1,7 +1,8 @@
-"""What stands for a message without words: short, in brackets, in the language of the readers.
+"""Composes placeholders, such as `[image]`: the body of a message without text.
 
-A text's English is its name in the catalogue, `locale/<language>/LC_MESSAGES/bodies.po`. English
-calls a type by Meta's own word, other languages only the types that are listed here.
+The English text of a placeholder is its message id in the catalogue
+`locale/<language>/LC_MESSAGES/bodies.po`. English names a type by Meta's own word; the other
+languages translate the types in TRANSLATED_KINDS and name every other type by Meta's word too.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,122 +20,173 @@ from interfaces.catalogues import load_catalogue
 
 Content: TypeAlias = Mapping[str, Any]
 
-SOURCE = "en"
-LANGUAGES = (SOURCE, "es")
-CATALOGUES = Path(__file__).parent / "locale"
-DOMAIN = "bodies"
+SOURCE_LANGUAGE = "en"
+LANGUAGES = (SOURCE_LANGUAGE, "es")
+CATALOGUE_FOLDER = Path(__file__).parent / "locale"
+CATALOGUE_DOMAIN = "bodies"
 
-KINDS = frozenset(
+TRANSLATED_KINDS = frozenset(
     {
-        *("text", "image", "video", "audio", "voice", "sticker", "document", "file", "location"),
-        *("contacts", "button", "interactive", "form", "order", "request_welcome", "errors"),
-        *("unsupported", "unknown", "deleted"),
-        # What WhatsApp cannot show has a type of its own.
-        *("gif", "group_invite", "hsm", "link_preview", "list", "media_placeholder"),
-        *("poll_creation", "product"),
-        # Instagram's attachments
-        *("attachment", "ephemeral", "ig_post", "ig_reel", "ig_story", "like_heart", "postback"),
-        *("reel", "share", "story", "story_mention", "template", "unsupported_type"),
+        # Types of WhatsApp messages; `deleted` replaces a message that was unsent.
+        "audio",
+        "button",
+        "contacts",
+        "deleted",
+        "document",
+        "errors",
+        "file",
+        "form",
+        "image",
+        "interactive",
+        "location",
+        "order",
+        "request_welcome",
+        "sticker",
+        "text",
+        "unknown",
+        "unsupported",
+        "video",
+        "voice",
+        # Types inside WhatsApp's `unsupported` messages.
+        "gif",
+        "group_invite",
+        "hsm",
+        "link_preview",
+        "list",
+        "media_placeholder",
+        "poll_creation",
+        "product",
+        # Types of Instagram messages and attachments.
+        "attachment",
+        "ephemeral",
+        "ig_post",
+        "ig_reel",
+        "ig_story",
+        "like_heart",
+        "postback",
+        "reel",
+        "share",
+        "story",
+        "story_mention",
+        "template",
+        "unsupported_type",
     }
 )
 """The types that have a name in every language."""
 
-LONGEST = 120
-"""Of a type, and of what is said about it; in a list of conversations there is room for less."""
+MAX_DETAIL_CHARACTERS = 120
+"""Bound of a type, and of the detail after it: a list of conversations shows less than this."""
 
-TOKEN = "flow_token"  # noqa: S105 - no secret: the business's own mark on its form
+FLOW_TOKEN_FIELD = "flow_token"  # noqa: S105 - a field's name: the business's own mark on its form
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceholderText:
-    """One language's bodies. Raises ValueError for a language that is not there."""
+    """Composes the placeholders of one language.
 
-    language: str = SOURCE
+    Raises ValueError for a language that is not in LANGUAGES.
+    """
+
+    language: str = SOURCE_LANGUAGE
 
     def __post_init__(self) -> None:
         if self.language not in LANGUAGES:
             raise ValueError(f"no bodies in {self.language!r}")
 
-    def __call__(self, kind: str, content: Content) -> str:
-        """Write `[image]`, `[location: Av. Corrientes 1234]`: of nothing but kind and content."""
-        name = self._name("form" if kind == "interactive" and "flow" in content else kind)
-        about = _short(self._about(kind, content))
-        return f"[{name}: {about}]" if about else f"[{name}]"
+    def compose(self, kind: str, content: Content) -> str:
+        """Return the placeholder of a message, such as `[location: Av. Corrientes 1234]`.
 
-    def _name(self, kind: str) -> str:
-        if kind in KINDS:
+        The same kind and content give the same placeholder. It is one line.
+        """
+        is_form = kind == "interactive" and "flow" in content
+        kind_name = self._name_kind("form" if is_form else kind)
+        detail = _shorten_line(self._describe_content(kind, content))
+        return f"[{kind_name}: {detail}]" if detail else f"[{kind_name}]"
+
+    def _name_kind(self, kind: str) -> str:
+        if kind in TRANSLATED_KINDS:
             return self._catalogue.gettext(kind)
-        return _short(kind) or self._catalogue.gettext("unknown")
+        return _shorten_line(kind) or self._catalogue.gettext("unknown")
 
-    def _about(self, kind: str, content: Content) -> str:
-        about = ""
+    def _describe_content(self, kind: str, content: Content) -> str:
+        """Return the detail after the type's name; "" for a type without one."""
+        detail = ""
         match kind:
             case "document":
-                about = content.get("media", {}).get("filename", "")
+                detail = content.get("media", {}).get("filename", "")
             case "location":
-                about = _place(content.get("location", {}))
+                detail = _describe_location(content.get("location", {}))
             case "contacts":
-                about = ", ".join(filter(None, map(_person, content.get("contacts", ()))))
+                names = map(_name_contact, content.get("contacts", ()))
+                detail = ", ".join(filter(None, names))
             case "interactive":
-                about = ", ".join(_answers(content.get("flow", {}).get("answers")))
+                detail = ", ".join(_list_answers(content.get("flow", {}).get("answers")))
             case "order":
-                about = self._goods(content.get("order", {}))
+                detail = self._describe_order(content.get("order", {}))
             case "unsupported" | "unknown" if "unsupported" in content:
-                about = self._name(content["unsupported"]["type"])
-        return about
+                detail = self._name_kind(content["unsupported"]["type"])
+        return detail
 
-    def _goods(self, order: Content) -> str:
+    def _describe_order(self, order: Content) -> str:
         parts = []
         if "count" in order:
             count = order["count"]
             text = self._catalogue.ngettext("%(count)s item", "%(count)s items", count)
             parts.append(text % {"count": format_decimal(count, locale=self.language)})
         if "total" in order:
-            parts.append(self._amount(**order["total"]))
+            parts.append(self._format_amount(**order["total"]))
         return ", ".join(parts)
 
-    def _amount(self, amount: str, currency: str) -> str:
-        """Write it as people do who pay with it, and call the currency by its code."""
-        locale = _country(currency) or Locale.parse(self.language)
+    def _format_amount(self, amount: str, currency: str) -> str:
+        """Write the amount as in the currency's country, and the currency by its code."""
+        locale = _find_locale(currency) or Locale.parse(self.language)
         pattern = locale.decimal_formats[None].pattern
         return f"{format_currency(Decimal(amount), currency, pattern, locale)} {currency}"
 
     @property
     def _catalogue(self) -> NullTranslations:
-        return _catalogue(self.language)
+        return _load_catalogue(self.language)
 
 
 @cache
-def _catalogue(language: str) -> NullTranslations:
-    if language == SOURCE:
+def _load_catalogue(language: str) -> NullTranslations:
+    if language == SOURCE_LANGUAGE:
         return NullTranslations()
-    return load_catalogue(CATALOGUES, language, DOMAIN)
+    return load_catalogue(CATALOGUE_FOLDER, language, CATALOGUE_DOMAIN)
 
 
-def _country(currency: str) -> Locale | None:
-    """Where it is paid with: codes begin with the country's (ISO 4217), but EUR has none."""
+def _find_locale(currency: str) -> Locale | None:
+    """Return the locale of the currency's country; None for a currency without one, like EUR.
+
+    A currency code begins with the code of its country (ISO 4217).
+    """
     try:
         return Locale.parse(f"und_{currency[:2]}") if is_currency(currency) else None
     except UnknownLocaleError:
         return None
 
 
-def _place(location: Content) -> str:
-    if called := [location[part] for part in ("name", "address") if part in location]:
-        return ", ".join(called)
-    degrees = [location[part] for part in ("latitude", "longitude") if part in location]
-    # To the decimetre, and with a point in every language, as maps take it.
-    shown = [f"{each:.6f}".rstrip("0").rstrip(".") for each in degrees]
-    return ", ".join(shown) if len(shown) == len(("latitude", "longitude")) else ""
+def _describe_location(location: Content) -> str:
+    """Return name and address; without both, latitude and longitude if both are there."""
+    if texts := [location[part] for part in ("name", "address") if part in location]:
+        return ", ".join(texts)
+    coordinates = [location[part] for part in ("latitude", "longitude") if part in location]
+    # Six decimals are about a decimetre. Maps expect a point in every language.
+    numbers = [f"{degrees:.6f}".rstrip("0").rstrip(".") for degrees in coordinates]
+    return ", ".join(numbers) if len(numbers) == len(("latitude", "longitude")) else ""
 
 
-def _person(card: Content) -> str:
+def _name_contact(card: Content) -> str:
+    """Return the name on a contact card, else its first phone number, else ""."""
     phones = (phone["phone"] for phone in card.get("phones", ()) if "phone" in phone)
     return str(card.get("name") or next(phones, ""))
 
 
-def _answers(answers: Any) -> Iterator[str]:
-    """Yield what was filled in, without its names, which no reader has ever seen."""
+def _list_answers(answers: Any) -> Iterator[str]:
+    """Yield the values that were filled into a form, without the names of its fields.
+
+    The names are internal to the form. True, False and "" say too little without them.
+    """
     match answers:
         case bool() | "":
             return
@@ -142,18 +194,23 @@ def _answers(answers: Any) -> Iterator[str]:
             yield str(answers)
         case list():
             for answer in answers:
-                yield from _answers(answer)
+                yield from _list_answers(answer)
         case dict():
-            for name, answer in answers.items():
-                if name == TOKEN:
+            for field, answer in answers.items():
+                if field == FLOW_TOKEN_FIELD:
                     continue
-                # Objects in a list are files: nothing but ids.
-                is_list = isinstance(answer, list)
-                yield from _answers(
-                    [each for each in answer if not isinstance(each, dict)] if is_list else answer
-                )
+                if isinstance(answer, list):
+                    # Objects in a field's list are uploaded files: they hold only ids.
+                    yield from _list_answers(
+                        [each for each in answer if not isinstance(each, dict)]
+                    )
+                else:
+                    yield from _list_answers(answer)
 
 
-def _short(text: str) -> str:
+def _shorten_line(text: str) -> str:
+    """Return the text on one line, cut to 120 characters with an ellipsis at its end."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1].rstrip()}…"
+    if len(line) <= MAX_DETAIL_CHARACTERS:
+        return line
+    return f"{line[: MAX_DETAIL_CHARACTERS - 1].rstrip()}…"

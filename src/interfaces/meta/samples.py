@@ -1,4 +1,4 @@
-"""Deliveries in Meta's shape, with made-up people in them."""
+"""Makes WhatsApp and Instagram deliveries in Meta's shape, with made-up senders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from domain.connection import Channel
-from interfaces.meta.instagram import parser as instagram
-from interfaces.meta.whatsapp import items as whatsapp_items
+from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT
+from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A text that somebody sends."""
+    """A text message of one sender.
+
+    `sender` is a phone number (WhatsApp) or an Instagram user id; Instagram does not send `name`.
+    """
 
     sender: str
     name: str
@@ -21,14 +24,14 @@ class Sample:
     sent_at: datetime
 
 
-def delivery(channel: Channel, to: str, samples: Sequence[Sample]) -> dict[str, Any]:
-    """One delivery of all the samples to one connection, by its external id."""
+def make_delivery(channel: Channel, to: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return one delivery of all samples to the connection with the external id `to`."""
     if channel is Channel.WHATSAPP:
-        return _whatsapp(to, samples)
-    return _instagram(to, samples)
+        return _make_whatsapp_delivery(to, samples)
+    return _make_instagram_delivery(to, samples)
 
 
-def _whatsapp(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
+def _make_whatsapp_delivery(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
     value = {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550100", "phone_number_id": to},
@@ -47,10 +50,10 @@ def _whatsapp(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
         ],
     }
     change = {"field": "messages", "value": value}
-    return {"object": whatsapp_items.OBJECT, "entry": [{"id": f"waba-{to}", "changes": [change]}]}
+    return {"object": WHATSAPP_OBJECT, "entry": [{"id": f"waba-{to}", "changes": [change]}]}
 
 
-def _instagram(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
+def _make_instagram_delivery(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
     messaging = [
         {
             "sender": {"id": sample.sender},
@@ -61,4 +64,4 @@ def _instagram(to: str, samples: Sequence[Sample]) -> dict[str, Any]:
         for sample in samples
     ]
     time = int(samples[0].sent_at.timestamp() * 1000)
-    return {"object": instagram.OBJECT, "entry": [{"id": to, "time": time, "messaging": messaging}]}
+    return {"object": INSTAGRAM_OBJECT, "entry": [{"id": to, "time": time, "messaging": messaging}]}

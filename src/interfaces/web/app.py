@@ -11,7 +11,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from application.use_cases import UseCases
-from interfaces.meta.placeholders import PlaceholderText
+from interfaces.meta.delivery import MetaDeliveryParser
+from interfaces.meta.signature import WebhookVerifier
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import HANDLERS
 from interfaces.web.health import HealthController
@@ -26,16 +27,18 @@ Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
 def create_app(
     use_cases: UseCases,
     *,
+    webhook_verifier: WebhookVerifier,
+    parser: MetaDeliveryParser,
     public_url: str,
     form_secret: str,
-    language: str = "en",
     on_startup: Hooks = (),
     on_shutdown: Hooks = (),
 ) -> Litestar:
     """Open the doors; each handler names the use cases it needs.
 
     `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
-    forms carry: every worker needs the same. `language` is that of bodies without words.
+    forms carry: every worker needs the same. `parser` is the one that the use cases have, so that
+    a delivery is parsed the same way at once, out of the spool and on a retry.
     """
     return Litestar(
         route_handlers=[
@@ -50,10 +53,7 @@ def create_app(
         dependencies={
             "webhook_dependencies": _provide(
                 WebhookDependencies(
-                    use_cases.verify_webhook,
-                    use_cases.receive_delivery,
-                    PlaceholderText(language),
-                    use_cases.clock,
+                    webhook_verifier, use_cases.receive_delivery, parser, use_cases.clock
                 )
             ),
             **{f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},

@@ -12,10 +12,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from application.errors import SpoolUnavailable
 from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.clock import Clock
-from application.verify_webhook import VerifyWebhook
-from interfaces.meta.delivery import parse_delivery
+from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.json_values import NotJson
-from interfaces.meta.placeholders import PlaceholderText
+from interfaces.meta.signature import WebhookVerifier
 from interfaces.web.dependencies import Injected
 from interfaces.web.errors import AnyRequest, describe_problem, problem
 from interfaces.web.metrics import count
@@ -55,9 +54,9 @@ class BodyReader:
 class WebhookDependencies:
     """What a delivery needs on its way in; one thing to ask for, because asking costs time."""
 
-    verify_webhook: VerifyWebhook
+    webhook_verifier: WebhookVerifier
     receive_delivery: ReceiveDelivery
-    placeholder_text: PlaceholderText
+    parser: MetaDeliveryParser
     clock: Clock
     body_reader: BodyReader = field(default_factory=BodyReader)
 
@@ -86,7 +85,7 @@ class WebhookController(Controller):
             str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
         )
         mode, token, challenge = given
-        if refusal := webhook_dependencies.verify_webhook.handshake_refusal(mode, token, challenge):
+        if refusal := webhook_dependencies.webhook_verifier.check_handshake(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
             return problem(403)
         headers = {"X-Content-Type-Options": "nosniff"}
@@ -111,14 +110,14 @@ class WebhookController(Controller):
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
         body = await webhook_dependencies.body_reader.read(request)
-        if not webhook_dependencies.verify_webhook.accepts_delivery(
+        if not webhook_dependencies.webhook_verifier.accepts_signature(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
             return problem(403)
         arrived_at = webhook_dependencies.clock.now()
         try:
-            delivery = parse_delivery(body, arrived_at, webhook_dependencies.placeholder_text)
+            delivery = webhook_dependencies.parser.parse(body, arrived_at)
         except NotJson:
             log.warning("delivery_ignored", extra={"reason": "not JSON", "bytes": len(body)})
             return Response({"status": "ignored"})
@@ -127,8 +126,8 @@ class WebhookController(Controller):
         except SpoolUnavailable as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
             return problem(503, "neither the database nor the spool can keep this; send it again")
-        count(counters, delivery.changes, delivery.notes)
-        for note, times in delivery.notes.items():
+        count(counters, delivery.changes, delivery.ignored_items)
+        for note, times in delivery.ignored_items.items():
             if note.reason == "unknown":
                 what = f"{note.channel} {note.part} {note.name}"
                 log.warning("unknown_in_delivery", extra={"what": what, "times": times})

@@ -1,1 +1,1 @@
-"""Instagram messaging: readers of its webhook payloads."""
+"""Parses webhook deliveries of Instagram messaging."""

@@ -1,16 +1,22 @@
-"""What an Instagram message says: the person's own words, and everything else it carries.
+"""Reads the content of an Instagram message: its kind, the sender's text, and everything else.
 
-A shared post's caption, a product's title and an ad's headline were written by others: they are
-content, never words.
+Only what the person wrote or tapped is text. Other people wrote the caption of a shared post, the
+title of a product and the headline of an ad: these are `content`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from domain.connection import Channel
-from interfaces.meta.content_fields import LONGEST_TEXT, Content, drop_empty, pick_texts, raw
+from interfaces.meta.content_fields import (
+    MAX_TEXT_CHARACTERS,
+    Content,
+    drop_empty,
+    keep_small_object,
+    pick_texts,
+)
 from interfaces.meta.json_values import (
-    LONGEST_ID,
+    MAX_ID_CHARACTERS,
     Json,
     as_bool,
     as_dict,
@@ -20,148 +26,203 @@ from interfaces.meta.json_values import (
 )
 from interfaces.meta.parsed import IgnoredItem, MessageContent
 
-ATTACHMENTS = {
-    *("image", "video", "audio", "file", "like_heart", "ephemeral", "unsupported_type"),
-    *("share", "ig_post", "ig_reel", "reel", "story", "ig_story", "story_mention", "template"),
+KNOWN_ATTACHMENT_TYPES = {
+    "audio",
+    "ephemeral",
+    "file",
+    "ig_post",
+    "ig_reel",
+    "ig_story",
+    "image",
+    "like_heart",
+    "reel",
+    "share",
+    "story",
+    "story_mention",
+    "template",
+    "unsupported_type",
+    "video",
 }
-"""The types Meta is known to send."""
 
-MESSAGE_PARTS = {
-    *("mid", "text", "attachments", "quick_reply", "reply_to", "referral"),
-    *("is_echo", "is_deleted", "is_self", "is_unsupported"),
+KNOWN_MESSAGE_PARTS = {
+    "attachments",
+    "is_deleted",
+    "is_echo",
+    "is_self",
+    "is_unsupported",
+    "mid",
+    "quick_reply",
+    "referral",
+    "reply_to",
+    "text",
 }
-"""What is known to stand in a message."""
 
-ATTACHMENT_IDS = ("sticker_id", "reel_video_id", "ig_post_media_id", "story_media_id")
-STORY_IDS = ("story_media_id", "id")
+ATTACHMENT_ID_NAMES = ("sticker_id", "reel_video_id", "ig_post_media_id", "story_media_id")
+"""The members of a payload that may hold an attachment's id. The first one present is its id."""
+
+STORY_ID_NAMES = ("story_media_id", "id")
 
 
 def parse_content(event: Mapping[str, Json]) -> MessageContent:
-    """Read an item that has a `message`, or a `postback`: somebody tapped a button."""
+    """Read the content of an item with a `message`, or with a `postback`.
+
+    It never raises: a part of another shape than expected is left out.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     message = event.get("message")
     if not isinstance(message, dict):
-        return _tapped(event)
-    kind, words = _kind_and_words(message)
-    attachments = _attachments(message)
-    mentions = (_payload(a) for a in attachments if _type(a) == "story_mention")
-    reply, payload = as_dict(message.get("reply_to")), _quick_reply(message)
+        return _read_postback(event)
+    kind, text = _read_kind_and_text(message)
+    attachments = _list_attachments(message)
+    mentions = (
+        _read_payload(attachment)
+        for attachment in attachments
+        if _read_type(attachment) == "story_mention"
+    )
+    reply, payload = as_dict(message.get("reply_to")), _read_quick_reply(message)
     content = drop_empty(
-        attachments=[*filter(None, map(_attachment, attachments))],
-        story=_story(next(mentions, {})),
-        choice=_choice("quick_reply", as_id_text(message.get("text")), payload)
+        attachments=[*filter(None, map(_read_attachment, attachments))],
+        story=_read_story(next(mentions, {})),
+        choice=_make_choice("quick_reply", as_id_text(message.get("text")), payload)
         if payload
         else None,
         reply=drop_empty(
-            message_id=_first(reply, "mid"), story=_story(as_dict(reply.get("story")))
+            message_id=_pick_first_text(reply, "mid"),
+            story=_read_story(as_dict(reply.get("story"))),
         ),
-        raw=_raw(message, kind),
-        **_origin(message, event),
+        raw=_keep_unknown(message, kind),
+        **_read_referral(message, event),
     )
-    return MessageContent(kind, words, content)
+    return MessageContent(kind, text, content)
 
 
-def unknown(part: Literal["field", "event", "type", "attachment"], name: str) -> IgnoredItem:
-    """What Meta has added since, or nonsense."""
+def ignore_unknown(part: Literal["field", "event", "type", "attachment"], name: str) -> IgnoredItem:
+    """Return the ignored item of something that this version does not know."""
     return IgnoredItem("unknown", Channel.INSTAGRAM, part, name or "none")
 
 
-def unknown_parts(event: Mapping[str, Json]) -> Iterator[IgnoredItem]:
-    """What the item's message consists of, where nobody knows it."""
+def list_unknown_parts(event: Mapping[str, Json]) -> Iterator[IgnoredItem]:
+    """Yield an ignored item for each attachment type and part of a message that is not known."""
     message = event.get("message")
     if not isinstance(message, dict):
         return
-    for kind in map(_type, _attachments(message)):
-        if kind not in ATTACHMENTS:
-            yield unknown("attachment", kind)
-    if _kind_and_words(message)[0] == "unknown":
-        for name in _unknown_parts(message):
-            yield unknown("type", name)
+    for attachment_type in map(_read_type, _list_attachments(message)):
+        if attachment_type not in KNOWN_ATTACHMENT_TYPES:
+            yield ignore_unknown("attachment", attachment_type)
+    kind, _ = _read_kind_and_text(message)
+    if kind == "unknown":
+        for name in _pick_unknown_parts(message):
+            yield ignore_unknown("type", name)
 
 
-def _kind_and_words(message: Mapping[str, Json]) -> tuple[str, str]:
-    if words := as_message_text(message.get("text")):
-        return "text", words
-    if attachments := _attachments(message):
-        return _type(attachments[0]) or "attachment", ""
-    # Normally the text is the button's title, beside the payload.
-    if payload := _quick_reply(message):
+def _read_kind_and_text(message: Mapping[str, Json]) -> tuple[str, str]:
+    """Return the kind and the person's text; the text is "" where there is none."""
+    if text := as_message_text(message.get("text")):
+        return "text", text
+    if attachments := _list_attachments(message):
+        return _read_type(attachments[0]) or "attachment", ""
+    # A quick reply usually has the button's title as its text, beside the payload.
+    if payload := _read_quick_reply(message):
         return "text", payload
     return "unsupported" if as_bool(message.get("is_unsupported")) else "unknown", ""
 
 
-def _tapped(event: Mapping[str, Json]) -> MessageContent:
+def _read_postback(event: Mapping[str, Json]) -> MessageContent:
+    """Read a tap on a button or an ice breaker.
+
+    Source: developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events/messaging_postbacks, read 2026-11.
+    """
     postback = as_dict(event.get("postback"))
     title, payload = as_id_text(postback.get("title")), as_id_text(postback.get("payload"))
-    choice = _choice("postback", title, payload)
+    choice = _make_choice("postback", title, payload)
     return MessageContent(
-        "postback", title or payload, {"choice": choice, **_origin(postback, event)}
+        "postback", title or payload, {"choice": choice, **_read_referral(postback, event)}
     )
 
 
-def _choice(kind: str, title: str, payload: str) -> Content:
-    """What the button says, and what it stands for."""
-    return drop_empty(type=kind, title=title[:LONGEST_TEXT], payload=payload[:LONGEST_TEXT])
+def _make_choice(choice_type: str, title: str, payload: str) -> Content:
+    """Return the button that was tapped: its title, and the payload that the business gave it."""
+    return drop_empty(
+        type=choice_type,
+        title=title[:MAX_TEXT_CHARACTERS],
+        payload=payload[:MAX_TEXT_CHARACTERS],
+    )
 
 
-def _quick_reply(message: Mapping[str, Json]) -> str:
+def _read_quick_reply(message: Mapping[str, Json]) -> str:
+    """Return the payload of a tapped quick reply; "" where there is none."""
     return as_id_text(as_dict(message.get("quick_reply")).get("payload"))
 
 
-def _attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+def _list_attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
     return [as_dict(attachment) for attachment in as_list(message.get("attachments"))]
 
 
-def _type(attachment: Mapping[str, Json]) -> str:
-    return as_id_text(attachment.get("type"))[:LONGEST_ID]
+def _read_type(attachment: Mapping[str, Json]) -> str:
+    """Return the type of an attachment, cut at 512 characters; "" where it has none."""
+    return as_id_text(attachment.get("type"))[:MAX_ID_CHARACTERS]
 
 
-def _payload(attachment: Mapping[str, Json]) -> Mapping[str, Json]:
+def _read_payload(attachment: Mapping[str, Json]) -> Mapping[str, Json]:
     return as_dict(attachment.get("payload"))
 
 
-def _attachment(attachment: Mapping[str, Json]) -> Content:
-    """One of `content.attachments`; empty for a story mention, which is `content.story`."""
-    kind, payload = _type(attachment), _payload(attachment)
-    if kind == "story_mention":
+def _read_attachment(attachment: Mapping[str, Json]) -> Content:
+    """Read one item of `content.attachments`; {} for a story mention, which is `content.story`.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11. The types
+    `story` and `ig_story` are not documented; their `story_media_id` was seen in other projects.
+    """
+    attachment_type, payload = _read_type(attachment), _read_payload(attachment)
+    if attachment_type == "story_mention":
         return {}
     elements = (
-        _element(as_dict(element))
+        _read_element(as_dict(element))
         for template in ("product", "generic")
         for element in as_list(as_dict(payload.get(template)).get("elements"))
     )
     return drop_empty(
-        type=kind,
+        type=attachment_type,
         **pick_texts(payload, "url", "title"),
-        id=_first(payload, *ATTACHMENT_IDS),
+        id=_pick_first_text(payload, *ATTACHMENT_ID_NAMES),
         elements=[*filter(None, elements)],
     )
 
 
-def _element(element: Mapping[str, Json]) -> Content:
-    """A product, or one card of a carousel."""
+def _read_element(element: Mapping[str, Json]) -> Content:
+    """Read an element of a template: a product, or one panel of a carousel."""
     names = ("id", "retailer_id", "title", "subtitle")
-    return drop_empty(**pick_texts(element, *names), url=_first(element, "image_url"))
+    return drop_empty(**pick_texts(element, *names), url=_pick_first_text(element, "image_url"))
 
 
-def _story(story: Mapping[str, Json]) -> Content:
-    return drop_empty(id=_first(story, *STORY_IDS), url=_first(story, "url"))
+def _read_story(story: Mapping[str, Json]) -> Content:
+    """Read the id and address of a story; {} where it has neither."""
+    return drop_empty(
+        id=_pick_first_text(story, *STORY_ID_NAMES), url=_pick_first_text(story, "url")
+    )
 
 
-def _origin(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
-    """The ad, link or product that made them write; it may also stand beside the message."""
+def _read_referral(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
+    """Read the ad, link or product that a person came from.
+
+    It stands inside the message or postback (`part`), or beside it.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     referral = as_dict(part.get("referral")) or as_dict(event.get("referral"))
     if not referral:
         return {}
     ad = as_dict(referral.get("ads_context_data"))
-    photo, video = _first(ad, "photo_url"), _first(ad, "video_url")
-    source = _first(referral, "source") or ("ADS" if referral.get("ad_id") else "")
+    photo, video = _pick_first_text(ad, "photo_url"), _pick_first_text(ad, "video_url")
+    source = _pick_first_text(referral, "source") or ("ADS" if referral.get("ad_id") else "")
     return drop_empty(
         referred_product=pick_texts(as_dict(referral.get("product")), "id"),
         referral=drop_empty(
-            source_type="ad" if source == "ADS" else source or _first(referral, "type"),
-            source_id=_first(referral, "ad_id"),
+            source_type="ad" if source == "ADS" else source or _pick_first_text(referral, "type"),
+            source_id=_pick_first_text(referral, "ad_id"),
             **pick_texts(referral, "ref"),
-            headline=_first(ad, "ad_title"),
+            headline=_pick_first_text(ad, "ad_title"),
             media_type="image" if photo else "video" if video else "",
             media_url=photo or video,
             **pick_texts(ad, "post_id", "product_id"),
@@ -169,18 +230,28 @@ def _origin(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
     )
 
 
-def _unknown_parts(message: Mapping[str, Json]) -> Content:
-    return {name: part for name, part in message.items() if name not in MESSAGE_PARTS}
+def _pick_unknown_parts(message: Mapping[str, Json]) -> Content:
+    """Return the parts of a message that are not in KNOWN_MESSAGE_PARTS."""
+    return {name: part for name, part in message.items() if name not in KNOWN_MESSAGE_PARTS}
 
 
-def _raw(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
-    """As it came, where nobody knows what it is, unless it is large."""
-    found = next((_payload(a) for a in _attachments(message) if _type(a) not in ATTACHMENTS), {})
+def _keep_unknown(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
+    """Return the unknown parts of a message as Meta sent them, if they are small.
+
+    That is the payload of the first unknown attachment; of a message without any known content,
+    its unknown parts. Returns None where there is neither.
+    """
     if kind == "unknown":
-        found = _unknown_parts(message)
-    return raw(found) if found else None
+        unknown_parts = _pick_unknown_parts(message)
+        return keep_small_object(unknown_parts) if unknown_parts else None
+    for attachment in _list_attachments(message):
+        if _read_type(attachment) not in KNOWN_ATTACHMENT_TYPES:
+            payload = _read_payload(attachment)
+            return keep_small_object(payload) if payload else None
+    return None
 
 
-def _first(part: Mapping[str, Json], *names: str) -> str:
-    """The first that is there, or nothing."""
-    return next(filter(None, [as_id_text(part.get(name)) for name in names]), "")[:LONGEST_TEXT]
+def _pick_first_text(part: Mapping[str, Json], *names: str) -> str:
+    """Return the first of the named texts that is there, cut at 4,096 characters; else ""."""
+    texts = [as_id_text(part.get(name)) for name in names]
+    return next(filter(None, texts), "")[:MAX_TEXT_CHARACTERS]

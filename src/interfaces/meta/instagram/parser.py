@@ -1,4 +1,4 @@
-"""Parses Instagram entries: the items of `messaging` and `standby`, and the same items in other envelopes."""
+"""Parses Instagram entries: items of `messaging` and `standby`, also in other envelopes."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,10 +9,10 @@ from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import Direction
-from interfaces.meta.content_fields import LONGEST_EMOJI
-from interfaces.meta.instagram.content import parse_content, unknown, unknown_parts
+from interfaces.meta.content_fields import MAX_EMOJI_CHARACTERS
+from interfaces.meta.instagram.content import ignore_unknown, list_unknown_parts, parse_content
 from interfaces.meta.json_values import (
-    LONGEST_ID,
+    MAX_ID_CHARACTERS,
     Json,
     as_bool,
     as_datetime,
@@ -20,62 +20,102 @@ from interfaces.meta.json_values import (
     as_id_text,
     as_list,
     as_message_text,
-    message_id,
+    read_or_derive_id,
 )
 from interfaces.meta.parsed import IgnoredItem, ParsedItem
 
-OBJECT = "instagram"
+INSTAGRAM_OBJECT = "instagram"
 
-MESSAGE_FIELDS = {"messages", "messaging_postbacks", "standby"}
-"""The fields under which `value` is such an item; comments and mentions are other things."""
+MESSAGE_FIELDS = {
+    "messages",
+    "messaging_postbacks",
+    "standby",
+}
+"""The fields whose `value` is an item that may be a message."""
 
-CHANGE_FIELDS = {"message_echoes", "message_edit", "message_reactions"}
-"""The fields under which `value` is such an item too, but never a person's message."""
+CHANGE_FIELDS = {
+    "message_echoes",
+    "message_edit",
+    "message_reactions",
+}
+"""The fields whose `value` is an item too, but never a message of a person."""
+
+ITEM_FIELDS = MESSAGE_FIELDS | CHANGE_FIELDS
 
 IGNORED_FIELDS = {
-    *("comments", "live_comments", "mentions", "story_insights", "response_feedback"),
-    *("messaging_handover", "messaging_handovers", "messaging_optins", "messaging_referral"),
-    *("messaging_seen", "messaging_policy_enforcement"),
+    "comments",
+    "live_comments",
+    "mentions",
+    "messaging_handover",
+    "messaging_handovers",
+    "messaging_optins",
+    "messaging_policy_enforcement",
+    "messaging_referral",
+    "messaging_seen",
+    "response_feedback",
+    "story_insights",
 }
 
 IGNORED_EVENTS = {
-    *("read", "referral", "optin", "policy_enforcement", "response_feedback", "app_roles"),
-    *("pass_thread_control", "take_thread_control", "request_thread_control"),
+    "app_roles",
+    "optin",
+    "pass_thread_control",
+    "policy_enforcement",
+    "read",
+    "referral",
+    "request_thread_control",
+    "response_feedback",
+    "take_thread_control",
 }
 
-PARTS = ("message", "postback")
+MESSAGE_PARTS = ("message", "postback")
+"""The parts of an item that make it a message."""
 
-ENVELOPE = {"sender", "recipient", "timestamp"}
+ENVELOPE_PARTS = {
+    "recipient",
+    "sender",
+    "timestamp",
+}
 
 
 def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[ParsedItem]:
-    """What people sent and did, also where another app answers them (`standby`)."""
+    """Yield the messages, changes and ignored items of one entry.
+
+    The items of `standby` count too: another app answers, but the person wrote to the business.
+    Apps with Instagram login get `field` and `value` in the entry itself, by Meta's page; the App
+    Dashboard's Test button sends them as `changes`.
+
+    Source: developers.facebook.com/documentation/instagram-platform/webhooks/examples, read 2026-11.
+    """
     for item in [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]:
-        yield from _read(_Event.of(item, entry, arrived_at))
-    # Login through Instagram documents field and value in the entry itself; the dashboard's Test
-    # button sends them as changes.
+        yield from _parse_event(_Event.read(item, entry, arrived_at))
     changes = [as_dict(change) for change in as_list(entry.get("changes"))]
     for change in [entry, *changes] if "field" in entry else changes:
         field = as_id_text(change.get("field"))
-        if field in MESSAGE_FIELDS | CHANGE_FIELDS:
+        if field in ITEM_FIELDS:
             for item in as_list(change.get("value")):
-                event = _Event.of(item, entry, arrived_at)
+                event = _Event.read(item, entry, arrived_at)
                 if field in CHANGE_FIELDS and event.is_message:
-                    yield unknown("event", f"message under {field}")
+                    yield ignore_unknown("event", f"message under {field}")
                 else:
-                    yield from _read(event)
+                    yield from _parse_event(event)
         elif field in IGNORED_FIELDS:
             yield IgnoredItem("ignored", Channel.INSTAGRAM, "field", field)
         else:
-            yield unknown("field", field)
+            yield ignore_unknown("field", field)
 
 
-def _ignored(name: str) -> IgnoredItem:
+def _ignore_event(name: str) -> IgnoredItem:
+    """Return the ignored item of an event that is ignored by design."""
     return IgnoredItem("ignored", Channel.INSTAGRAM, "event", name)
 
 
 class _Event(NamedTuple):
-    """One item, and the entry that it came in; `account_id` says whose account it is."""
+    """One item, and the entry that it came in.
+
+    `parts` are the members of the item and `message` those of its message, {} where they are not
+    objects. `account_id` is the business's account. An id that is absent is "".
+    """
 
     item: Json
     entry: Mapping[str, Json]
@@ -87,8 +127,8 @@ class _Event(NamedTuple):
     account_id: str
 
     @classmethod
-    def of(cls, item: Json, entry: Mapping[str, Json], arrived_at: datetime) -> Self:
-        """Read who is concerned; echoes go the other way."""
+    def read(cls, item: Json, entry: Mapping[str, Json], arrived_at: datetime) -> Self:
+        """Read the ids of an item; sender and recipient of an echo are swapped."""
         parts = as_dict(item)
         message = as_dict(parts.get("message"))
         sender_id = as_id_text(as_dict(parts.get("sender")).get("id"))
@@ -100,141 +140,180 @@ class _Event(NamedTuple):
 
     @property
     def is_message(self) -> bool:
-        """Whether a person said something: not an echo, a deletion, or the account to itself."""
+        """Whether a person sent it: not an echo, not an unsend, not the account to itself."""
         if any(as_bool(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
             return False
-        return any(self.parts.get(part) is not None for part in PARTS)
+        return any(self.parts.get(part) is not None for part in MESSAGE_PARTS)
 
     @property
     def address(self) -> Address:
+        """The business's account."""
         return Address(Channel.INSTAGRAM, self.account_id)
 
     @property
     def sent_at(self) -> datetime:
+        """The item's own time, else that of the entry, else that of arrival."""
         return as_datetime(self.parts.get("timestamp") or self.entry.get("time"), self.arrived_at)
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """A delivery that holds this item and nothing else."""
+        """A delivery in Meta's form that holds only this item."""
         time = self.entry.get("time")
-        alone = {"id": self.account_id, "time": time, "messaging": [self.item]}
-        return {"object": OBJECT, "entry": [alone]}
+        entry = {"id": self.account_id, "time": time, "messaging": [self.item]}
+        return {"object": INSTAGRAM_OBJECT, "entry": [entry]}
 
 
-def _read(event: _Event) -> Iterator[ParsedItem]:
+def _parse_event(event: _Event) -> Iterator[ParsedItem]:
+    """Yield the message or change of an event, and an ignored item for each unknown part.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     parts = event.parts
     if as_bool(event.message.get("is_self")):
-        yield _ignored("is_self")
+        yield _ignore_event("is_self")
     elif as_bool(event.message.get("is_deleted")):
-        yield _unsend(event)
+        yield _read_unsend(event)
     elif as_bool(event.message.get("is_echo")):
-        yield _echo(event)
-        yield from unknown_parts(parts)
+        yield _read_echo(event)
+        yield from list_unknown_parts(parts)
     elif event.is_message:
-        yield _message(event)
-        yield from unknown_parts(parts)
+        yield _read_message(event)
+        yield from list_unknown_parts(parts)
     elif parts.get("message_edit") is not None:
-        yield _edit(event)
+        yield _read_edit(event)
     elif parts.get("reaction") is not None:
-        yield _reaction(event)
+        yield _read_reaction(event)
     else:
-        yield _other(event)
+        yield _ignore_other(event)
 
 
-def _message(event: _Event) -> Inbound:
+def _read_message(event: _Event) -> Inbound:
+    """Read a message or postback of a person; a BrokenMessage names what it lacks.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     address, payload = event.address, event.payload
-    if not any(isinstance(event.parts.get(part), dict) for part in PARTS):
-        return BrokenMessage(address=address, reason="it holds no message", payload=payload)
-    external_id = _message_id(event)
+    if not any(isinstance(event.parts.get(part), dict) for part in MESSAGE_PARTS):
+        part = next(part for part in MESSAGE_PARTS if event.parts.get(part) is not None)
+        reason = f"`{part}` is not an object"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    external_id = _read_message_id(event)
     if not event.sender_id:
-        return BrokenMessage(address=address, reason="it names no sender", payload=payload)
-    if max(len(external_id), len(event.sender_id)) > LONGEST_ID:
-        return BrokenMessage(address=address, reason="an id is too long", payload=payload)
-    what = parse_content(event.parts)
+        reason = "`sender.id` is missing"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    if max(len(external_id), len(event.sender_id)) > MAX_ID_CHARACTERS:
+        reason = f"an id is longer than {MAX_ID_CHARACTERS} characters"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    message = parse_content(event.parts)
     return InboundMessage(
         address=address,
         external_id=external_id,
-        sender=_person(event.sender_id),
-        kind=what.kind,
-        body=what.text,
-        content=what.content,
+        sender=_make_sender(event.sender_id),
+        kind=message.kind,
+        body=message.text,
+        content=message.content,
         sent_at=event.sent_at,
         thread_external_id=f"ig:{event.account_id}:{event.sender_id}",
         payload=payload,
     )
 
 
-def _message_id(event: _Event) -> str:
-    message = next((m for m in map(event.parts.get, PARTS) if isinstance(m, dict)), {})
-    return message_id(message.get("mid"), event.account_id, event.item)
+def _read_message_id(event: _Event) -> str:
+    """Return the `mid` of the message or postback; one derived from the item where it has none.
+
+    Postbacks have no `mid` below version 11 of Meta's API.
+    """
+    parts = map(event.parts.get, MESSAGE_PARTS)
+    message = next((part for part in parts if isinstance(part, dict)), {})
+    return read_or_derive_id(message.get("mid"), event.account_id, event.item)
 
 
-def _person(id: str) -> Sender:
-    return Sender(identities=(Identity(IdentityKind.INSTAGRAM_USER, id),))
+def _make_sender(user_id: str) -> Sender:
+    return Sender(identities=(Identity(IdentityKind.INSTAGRAM_USER, user_id),))
 
 
-def _echo(event: _Event) -> IncomingChange | IgnoredItem:
-    """The account wrote, here or in Instagram's app; Meta sends its own messages back, too."""
-    external_id = _message_id(event)
+def _read_echo(event: _Event) -> IncomingChange | IgnoredItem:
+    """Read a message of the account, sent by any app or in Instagram's own.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
+    external_id = _read_message_id(event)
     if not event.recipient_id:
-        return unknown("event", "echo without recipient")
-    if max(len(external_id), len(event.recipient_id)) > LONGEST_ID:
-        return unknown("event", "echo with an id too long")
-    what = parse_content(event.parts)
+        return ignore_unknown("event", "echo without recipient")
+    if max(len(external_id), len(event.recipient_id)) > MAX_ID_CHARACTERS:
+        return ignore_unknown("event", "echo with an id too long")
+    message = parse_content(event.parts)
     return IncomingChange(
         address=event.address,
         external_id=external_id,
         kind=ChangeKind.ECHO,
         sent_at=event.sent_at,
-        person=_person(event.recipient_id),
-        content={"kind": what.kind, "body": what.text, "content": what.content},
+        person=_make_sender(event.recipient_id),
+        content={"kind": message.kind, "body": message.text, "content": message.content},
         payload=event.payload,
     )
 
 
-def _unsend(event: _Event) -> IncomingChange | IgnoredItem:
-    """Meta's policy: what people take back is to be forgotten."""
+def _read_unsend(event: _Event) -> IncomingChange | IgnoredItem:
+    """Read that a message was unsent. Meta's policy asks to delete its content.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     mid = as_id_text(event.message.get("mid"))
-    return _about(event, ChangeKind.UNSEND, mid, f"unsend:{mid}", {"body": ""})
+    return _make_message_change(event, ChangeKind.UNSEND, mid, f"unsend:{mid}", {"body": ""})
 
 
-def _edit(event: _Event) -> IncomingChange | IgnoredItem:
-    """A new text; the page of Meta's shows the number as a string, deliveries have a number."""
+def _read_edit(event: _Event) -> IncomingChange | IgnoredItem:
+    """Read the new text of a message.
+
+    Meta's page shows `num_edit` as a string; deliveries have a number. Number 0 is no edit: it
+    announces a new message, without its text and often without its sender. The message itself
+    usually follows (chatwoot/chatwoot#15494).
+
+    Source: developers.facebook.com/documentation/instagram-platform/webhooks/examples, read 2026-11.
+    """
     edit = as_dict(event.parts.get("message_edit"))
     mid, number = as_id_text(edit.get("mid")), as_id_text(edit.get("num_edit"))
     if number and not number.strip("0"):
-        # A new message is announced so, without its text and often without its sender; the
-        # message itself mostly follows (chatwoot/chatwoot#15494).
-        return _ignored("message_edit 0")
-    words = as_message_text(edit.get("text"))
-    if not words:
-        return unknown("event", "edit without text")
-    which = number.lstrip("0") or message_id(None, event.item)
-    return _about(event, ChangeKind.EDIT, mid, f"edit:{mid}:{which}", {"body": words})
+        return _ignore_event("message_edit 0")
+    text = as_message_text(edit.get("text"))
+    if not text:
+        return ignore_unknown("event", "edit without text")
+    edit_id = number.lstrip("0") or read_or_derive_id(None, event.item)
+    external_id = f"edit:{mid}:{edit_id}"
+    return _make_message_change(event, ChangeKind.EDIT, mid, external_id, {"body": text})
 
 
-def _reaction(event: _Event) -> IncomingChange | IgnoredItem:
-    """Somebody put an emoji on a message, or took it off again."""
+def _read_reaction(event: _Event) -> IncomingChange | IgnoredItem:
+    """Read that the person, or the account, put an emoji on a message or took it off.
+
+    Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
+    """
     reaction = as_dict(event.parts.get("reaction"))
     mid, action = as_id_text(reaction.get("mid")), as_id_text(reaction.get("action"))
     if not event.sender_id:
-        return unknown("event", "reaction without sender")
-    given = as_id_text(reaction.get("emoji")) or as_id_text(reaction.get("reaction")) or "other"
-    emoji = None if action == "unreact" else given[:LONGEST_EMOJI]
+        return ignore_unknown("event", "reaction without sender")
+    symbol = as_id_text(reaction.get("emoji")) or as_id_text(reaction.get("reaction")) or "other"
+    emoji = None if action == "unreact" else symbol[:MAX_EMOJI_CHARACTERS]
     by = Direction.OUTBOUND if event.sender_id == event.account_id else Direction.INBOUND
     timestamp = as_id_text(event.parts.get("timestamp"))
-    derived = message_id(None, mid, event.sender_id, timestamp, action, emoji)
-    return _about(event, ChangeKind.REACTION, mid, derived, {"emoji": emoji, "by": by})
+    external_id = read_or_derive_id(None, mid, event.sender_id, timestamp, action, emoji)
+    content = {"emoji": emoji, "by": by}
+    return _make_message_change(event, ChangeKind.REACTION, mid, external_id, content)
 
 
-def _about(
+def _make_message_change(
     event: _Event, kind: ChangeKind, mid: str, external_id: str, content: Mapping[str, Any]
 ) -> IncomingChange | IgnoredItem:
-    """A change of the message that `mid` names."""
+    """Return the change of the message with the id `mid`.
+
+    A change that names no message is ignored as unknown, and so is one with an id of more than 512
+    characters.
+    """
     if not mid:
-        return unknown("event", f"{kind} without message")
-    if max(len(mid), len(external_id)) > LONGEST_ID:
-        return unknown("event", f"{kind} with an id too long")
+        return ignore_unknown("event", f"{kind} without message")
+    if max(len(mid), len(external_id)) > MAX_ID_CHARACTERS:
+        return ignore_unknown("event", f"{kind} with an id too long")
     return IncomingChange(
         address=event.address,
         external_id=external_id,
@@ -246,13 +325,18 @@ def _about(
     )
 
 
-def _other(event: _Event) -> IgnoredItem:
+def _ignore_other(event: _Event) -> IgnoredItem:
+    """Return the ignored item of an event that is neither a message nor a change."""
     if not isinstance(event.item, dict):
-        return unknown("event", "no object")
-    names = [n for n, part in event.parts.items() if n not in ENVELOPE and part is not None]
+        return ignore_unknown("event", "no object")
+    names = [
+        name
+        for name, part in event.parts.items()
+        if name not in ENVELOPE_PARTS and part is not None
+    ]
     if not names:
-        return _ignored("empty")
+        return _ignore_event("empty")
     for name in names:
         if name in IGNORED_EVENTS:
-            return _ignored(name)
-    return unknown("event", names[0])
+            return _ignore_event(name)
+    return ignore_unknown("event", names[0])

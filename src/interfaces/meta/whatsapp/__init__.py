@@ -1,1 +1,1 @@
-"""WhatsApp Cloud API: readers of its webhook payloads."""
+"""Parses webhook deliveries of the WhatsApp Cloud API."""

@@ -1,4 +1,4 @@
-"""What all of WhatsApp's deliveries have in common: items in a value, and whose ids they show."""
+"""Reads the parts common to all WhatsApp items: address, time, ids of the contact, payload."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,66 +8,96 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind
-from interfaces.meta.json_values import LONGEST_ID, Json, as_datetime, as_dict, as_id_text, as_list
+from interfaces.meta.json_values import (
+    MAX_ID_CHARACTERS,
+    Json,
+    as_datetime,
+    as_dict,
+    as_id_text,
+    as_list,
+)
 from interfaces.meta.parsed import IgnoredItem
-from interfaces.meta.whatsapp.phone_numbers import number_forms
+from interfaces.meta.whatsapp.phone_numbers import list_number_forms
 
-OBJECT = "whatsapp_business_account"
+WHATSAPP_OBJECT = "whatsapp_business_account"
 
-REMEMBERED = 4096
-"""So many people's numbers are taken apart only once: who writes, writes several times."""
+CACHED_NUMBERS = 4096
+"""Phone numbers whose forms are cached per process: a person usually sends several messages."""
 
-USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+", re.ASCII)
-"""A business-scoped user id (BSUID), or with ENT a parent's. Meta's page says that none stands
-where a phone should; some captures have it there."""
+USER_ID_PATTERN = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+", re.ASCII)
+"""Matches a business-scoped user id (BSUID); group 1 marks that of a parent portfolio.
 
-ACTIONS = {"edit", "pin", "keep_in_chat", "poll_update", "reaction"}
-"""What Meta cannot show, and is nothing said."""
+Meta's page says that a phone number which is hidden is omitted. In some deliveries a user id
+stands in its place.
+
+Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids, read 2026-11.
+"""
+
+UNSUPPORTED_ACTIONS = {
+    "edit",
+    "keep_in_chat",
+    "pin",
+    "poll_update",
+    "reaction",
+}
+"""Subtypes of `unsupported` that are actions on a message, not messages. They are ignored."""
 
 
 class ContactIds(NamedTuple):
-    """The ids that a part of a delivery shows of one person."""
+    """The ids of one person in one part of a delivery; "" for an id that is absent."""
 
     phone: str = ""
     user: str = ""
     parent: str = ""
 
     @classmethod
-    def under(cls, part: Mapping[str, Json], phone: str, user: str, parent: str) -> Self:
-        """Read the three by their names."""
+    def read(cls, part: Mapping[str, Json], phone: str, user: str, parent: str) -> Self:
+        """Read the ids from the members of `part` that have these three names."""
         return cls(
             as_id_text(part.get(phone)), as_id_text(part.get(user)), as_id_text(part.get(parent))
         )
 
 
 ContactIdsReader: TypeAlias = Callable[[Mapping[str, Json]], ContactIds]
-"""Reads whose an item is."""
+"""Reads from an item the ids of the contact that it concerns."""
 
 
-def sender_ids(message: Mapping[str, Json]) -> ContactIds:
-    """Who wrote a message."""
-    return ContactIds.under(message, "from", "from_user_id", "from_parent_user_id")
+def read_sender_ids(message: Mapping[str, Json]) -> ContactIds:
+    """Read the ids of the person who sent a message.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids, read 2026-11.
+    """
+    return ContactIds.read(message, "from", "from_user_id", "from_parent_user_id")
 
 
-def recipient_ids(echo: Mapping[str, Json]) -> ContactIds:
-    """Whom the business wrote to."""
-    return ContactIds.under(echo, "to", "to_user_id", "to_parent_user_id")
+def read_recipient_ids(echo: Mapping[str, Json]) -> ContactIds:
+    """Read the ids of the person to whom the business sent a message.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes, read 2026-11.
+    """
+    return ContactIds.read(echo, "to", "to_user_id", "to_parent_user_id")
 
 
-def contact_ids(card: Mapping[str, Json]) -> ContactIds:
-    """Whom an entry of `contacts` is about."""
-    return ContactIds.under(card, "wa_id", "user_id", "parent_user_id")
+def read_contact_ids(part: Mapping[str, Json]) -> ContactIds:
+    """Read the ids of an entry of `contacts`, or of an item that names its contact the same way.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids, read 2026-11.
+    """
+    return ContactIds.read(part, "wa_id", "user_id", "parent_user_id")
 
 
-def identities(*shown: ContactIds) -> tuple[Identity, ...]:
-    """The first phone, in all its forms, the first user id, and the first parent's."""
+def list_identities(*sources: ContactIds) -> tuple[Identity, ...]:
+    """Return the identities of one person: all forms of the phone, the user id, the parent's id.
+
+    Each id is taken from the first source that has it. Returns () where no source has any.
+    """
     phone = user = parent = ""
-    for ids in shown:
+    for ids in sources:
         user = user or ids.user
         parent = parent or ids.parent
-    for ids in shown:
-        # Either may stand in the phone's place: see USER_ID.
-        if not (user_id := USER_ID.fullmatch(ids.phone)):
+    for ids in sources:
+        # The place of the phone may hold a user id: see USER_ID_PATTERN.
+        if not (user_id := USER_ID_PATTERN.fullmatch(ids.phone)):
             phone = phone or ids.phone
         elif user_id[1]:
             parent = parent or ids.phone
@@ -75,23 +105,39 @@ def identities(*shown: ContactIds) -> tuple[Identity, ...]:
             user = user or ids.phone
     users = [Identity(IdentityKind.WHATSAPP_USER, user)] if user else []
     parents = [Identity(IdentityKind.WHATSAPP_PARENT_USER, parent)] if parent else []
-    return (*phones(phone), *users, *parents)
+    return (*list_phone_identities(phone), *users, *parents)
 
 
-def phones(number: str) -> tuple[Identity, ...]:
-    """A number in all its forms; none where there is no number."""
-    # What is too long for an id is refused by every reader, and not worth the memory.
-    return _phones(number) if len(number) <= LONGEST_ID else _phones.__wrapped__(number)
+def list_phone_identities(number: str) -> tuple[Identity, ...]:
+    """Return one identity for each form of the number, the given form first; () for ""."""
+    # Every reader refuses a number that is too long for an id; it would waste the cache's memory.
+    if len(number) > MAX_ID_CHARACTERS:
+        return _list_phone_identities.__wrapped__(number)
+    return _list_phone_identities(number)
 
 
-@lru_cache(REMEMBERED)
-def _phones(number: str) -> tuple[Identity, ...]:
+@lru_cache(CACHED_NUMBERS)
+def _list_phone_identities(number: str) -> tuple[Identity, ...]:
     kind = IdentityKind.WHATSAPP_PHONE
-    return tuple(Identity(kind, form) for form in number_forms(number) if form)
+    return tuple(Identity(kind, form) for form in list_number_forms(number) if form)
+
+
+class ContactEntry(NamedTuple):
+    """An entry of `contacts`: the profile of a person, and their ids."""
+
+    parts: Mapping[str, Json]
+    ids: ContactIds
+
+
+NO_CONTACT_ENTRY = ContactEntry({}, ContactIds())
 
 
 class ChangeValue(NamedTuple):
-    """What one change holds, under the field that alone says what its items are."""
+    """The value of one change of an entry, with the context of its envelope.
+
+    `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
+    imported history, for example, have the shape of messages.
+    """
 
     account_id: str
     field: str
@@ -100,107 +146,114 @@ class ChangeValue(NamedTuple):
 
     @property
     def address(self) -> Address:
-        """The business' number."""
+        """The business's phone number, by its id; "" where the value has no metadata."""
         number_id = as_id_text(as_dict(self.parts.get("metadata")).get("phone_number_id"))
         return Address(Channel.WHATSAPP, number_id)
 
-    def items(self, name: str, shows: ContactIdsReader) -> "Iterator[ChangeItem]":
-        """Take apart what stands under the name."""
-        items = as_list(self.parts.get(name))
+    def read_items(self, list_name: str, read_ids: ContactIdsReader) -> "Iterator[ChangeItem]":
+        """Yield the items of the list with this name, each with its entry of `contacts`."""
+        items = as_list(self.parts.get(list_name))
         if not items:
             return
         address = self.address
-        inside = [as_dict(item) for item in items]
-        everybody = [shows(parts) for parts in inside]
-        people = _People(map(as_dict, as_list(self.parts.get("contacts"))), everybody)
-        for item, parts, shown in zip(items, inside, everybody, strict=True):
+        parts_of_items = [as_dict(item) for item in items]
+        ids_of_items = [read_ids(parts) for parts in parts_of_items]
+        contacts = _ContactIndex(map(as_dict, as_list(self.parts.get("contacts"))), ids_of_items)
+        for item, parts, ids in zip(items, parts_of_items, ids_of_items, strict=True):
             type_ = as_id_text(parts.get("type"))
-            yield ChangeItem(self, name, item, parts, type_, address, shown, people.find(shown))
-
-
-class ContactEntry(NamedTuple):
-    """A person's entry of `contacts`."""
-
-    parts: Mapping[str, Json]
-    shown: ContactIds
+            contact = contacts.find(ids)
+            yield ChangeItem(self, list_name, item, parts, type_, address, ids, contact)
 
 
 class ChangeItem(NamedTuple):
-    """One message, or whatever else happened.
+    """One message, or one event of another kind, in the value of a change.
 
-    `parts` is what `json` is made of, `type` which of them says most; `address` is the business'
-    number.
+    - `json`: the item as Meta sent it; `parts`: its members, {} where it is not an object.
+    - `type`: its `type`, which for a message is also the name of the part with the content.
+    - `address`: the business's number.
+    - `ids`: the ids of the contact that the item itself holds.
+    - `contact`: the matching entry of `contacts`, or NO_CONTACT_ENTRY.
     """
 
     value: ChangeValue
-    name: str
+    list_name: str
     json: Json
     parts: Mapping[str, Json]
     type: str
     address: Address
-    shown: ContactIds
-    card: ContactEntry
+    ids: ContactIds
+    contact: ContactEntry
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """Whose it is, as it says itself and by the entry of `contacts`."""
-        return identities(self.shown, self.card.shown)
+        """The identities of the contact: of the item itself, then of the entry of `contacts`."""
+        return list_identities(self.ids, self.contact.ids)
 
     @property
     def sent_at(self) -> datetime:
-        """Its own time."""
+        """The item's own time; that of arrival where it has none."""
         return as_datetime(self.parts.get("timestamp"), self.value.arrived_at)
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """A delivery that holds this item and nothing else."""
-        alone = {
+        """A delivery in Meta's form that holds only this item."""
+        value = {
             "messaging_product": "whatsapp",
             "metadata": self.value.parts.get("metadata"),
-            "contacts": [self.card.parts],
-            self.name: [self.json],
+            "contacts": [self.contact.parts],
+            self.list_name: [self.json],
         }
-        change = {"field": self.value.field, "value": alone}
-        return {"object": OBJECT, "entry": [{"id": self.value.account_id, "changes": [change]}]}
+        change = {"field": self.value.field, "value": value}
+        entry = {"id": self.value.account_id, "changes": [change]}
+        return {"object": WHATSAPP_OBJECT, "entry": [entry]}
 
 
-NO_CARD = ContactEntry({}, ContactIds())
-
-
-class _People:
-    """The entries of `contacts`, by both of their ids, for their order means nothing."""
+class _ContactIndex:
+    """The entries of `contacts` by phone and by user id: their order means nothing."""
 
     def __init__(
-        self, cards: Iterable[Mapping[str, Json]], everybody: Sequence[ContactIds]
+        self, entries: Iterable[Mapping[str, Json]], ids_of_items: Sequence[ContactIds]
     ) -> None:
-        known = [ContactEntry(parts, contact_ids(parts)) for parts in cards]
+        contacts = [ContactEntry(parts, read_contact_ids(parts)) for parts in entries]
         self._by_phone: dict[str, ContactEntry] = {}
         self._by_user: dict[str, ContactEntry] = {}
-        for card in reversed(known):
-            self._by_phone[card.shown.phone] = card
-            self._by_user[card.shown.user] = card
-        # A single one is also theirs where no id agrees (`from` and `wa_id` need not), unless the
-        # items are of several people.
-        is_theirs = len(known) == 1 and len({(ids.phone, ids.user) for ids in everybody}) == 1
-        self._only = known[0] if is_theirs else NO_CARD
+        for contact in reversed(contacts):
+            self._by_phone[contact.ids.phone] = contact
+            self._by_user[contact.ids.user] = contact
+        # `from` and `wa_id` of one person may differ. A single entry therefore belongs to the
+        # items even where no id agrees, unless the items are of several people.
+        is_for_all = (
+            len(contacts) == 1 and len({(ids.phone, ids.user) for ids in ids_of_items}) == 1
+        )
+        self._default = contacts[0] if is_for_all else NO_CONTACT_ENTRY
 
-    def find(self, shown: ContactIds) -> ContactEntry:
-        """Find the person's entry; empty where there is none."""
-        phone, user, _ = shown
+    def find(self, ids: ContactIds) -> ContactEntry:
+        """Return the person's entry; NO_CONTACT_ENTRY where there is none."""
+        phone, user, _ = ids
         return (
             (phone and (self._by_phone.get(phone) or self._by_user.get(phone)))
             or (user and self._by_user.get(user))
-            or self._only
+            or self._default
         )
 
 
-def ignored_event(reason: Literal["ignored", "unknown"], name: str) -> IgnoredItem:
-    """Note what happened and was passed over."""
+def ignore_event(reason: Literal["ignored", "unknown"], name: str) -> IgnoredItem:
+    """Return the ignored item of an event with this name."""
     return IgnoredItem(reason, Channel.WHATSAPP, "event", name)
 
 
-def ignore_reason(item: ChangeItem) -> str:
-    """Name what was said to a group, or is no saying at all; empty for everything else."""
+def find_ignore_reason(item: ChangeItem) -> str:
+    """Return the name under which an item of `messages` is ignored; "" for all others.
+
+    Messages to a group are ignored, and items that are no messages.
+
+    Sources, read 2026-11:
+    developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/group
+    developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/unsupported
+    developers.facebook.com/documentation/business-messaging/whatsapp/calling/user-call-permissions
+    developers.facebook.com/docs/whatsapp/cloud-api/phone-numbers/conversational-components;
+    fazer-ai/chatwoot#314 shows a `request_welcome` with a referral.
+    """
     message = item.parts
     if message.get("group_id"):
         return "group"
@@ -212,6 +265,6 @@ def ignore_reason(item: ChangeItem) -> str:
             if "call_permission_reply" in {*reply, as_id_text(reply.get("type"))}:
                 return "call_permission_reply"
         case "unsupported" | "unknown":
-            kind = as_id_text(as_dict(message.get("unsupported")).get("type"))
-            return f"unsupported: {kind}" if kind in ACTIONS else ""
+            subtype = as_id_text(as_dict(message.get("unsupported")).get("type"))
+            return f"unsupported: {subtype}" if subtype in UNSUPPORTED_ACTIONS else ""
     return ""

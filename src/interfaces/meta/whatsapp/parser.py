@@ -1,4 +1,4 @@
-"""Parses WhatsApp changes: an entry of `entry[].changes[]` has a field and a value."""
+"""Parses WhatsApp changes: the field of a change selects the reader of its items."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,47 +9,91 @@ from domain.connection import Channel
 from domain.contact import Identity, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import Direction
-from interfaces.meta.json_values import LONGEST_ID, Json, as_dict, as_id_text, as_list, message_id
+from interfaces.meta.json_values import (
+    MAX_ID_CHARACTERS,
+    Json,
+    as_dict,
+    as_id_text,
+    as_list,
+    read_or_derive_id,
+)
 from interfaces.meta.parsed import IgnoredItem, ParsedItem
-from interfaces.meta.whatsapp import changes as whatsapp_changes
-from interfaces.meta.whatsapp.content import TYPES, parse_content
+from interfaces.meta.whatsapp.changes import (
+    MESSAGE_CHANGE_TYPES,
+    read_consent,
+    read_echo,
+    read_message_change,
+    read_system_message,
+    read_user_id_update,
+)
+from interfaces.meta.whatsapp.content import READERS_BY_TYPE, parse_content
 from interfaces.meta.whatsapp.items import (
     ChangeItem,
     ChangeValue,
     ContactIdsReader,
-    contact_ids,
-    ignore_reason,
-    ignored_event,
-    phones,
-    recipient_ids,
-    sender_ids,
+    find_ignore_reason,
+    ignore_event,
+    list_phone_identities,
+    read_contact_ids,
+    read_recipient_ids,
+    read_sender_ids,
 )
-from interfaces.meta.whatsapp.phone_numbers import digits_of, number_forms
+from interfaces.meta.whatsapp.phone_numbers import extract_digits, list_number_forms
 
 IGNORED_FIELDS = {
-    *("history", "smb_app_state_sync", "calls", "automatic_events", "flows", "standby"),
-    *("business_username_update", "business_username_updates", "messaging_handovers"),
-    *("group_lifecycle_update", "group_participants_update", "group_settings_update"),
-    *("group_status_update", "account_update", "account_alerts", "account_review_update"),
-    *("business_capability_update", "phone_number_name_update", "phone_number_quality_update"),
-    *("security", "payment_configuration_update", "partner_solutions"),
-    *("message_template_status_update", "message_template_quality_update"),
-    *("message_template_components_update", "template_category_update"),
+    "account_alerts",
+    "account_review_update",
+    "account_update",
+    "automatic_events",
+    "business_capability_update",
+    "business_username_update",
+    "business_username_updates",
+    "calls",
+    "flows",
+    "group_lifecycle_update",
+    "group_participants_update",
+    "group_settings_update",
+    "group_status_update",
+    "history",
+    "message_template_components_update",
+    "message_template_quality_update",
+    "message_template_status_update",
+    "messaging_handovers",
+    "partner_solutions",
+    "payment_configuration_update",
+    "phone_number_name_update",
+    "phone_number_quality_update",
+    "security",
+    "smb_app_state_sync",
+    "standby",
+    "template_category_update",
 }
-"""What happens to the business' account, and imported history: it looks like messages, and only
-the field tells."""
+"""Fields about the business's account, and imported history.
 
-IGNORED_PARTS = {"statuses", "errors", "user_actions"}
+The items of history look like messages: only the field tells them apart.
+"""
 
-ENVELOPE = {"messaging_product", "metadata", "contacts"}
+IGNORED_PARTS = {
+    "errors",
+    "statuses",
+    "user_actions",
+}
+"""Parts of a value that are ignored, whatever its field."""
 
-KNOWN_TYPES = {*TYPES, *whatsapp_changes.ABOUT_MESSAGES, "system"}
+ENVELOPE_PARTS = {
+    "contacts",
+    "messaging_product",
+    "metadata",
+}
+"""Parts of a value that are read together with its items."""
 
-INTERNATIONAL = re.compile(r"[1-9][0-9]{6,14}")
+KNOWN_TYPES = {*READERS_BY_TYPE, *MESSAGE_CHANGE_TYPES, "system"}
+
+INTERNATIONAL_NUMBER_PATTERN = re.compile(r"[1-9][0-9]{6,14}")
 
 
-def is_change(change: Mapping[str, Json]) -> bool:
-    """Whether this is WhatsApp's, where no envelope says so."""
+def is_whatsapp_change(change: Mapping[str, Json]) -> bool:
+    """Return whether a change without an envelope is WhatsApp's, by the shape of its value."""
     value = as_dict(change.get("value"))
     return value.get("messaging_product") == "whatsapp" or "metadata" in value
 
@@ -57,107 +101,129 @@ def is_change(change: Mapping[str, Json]) -> bool:
 def parse_items(
     change: Mapping[str, Json], account_id: str, arrived_at: datetime
 ) -> Iterator[ParsedItem]:
-    """What people wrote and did, what the business wrote elsewhere, and what is passed over."""
+    """Yield the messages, changes and ignored items of one change of an entry.
+
+    `account_id` is `entry[].id`.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview, read 2026-11.
+    """
     field = as_id_text(change.get("field"))
     value = ChangeValue(account_id, field, as_dict(change.get("value")), arrived_at)
-    if reader := READERS.get(field):
-        for item in value.items(reader.name, reader.shows):
+    if reader := READERS_BY_FIELD.get(field):
+        for item in value.read_items(reader.list_name, reader.read_ids):
             yield reader.read(item)
             if item.type and item.type not in KNOWN_TYPES:
                 yield IgnoredItem("unknown", Channel.WHATSAPP, "type", item.type)
-        yield from _beside(value, reader.name)
+        yield from _ignore_other_parts(value, reader.list_name)
     elif field in IGNORED_FIELDS:
         yield IgnoredItem("ignored", Channel.WHATSAPP, "field", field)
     else:
         yield IgnoredItem("unknown", Channel.WHATSAPP, "field", field or "none")
 
 
-def _beside(value: ChangeValue, name: str) -> Iterator[IgnoredItem]:
-    for other, part in value.parts.items():
-        if other in IGNORED_PARTS:
-            yield from [ignored_event("ignored", other)] * len(as_list(part))
-        elif other != name and other not in ENVELOPE and as_list(part):
-            yield ignored_event("unknown", other)
+def _ignore_other_parts(value: ChangeValue, list_name: str) -> Iterator[IgnoredItem]:
+    """Yield an ignored item for each part of the value beside its list of items."""
+    for name, part in value.parts.items():
+        if name in IGNORED_PARTS:
+            yield from [ignore_event("ignored", name)] * len(as_list(part))
+        elif name != list_name and name not in ENVELOPE_PARTS and as_list(part):
+            yield ignore_event("unknown", name)
 
 
-def _from_person(item: ChangeItem) -> ParsedItem:
-    if skipped := ignore_reason(item):
-        return ignored_event("ignored", skipped)
+def _read_from_contact(item: ChangeItem) -> ParsedItem:
+    """Read an item that a contact caused: a message, or a change."""
+    if reason := find_ignore_reason(item):
+        return ignore_event("ignored", reason)
     if item.type == "system":
-        return whatsapp_changes.from_system(item)
-    if item.type in whatsapp_changes.ABOUT_MESSAGES:
-        return whatsapp_changes.about_message(item, Direction.INBOUND)
-    return _message(item)
+        return read_system_message(item)
+    if item.type in MESSAGE_CHANGE_TYPES:
+        return read_message_change(item, Direction.INBOUND)
+    return _read_message(item)
 
 
-def _from_business(item: ChangeItem) -> ParsedItem:
-    """Read what was written in WhatsApp's own app, or over the API."""
-    if skipped := ignore_reason(item):
-        return ignored_event("ignored", skipped)
-    if item.type in whatsapp_changes.ABOUT_MESSAGES:
-        return whatsapp_changes.about_message(item, Direction.OUTBOUND)
-    return whatsapp_changes.echo(item)
+def _read_from_business(item: ChangeItem) -> ParsedItem:
+    """Read an item that the business caused, in WhatsApp's app or over the API: always a change."""
+    if reason := find_ignore_reason(item):
+        return ignore_event("ignored", reason)
+    if item.type in MESSAGE_CHANGE_TYPES:
+        return read_message_change(item, Direction.OUTBOUND)
+    return read_echo(item)
 
 
-def _message(item: ChangeItem) -> Inbound:
+def _read_message(item: ChangeItem) -> Inbound:
+    """Read a message of a contact; a BrokenMessage names what it lacks.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages, read 2026-11.
+    """
     address, identities, payload = item.address, item.identities, item.payload
     number_id = address.external_id
     if not isinstance(item.json, dict):
-        return BrokenMessage(address=address, reason="it is no message", payload=payload)
-    external_id = message_id(item.parts.get("id"), number_id, identities[:1], item.json)
+        reason = "the item of `messages` is not an object"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    external_id = read_or_derive_id(item.parts.get("id"), number_id, identities[:1], item.json)
     if not identities:
-        return BrokenMessage(address=address, reason="it names no sender", payload=payload)
-    if max(map(len, [external_id, *[value for _, value in identities]])) > LONGEST_ID:
-        return BrokenMessage(address=address, reason="an id is too long", payload=payload)
-    what = parse_content(item.parts)
+        reason = "`from` and `from_user_id` are missing"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    if max(map(len, [external_id, *[value for _, value in identities]])) > MAX_ID_CHARACTERS:
+        reason = f"an id is longer than {MAX_ID_CHARACTERS} characters"
+        return BrokenMessage(address=address, reason=reason, payload=payload)
+    message = parse_content(item.parts)
+    requested = (each for each in _read_requested_number(item) if each not in identities)
     return InboundMessage(
         address=address,
         external_id=external_id,
         sender=Sender(
-            identities=(*identities, *(new for new in _asked_for(item) if new not in identities)),
-            name=as_id_text(as_dict(item.card.parts.get("profile")).get("name")),
+            identities=(*identities, *requested),
+            name=as_id_text(as_dict(item.contact.parts.get("profile")).get("name")),
         ),
-        kind=what.kind,
-        body=what.text,
-        content=what.content,
+        kind=message.kind,
+        body=message.text,
+        content=message.content,
         sent_at=item.sent_at,
         thread_external_id=f"wa:{number_id}:{identities[0].value}",
         payload=payload,
     )
 
 
-def _asked_for(item: ChangeItem) -> tuple[Identity, ...]:
-    """The number that somebody sent because the business asked for it (`REQUEST_CONTACT_INFO`).
+def _read_requested_number(item: ChangeItem) -> tuple[Identity, ...]:
+    """Return the number that the sender gave because the business asked for it.
 
-    Any other card may be somebody else's, and so may one of several numbers.
+    The business asks with the button REQUEST_CONTACT_INFO; the answer is a contact card with
+    `origin: contact_request`. Returns () where there is no such card, or the cards hold several
+    numbers: every other card, and any of several numbers, may be another person's.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/contacts, read 2026-11.
     """
     if item.type != "contacts":
         return ()
-    numbers = [
-        number
+    phones = [
+        as_dict(phone)
         for card in map(as_dict, as_list(item.parts.get("contacts")))
         if as_id_text(card.get("origin")) == "contact_request"
-        for phone in map(as_dict, as_list(card.get("phones")))
-        for number in [
-            digits_of(as_id_text(phone.get("wa_id"))) or digits_of(as_id_text(phone.get("phone")))
-        ]
-        if INTERNATIONAL.fullmatch(number)
+        for phone in as_list(card.get("phones"))
     ]
-    return phones(numbers[0]) if len({frozenset(number_forms(n)) for n in numbers}) == 1 else ()
+    digits = [
+        extract_digits(as_id_text(phone.get("wa_id")))
+        or extract_digits(as_id_text(phone.get("phone")))
+        for phone in phones
+    ]
+    numbers = [number for number in digits if INTERNATIONAL_NUMBER_PATTERN.fullmatch(number)]
+    people = {frozenset(list_number_forms(number)) for number in numbers}
+    return list_phone_identities(numbers[0]) if len(people) == 1 else ()
 
 
-class _Reader(NamedTuple):
-    """Where a field has its items, whose they are, and what each becomes."""
+class _FieldReader(NamedTuple):
+    """The list that holds the items of a field, the reader of their ids, and that of each item."""
 
-    name: str
-    shows: ContactIdsReader
+    list_name: str
+    read_ids: ContactIdsReader
     read: Callable[[ChangeItem], ParsedItem]
 
 
-READERS: Mapping[str, _Reader] = {
-    "messages": _Reader("messages", sender_ids, _from_person),
-    "smb_message_echoes": _Reader("message_echoes", recipient_ids, _from_business),
-    "message_echoes": _Reader("message_echoes", recipient_ids, _from_business),
-    "user_preferences": _Reader("user_preferences", contact_ids, whatsapp_changes.consent),
-    "user_id_update": _Reader("user_id_update", contact_ids, whatsapp_changes.user_id_update),
+READERS_BY_FIELD: Mapping[str, _FieldReader] = {
+    "message_echoes": _FieldReader("message_echoes", read_recipient_ids, _read_from_business),
+    "messages": _FieldReader("messages", read_sender_ids, _read_from_contact),
+    "smb_message_echoes": _FieldReader("message_echoes", read_recipient_ids, _read_from_business),
+    "user_id_update": _FieldReader("user_id_update", read_contact_ids, read_user_id_update),
+    "user_preferences": _FieldReader("user_preferences", read_contact_ids, read_consent),
 }

@@ -1,66 +1,80 @@
-"""One person's WhatsApp number in both of its forms, in the three countries where it has two."""
+"""Lists the forms of a WhatsApp number: numbers of Mexico, Argentina and Brazil have two."""
 
 import re
 
 from phonenumbers import PhoneNumber, PhoneNumberType, number_type
 
-PUNCTUATION = re.compile(r"[+\s().-]")
+PUNCTUATION_PATTERN = re.compile(r"[+\s().-]")
 
-SHORT_AND_LONG = {
+MOBILE_DIGITS = {
     "52": (re.compile(r"(52)1?([2-9][0-9]{9})"), "1"),
     "54": (re.compile(r"(54)9?([1-8][0-9]{9})"), "9"),
     "55": (re.compile(r"(55[1-9][1-9])9?([0-9]{8})"), "9"),
 }
-"""What stands before and after the digit that Mexico, Argentina and Brazil put into mobile
-numbers, and that digit."""
+"""By country code, the digit that Mexico, Argentina and Brazil insert into mobile numbers.
 
-MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+The groups of the pattern match the digits before it and after it.
+"""
+
+MOBILE_TYPES = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
-def digits_of(number: str) -> str:
-    """The number without `+`, blanks, dashes and the like; empty where something else is in it."""
-    digits = number if number.isdigit() else PUNCTUATION.sub("", number)
+def extract_digits(number: str) -> str:
+    """Return the number without `+`, blanks, dots, dashes and parentheses.
+
+    Returns "" where anything else is in it.
+    """
+    digits = number if number.isdigit() else PUNCTUATION_PATTERN.sub("", number)
     return digits if digits.isascii() and digits.isdigit() else ""
 
 
-def number_forms(number: str) -> tuple[str, ...]:
-    """The number as given, then its digits, then the other form in which WhatsApp knows them.
+def list_number_forms(number: str) -> tuple[str, ...]:
+    """Return the number as given, then its digits, then the other form that WhatsApp uses for it.
 
-    Anything that is no number has no form but its own.
+    Each form occurs once. A string that is not a phone number has only itself as a form.
     """
-    digits = digits_of(number)
-    return tuple(dict.fromkeys((number, digits or number, _other_form(digits) or number)))
+    digits = extract_digits(number)
+    return tuple(dict.fromkeys((number, digits or number, _find_other_form(digits) or number)))
 
 
-def _other_form(digits: str) -> str:
-    country = digits[:2]
-    if country not in SHORT_AND_LONG:
+def _find_other_form(digits: str) -> str:
+    """Return the number without its mobile digit, or with it; "" for a number with one form."""
+    country_code = digits[:2]
+    if country_code not in MOBILE_DIGITS:
         return ""
-    pattern, mobile = SHORT_AND_LONG[country]
-    if not (found := pattern.fullmatch(digits)):
+    pattern, mobile_digit = MOBILE_DIGITS[country_code]
+    if not (match := pattern.fullmatch(digits)):
         return ""
-    parts = found.groups()
-    short, long = "".join(parts), mobile.join(parts)
-    return (short if digits == long else long) if _are_one(short, long) else ""
+    parts = match.groups()
+    short, long = "".join(parts), mobile_digit.join(parts)
+    return (short if digits == long else long) if _is_one_mobile_number(short, long) else ""
 
 
-def _are_one(short: str, long: str) -> bool:
-    """Whether both are one person's number (chatwoot 5840, 13986, 14048), which is a mobile one.
+def _is_one_mobile_number(short: str, long: str) -> bool:
+    """Return whether both forms are the same person's mobile number.
 
-    Mexico gave its 1 up in 2019, so the library knows the short form only. Brazil's mobile numbers
-    got their ninth digit until 2016, and WhatsApp knows many without it: the long form is a mobile
-    one, and the short is not a landline's of today. Argentina's landlines share area codes and
-    length with mobile numbers, so the library takes every short form for a landline's. There the
-    long form decides: nearly everybody's WhatsApp is on a mobile phone, and the few landlines that
-    have one are never written with 9, so their long form is nobody else's WhatsApp. Numbers that
-    can only be fixed (Mexico's 200, Argentina's 670, all toll-free ones) have no long form.
+    Each country has its own rule:
+
+    - Mexico gave up its 1 in 2019, so the phonenumbers library knows the short form only.
+    - Brazil's mobile numbers got their ninth digit until 2016, and WhatsApp knows many without it.
+      The long form must be a mobile number, and the short form must not be a landline of today.
+    - Argentina's landlines share area codes and length with mobile numbers, so the library takes
+      every short form for a landline. The long form decides: nearly all WhatsApp accounts are on
+      mobile phones, and the few landlines with WhatsApp are never written with the 9, so the long
+      form of a landline is no other person's WhatsApp.
+
+    Numbers that can only be landlines (Mexico's 200, Argentina's 670, all toll-free numbers) have
+    no long form.
+
+    Source: not documented by Meta; chatwoot/chatwoot issues 5840, 13986 and 14048.
     """
     if short.startswith("52"):
-        return _type(short) in MOBILE
-    if short.startswith("55") and _type(short) == PhoneNumberType.FIXED_LINE:
+        return _classify(short) in MOBILE_TYPES
+    if short.startswith("55") and _classify(short) == PhoneNumberType.FIXED_LINE:
         return False
-    return _type(long) in MOBILE
+    return _classify(long) in MOBILE_TYPES
 
 
-def _type(digits: str) -> int:
+def _classify(digits: str) -> int:
+    """Return the PhoneNumberType of a number whose country code has two digits."""
     return number_type(PhoneNumber(int(digits[:2]), int(digits[2:])))
