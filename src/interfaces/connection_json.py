@@ -28,7 +28,9 @@ class ConnectionJson(msgspec.Struct, frozen=True):
     updated_at: datetime | None
 
     @classmethod
-    def of(cls, connection: Connection, activity: ConnectionActivity) -> "ConnectionJson":
+    def from_connection(
+        cls, connection: Connection, activity: ConnectionActivity
+    ) -> "ConnectionJson":
         """Show it, with what arrived over it."""
         return cls(
             id=connection.id,

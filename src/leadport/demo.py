@@ -6,9 +6,9 @@ from domain.connection import Channel
 from domain.errors import NumberConnectedElsewhere
 from leadport.settings import Settings
 
-NAME = "Demo"
-OWNER = "owner@demo.example"
-CONNECTIONS = {
+DEMO_ORGANIZATION_NAME = "Demo"
+DEMO_OWNER_EMAIL = "owner@demo.example"
+DEMO_CONNECTIONS = {
     Channel.WHATSAPP: ("100000000000001", "Demo WhatsApp"),
     Channel.INSTAGRAM: ("17840000000000001", "Demo Instagram"),
 }
@@ -18,13 +18,15 @@ CONNECTIONS = {
 async def make_demo(use_cases: UseCases, settings: Settings) -> None:
     """Make the organisation, unless there is one with its name."""
     organizations = await use_cases.list_all_organizations()
-    if any(organization.name == NAME for organization in organizations):
+    if any(organization.name == DEMO_ORGANIZATION_NAME for organization in organizations):
         return
-    demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
-    for channel, (external_id, name) in CONNECTIONS.items():
+    organization = await use_cases.create_organization(
+        DEMO_ORGANIZATION_NAME, DEMO_OWNER_EMAIL, password=settings.demo_password
+    )
+    for channel, (external_id, name) in DEMO_CONNECTIONS.items():
         try:
             await use_cases.upsert_connection(
-                demo.org_id, channel, external_id, actor=Operator(), display_name=name
+                organization.org_id, channel, external_id, actor=Operator(), display_name=name
             )
         except NumberConnectedElsewhere:
             continue

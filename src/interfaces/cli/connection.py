@@ -9,10 +9,17 @@ from domain.actor import Operator
 from domain.connection import Channel, Connection, ConnectionActivity, ConnectionId
 from domain.organization import OrgId
 from domain.unmatched import UnmatchedTraffic
-from interfaces.cli.context import JSON, ORG, CliContext, Uuid, print_json, print_table
+from interfaces.cli.context import (
+    JSON_OPTION,
+    ORG_OPTION,
+    CliContext,
+    IdParamType,
+    print_json,
+    print_table,
+)
 from interfaces.connection_json import ConnectionJson
 
-CHANNEL = click.Choice([channel.value for channel in Channel])
+CHANNEL_CHOICE = click.Choice([channel.value for channel in Channel])
 
 
 @click.group("connection")
@@ -21,8 +28,8 @@ def group() -> None:
 
 
 @group.command()
-@ORG
-@click.option("--channel", type=CHANNEL, required=True, help="Where people write.")
+@ORG_OPTION
+@click.option("--channel", type=CHANNEL_CHOICE, required=True, help="Where people write.")
 @click.option(
     "--external-id",
     required=True,
@@ -30,10 +37,10 @@ def group() -> None:
 )
 @click.option("--display-name", help="What people see; kept if left out.")
 @click.option("--enabled/--disabled", "is_enabled", default=None, help="Kept if left out.")
-@JSON
+@JSON_OPTION
 @click.pass_obj
 def add(
-    service: CliContext,
+    context: CliContext,
     org_id: UUID,
     channel: str,
     external_id: str,
@@ -54,26 +61,26 @@ def add(
             is_enabled=is_enabled,
         )
 
-    connection, is_new = service.run(work)
+    connection, is_new = context.run(work)
     if as_json:
-        print_json(ConnectionJson.of(connection, ConnectionActivity()))
+        print_json(ConnectionJson.from_connection(connection, ConnectionActivity()))
     else:
         click.echo(f"{'Connected' if is_new else 'Changed'}: {connection.id}")
 
 
 @group.command("list")
-@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
+@click.option("--org", "org_id", type=IdParamType(), help="Only this organisation's.")
 @click.option("--unmatched", is_flag=True, help="What came for numbers nobody has connected.")
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
+def list_(context: CliContext, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
     """List the connections of all organisations, or of one.
 
     With --unmatched, the numbers and accounts that messages came for although nobody has
     connected or enabled them: one of them may be a connection's id, mistyped.
     """
     if unmatched:
-        _list_unmatched(service, as_json=as_json)
+        _list_unmatched(context, as_json=as_json)
         return
 
     async def work(use_cases: UseCases) -> list[ConnectionJson]:
@@ -81,24 +88,32 @@ def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json:
             listed = await use_cases.list_connections.for_all_organizations(Operator())
         else:
             listed = await use_cases.list_connections(OrgId(org_id), actor=Operator())
-        return [ConnectionJson.of(*each) for each in listed]
+        return [ConnectionJson.from_connection(*each) for each in listed]
 
-    connections = service.run(work)
+    connections = context.run(work)
     if as_json:
         print_json(connections)
         return
     headings = ["id", "organisation", "channel", "external id", "name", "state"]
     rows = [
-        [c.id, c.org_id, c.channel, c.external_id, c.display_name, _state(c)] for c in connections
+        [
+            connection.id,
+            connection.org_id,
+            connection.channel,
+            connection.external_id,
+            connection.display_name,
+            _describe_state(connection),
+        ]
+        for connection in connections
     ]
     print_table(headings, rows, "No connections yet; add one with `leadport connection add`.")
 
 
-def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
+def _list_unmatched(context: CliContext, *, as_json: bool) -> None:
     async def work(use_cases: UseCases) -> list[UnmatchedTraffic]:
         return await use_cases.list_unmatched_traffic()
 
-    seen = service.run(work)
+    traffic = context.run(work)
     if as_json:
         print_json(
             [
@@ -109,23 +124,23 @@ def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
                     "first_at": each.first_at,
                     "last_at": each.last_at,
                 }
-                for each in seen
+                for each in traffic
             ]
         )
         return
     headings = ["channel", "external id", "messages", "first", "last"]
     rows = [
         [
-            *u.address,
-            u.count,
-            *(f"{at.astimezone():%Y-%m-%d %H:%M}" for at in (u.first_at, u.last_at)),
+            *each.address,
+            each.count,
+            *(f"{at.astimezone():%Y-%m-%d %H:%M}" for at in (each.first_at, each.last_at)),
         ]
-        for u in seen
+        for each in traffic
     ]
     print_table(headings, rows, "Every message came for a connected number.")
 
 
-def _state(connection: ConnectionJson) -> str:
+def _describe_state(connection: ConnectionJson) -> str:
     if not connection.is_enabled:
         return "disabled"
     if connection.last_message_at is None:
@@ -134,13 +149,13 @@ def _state(connection: ConnectionJson) -> str:
 
 
 @group.command()
-@click.argument("connection_id", metavar="ID", type=Uuid())
+@click.argument("connection_id", metavar="ID", type=IdParamType())
 @click.pass_obj
-def remove(service: CliContext, connection_id: UUID) -> None:
+def remove(context: CliContext, connection_id: UUID) -> None:
     """Disconnect a number or account; its conversations stay."""
 
     async def work(use_cases: UseCases) -> None:
         await use_cases.remove_connection(ConnectionId(connection_id), actor=Operator())
 
-    service.run(work)
+    context.run(work)
     click.echo("Removed. Its conversations stay.")

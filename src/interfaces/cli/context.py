@@ -17,7 +17,7 @@ from application.use_cases import UseCases
 
 T = TypeVar("T")
 
-UNLIMITED = 1000
+UNLIMITED_WIDTH_COLUMNS = 1000
 """Columns a table may have where no terminal limits it."""
 
 
@@ -38,14 +38,14 @@ class CliContext:
     def run(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
         """Do the work with open use cases."""
 
-        async def opened() -> T:
+        async def run_with_use_cases() -> T:
             async with self.open_use_cases() as use_cases:
                 return await work(use_cases)
 
-        return asyncio.run(opened())
+        return asyncio.run(run_with_use_cases())
 
 
-class Uuid(click.ParamType[UUID]):
+class IdParamType(click.ParamType[UUID]):
     """An id as it is printed by other commands."""
 
     name = "id"
@@ -62,8 +62,10 @@ class Uuid(click.ParamType[UUID]):
             )
 
 
-ORG = click.option("--org", "org_id", type=Uuid(), required=True, help="The organisation's id.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ORG_OPTION = click.option(
+    "--org", "org_id", type=IdParamType(), required=True, help="The organisation's id."
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(value: object) -> None:
@@ -71,21 +73,21 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
-def printable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """What people wrote, without anything that a terminal would obey."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty_text: str) -> None:
     """Print a table as wide as the terminal, or the sentence for when there is nothing."""
     if not rows:
-        click.echo(nothing)
+        click.echo(empty_text)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         # An id that is cut short cannot be copied.
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for row in rows:
-        table.add_row(*(printable(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else UNLIMITED
+        table.add_row(*(replace_unprintable(str(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else UNLIMITED_WIDTH_COLUMNS
     Console(markup=False, highlight=False, width=width).print(table)

@@ -7,7 +7,7 @@ import click
 from application.accounts.add_member import MembershipResult
 from application.use_cases import UseCases
 from domain.organization import OrgId, Role
-from interfaces.cli.context import JSON, CliContext, Uuid, print_json
+from interfaces.cli.context import JSON_OPTION, CliContext, IdParamType, print_json
 
 
 @click.group("org")
@@ -18,9 +18,9 @@ def group() -> None:
 @group.command()
 @click.argument("name")
 @click.option("--owner", "email", required=True, help="E-mail address of the owner.")
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def create(service: CliContext, name: str, email: str, *, as_json: bool) -> None:
+def create(context: CliContext, name: str, email: str, *, as_json: bool) -> None:
     """Create the organisation NAME and its owner.
 
     Prints the ids and, for a new person, a generated password: once.
@@ -29,11 +29,11 @@ def create(service: CliContext, name: str, email: str, *, as_json: bool) -> None
     async def work(use_cases: UseCases) -> MembershipResult:
         return await use_cases.create_organization(name, email)
 
-    _print(service.run(work), email, as_json=as_json)
+    _print_membership(context.run(work), email, as_json=as_json)
 
 
 @group.command("add-member")
-@click.argument("org_id", metavar="ORG", type=Uuid())
+@click.argument("org_id", metavar="ORG", type=IdParamType())
 @click.argument("email")
 @click.option(
     "--role",
@@ -41,22 +41,22 @@ def create(service: CliContext, name: str, email: str, *, as_json: bool) -> None
     default=Role.MEMBER.value,
     help="What the person may do.",
 )
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def add_member(service: CliContext, org_id: UUID, email: str, role: str, *, as_json: bool) -> None:
+def add_member(context: CliContext, org_id: UUID, email: str, role: str, *, as_json: bool) -> None:
     """Make EMAIL a member of ORG, or give a member another role."""
 
     async def work(use_cases: UseCases) -> MembershipResult:
         return await use_cases.add_member(OrgId(org_id), email, Role(role))
 
-    _print(service.run(work), email, as_json=as_json)
+    _print_membership(context.run(work), email, as_json=as_json)
 
 
-def _print(joined: MembershipResult, email: str, *, as_json: bool) -> None:
+def _print_membership(membership: MembershipResult, email: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(joined)
+        print_json(membership)
         return
-    click.echo(f"Organisation  {joined.org_id}")
-    click.echo(f"Person        {joined.user_id}  {email}")
-    if joined.password:
-        click.echo(f"Password      {joined.password}  (shown only now)")
+    click.echo(f"Organisation  {membership.org_id}")
+    click.echo(f"Person        {membership.user_id}  {email}")
+    if membership.password:
+        click.echo(f"Password      {membership.password}  (shown only now)")

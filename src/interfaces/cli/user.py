@@ -3,7 +3,7 @@
 import click
 
 from application.use_cases import UseCases
-from interfaces.cli.context import JSON, CliContext, print_json
+from interfaces.cli.context import JSON_OPTION, CliContext, print_json
 
 
 @click.group("user")
@@ -11,17 +11,17 @@ def group() -> None:
     """People who sign in."""
 
 
-@group.command()
+@group.command("password")
 @click.argument("email")
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def password(service: CliContext, email: str, *, as_json: bool) -> None:
+def reset_password(context: CliContext, email: str, *, as_json: bool) -> None:
     """Give EMAIL a new password, and print it: once."""
 
     async def work(use_cases: UseCases) -> str:
         return await use_cases.reset_password(email)
 
-    new_password = service.run(work)
+    new_password = context.run(work)
     if as_json:
         print_json({"email": email, "password": new_password})
     else:
@@ -31,13 +31,13 @@ def password(service: CliContext, email: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("email")
 @click.pass_obj
-def token(service: CliContext, email: str) -> None:
+def token(context: CliContext, email: str) -> None:
     """Print a bearer token of EMAIL for calling the API."""
 
     async def work(use_cases: UseCases) -> str:
         return await use_cases.issue_token(email)
 
-    click.echo(service.run(work))
+    click.echo(context.run(work))
 
 
 @click.group()
@@ -46,9 +46,9 @@ def keys() -> None:
 
 
 @keys.command()
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def rotate(service: CliContext, *, as_json: bool) -> None:
+def rotate(context: CliContext, *, as_json: bool) -> None:
     """Encrypt every access token with the newest key of TOKEN_ENCRYPTION_KEYS.
 
     It can be stopped and started again; older keys may be dropped when it has ended.
@@ -57,7 +57,7 @@ def rotate(service: CliContext, *, as_json: bool) -> None:
     async def work(use_cases: UseCases) -> int:
         return await use_cases.rotate_keys()
 
-    rotated = service.run(work)
+    rotated = context.run(work)
     if as_json:
         print_json({"rotated": rotated})
     else:

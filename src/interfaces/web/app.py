@@ -13,11 +13,11 @@ from litestar.openapi.spec import Components, SecurityScheme
 from application.use_cases import UseCases
 from interfaces.meta.placeholders import PlaceholderText
 from interfaces.web.connections_api import ConnectionsController
-from interfaces.web.errors import HANDLERS
+from interfaces.web.errors import EXCEPTION_HANDLERS
 from interfaces.web.health import HealthController
-from interfaces.web.metrics import metrics
-from interfaces.web.pages import pages_router, static_router
-from interfaces.web.rendering import template_config
+from interfaces.web.metrics import write_metrics
+from interfaces.web.pages import make_pages_router, make_static_router
+from interfaces.web.rendering import make_template_config
 from interfaces.web.webhook import WebhookController, WebhookDependencies
 
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
@@ -42,11 +42,11 @@ def create_app(
             WebhookController,
             ConnectionsController,
             HealthController,
-            metrics,
-            pages_router(public_url, form_secret),
-            static_router(),
+            write_metrics,
+            make_pages_router(public_url, form_secret),
+            make_static_router(),
         ],
-        template_config=template_config(public_url),
+        template_config=make_template_config(public_url),
         dependencies={
             "webhook_dependencies": _provide(
                 WebhookDependencies(
@@ -56,9 +56,9 @@ def create_app(
                     use_cases.clock,
                 )
             ),
-            **{f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
+            **{field.name: _provide(getattr(use_cases, field.name)) for field in fields(use_cases)},
         },
-        exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
+        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         openapi_config=OpenAPIConfig(
@@ -77,5 +77,5 @@ def create_app(
     )
 
 
-def _provide(given: object) -> Provide:
-    return Provide(lambda: given, sync_to_thread=False)
+def _provide(dependency: object) -> Provide:
+    return Provide(lambda: dependency, sync_to_thread=False)

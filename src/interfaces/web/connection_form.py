@@ -9,7 +9,7 @@ from domain.errors import FieldError, InvalidInput
 from interfaces.web.errors import AnyRequest
 
 
-class Changes(TypedDict):
+class ConnectionUpdate(TypedDict):
     """What the form says about a connection; None keeps the stored value."""
 
     display_name: str | None
@@ -21,10 +21,10 @@ class Changes(TypedDict):
 class ConnectionForm:
     """Everything is text until it is checked, so that it can be shown again.
 
-    With `changing`, channel and id are the stored ones: they say which connection it is.
+    With `edited_connection`, channel and id are the stored ones: they say which connection it is.
     """
 
-    changing: Connection | None = None
+    edited_connection: Connection | None = None
     channel: str = Channel.WHATSAPP
     external_id: str = ""
     display_name: str = ""
@@ -34,10 +34,10 @@ class ConnectionForm:
     errors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def stored(cls, connection: Connection) -> Self:
+    def from_connection(cls, connection: Connection) -> Self:
         """Show a connection, to change it."""
         return cls(
-            changing=connection,
+            edited_connection=connection,
             channel=connection.channel,
             external_id=connection.external_id,
             display_name=connection.display_name,
@@ -45,25 +45,27 @@ class ConnectionForm:
         )
 
     @classmethod
-    async def typed(cls, request: AnyRequest, changing: Connection | None) -> Self:
+    async def from_request(cls, request: AnyRequest, edited_connection: Connection | None) -> Self:
         """Read what was sent."""
-        sent = await request.form()
-        text = {name: str(sent.get(name, "")).strip() for name in sent}
+        fields = await request.form()
+        values = {name: str(fields.get(name, "")).strip() for name in fields}
         return cls(
-            changing=changing,
-            channel=changing.channel if changing else text.get("channel", ""),
-            external_id=changing.external_id if changing else text.get("external_id", ""),
-            display_name=text.get("display_name", ""),
-            access_token=text.get("access_token", ""),
-            removes_token="remove_token" in text,
-            is_enabled="is_enabled" in text,
+            edited_connection=edited_connection,
+            channel=edited_connection.channel if edited_connection else values.get("channel", ""),
+            external_id=edited_connection.external_id
+            if edited_connection
+            else values.get("external_id", ""),
+            display_name=values.get("display_name", ""),
+            access_token=values.get("access_token", ""),
+            removes_token="remove_token" in values,
+            is_enabled="is_enabled" in values,
         )
 
-    def refused(self, errors: Sequence[FieldError]) -> Self:
+    def with_errors(self, errors: Sequence[FieldError]) -> Self:
         """Say at each field what is wrong; the first error of a field is enough."""
-        return replace(self, errors={e.field: e.message for e in reversed(errors)})
+        return replace(self, errors={error.field: error.message for error in reversed(errors)})
 
-    def check(self) -> Channel:
+    def validate(self) -> Channel:
         """Return the channel; raise InvalidInput naming everything that is wrong, at once."""
         errors = []
         if self.channel not in set(Channel):
@@ -82,9 +84,8 @@ class ConnectionForm:
             raise InvalidInput(*errors)
         return Channel(self.channel)
 
-    @property
-    def changes(self) -> Changes:
+    def to_update(self) -> ConnectionUpdate:
         """What to save. A name left empty is one to remove only where the stored one was shown."""
         token = "" if self.removes_token else self.access_token or None
-        name = self.display_name or (None if self.changing is None else "")
+        name = self.display_name or (None if self.edited_connection is None else "")
         return {"display_name": name, "access_token": token, "is_enabled": self.is_enabled}

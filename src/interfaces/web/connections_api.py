@@ -53,7 +53,7 @@ class ConnectionsJson(msgspec.Struct, frozen=True):
     connections: list[ConnectionJson]
 
 
-async def bearer_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
+async def read_bearer_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
     """Read the session of the Authorization header. Raises NotSignedIn."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -61,7 +61,7 @@ async def bearer_session(request: AnyRequest, read_session: Injected[ReadSession
     return await read_session(token.strip())
 
 
-REFUSALS = {
+COMMON_PROBLEMS = {
     401: describe_problem("No token, or one that is not valid any longer."),
     403: describe_problem("Not an owner or admin of that organisation."),
     422: describe_problem("Fields that are wrong, each with what would be right."),
@@ -69,7 +69,7 @@ REFUSALS = {
 }
 
 
-SESSION = {"session": Provide(bearer_session)}
+API_DEPENDENCIES = {"session": Provide(read_bearer_session)}
 
 
 class ConnectionsController(Controller):
@@ -78,9 +78,9 @@ class ConnectionsController(Controller):
     path = "/api/integrations/meta/connections"
     tags = ("Connections",)
     security = ({"bearer": []},)
-    dependencies = SESSION
+    dependencies = API_DEPENDENCIES
 
-    @get(summary="List an organisation's connections", responses=REFUSALS)
+    @get(summary="List an organisation's connections", responses=COMMON_PROBLEMS)
     async def list_all(
         self,
         session: NamedDependency[Session],
@@ -88,15 +88,15 @@ class ConnectionsController(Controller):
         org_id: FromQuery[UUID],
     ) -> ConnectionsJson:
         """Show all of them, oldest first."""
-        found = await list_connections(OrgId(org_id), actor=SignedInUser(session.user_id))
-        return ConnectionsJson([ConnectionJson.of(*each) for each in found])
+        connections = await list_connections(OrgId(org_id), actor=SignedInUser(session.user_id))
+        return ConnectionsJson([ConnectionJson.from_connection(*each) for each in connections])
 
     @post(
         summary="Connect a number or account, or change its connection",
         responses={
             200: ResponseSpec(ConnectionJson, description="Changed"),
             409: describe_problem("The number is in use elsewhere."),
-            **REFUSALS,
+            **COMMON_PROBLEMS,
         },
     )
     async def upsert(
@@ -118,14 +118,19 @@ class ConnectionsController(Controller):
             is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
         )
         if is_new:
-            return Response(ConnectionJson.of(connection, ConnectionActivity()), status_code=201)
+            return Response(
+                ConnectionJson.from_connection(connection, ConnectionActivity()), status_code=201
+            )
         changed = await get_connection(org_id, connection.id, actor=SignedInUser(session.user_id))
-        return Response(ConnectionJson.of(*changed), status_code=200)
+        return Response(ConnectionJson.from_connection(*changed), status_code=200)
 
     @delete(
         "/{connection_id:uuid}",
         summary="Disconnect; conversations stay",
-        responses={404: describe_problem("There is none, or none that you may see."), **REFUSALS},
+        responses={
+            404: describe_problem("There is none, or none that you may see."),
+            **COMMON_PROBLEMS,
+        },
     )
     async def remove(
         self,

@@ -34,9 +34,9 @@ from domain.errors import (
 log = logging.getLogger(__name__)
 
 AnyRequest = Request[Any, Any, State]
-PROBLEM = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 
-STATUS: dict[type[Exception], HTTPStatus] = {
+STATUS_BY_ERROR: dict[type[Exception], HTTPStatus] = {
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     WrongCredentials: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
@@ -66,24 +66,24 @@ class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def describe_problem(description: str) -> ResponseSpec:
     """Describe an answer that is a problem document, for `/schema`."""
-    return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM)
+    return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def problem(
+def make_problem(
     status: int, detail: str = "", errors: Sequence[FieldError] = ()
 ) -> Response[ProblemJson]:
     """A problem document; `detail` must be fit for whoever asked."""
-    named = [FieldErrorJson(error.field, error.message) for error in errors]
-    body = ProblemJson(status, HTTPStatus(status).phrase, detail, named)
-    return Response(body, status_code=status, media_type=PROBLEM)
+    field_errors = [FieldErrorJson(error.field, error.message) for error in errors]
+    body = ProblemJson(status, HTTPStatus(status).phrase, detail, field_errors)
+    return Response(body, status_code=status, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def handle_domain_error(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
     """What the rules refuse, in their own words."""
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    status = next(status for kind, status in STATUS_BY_ERROR.items() if isinstance(error, kind))
     if isinstance(error, InvalidInput):
-        return problem(status, "some fields are wrong", error.errors)
-    response = problem(status, str(error))
+        return make_problem(status, "some fields are wrong", error.errors)
+    response = make_problem(status, str(error))
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
@@ -93,16 +93,16 @@ def handle_domain_error(_: AnyRequest, error: DomainError) -> Response[ProblemJs
 
 def handle_validation_error(_: AnyRequest, error: ValidationException) -> Response[ProblemJson]:
     """Input of another shape than the API describes."""
-    found = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
-    errors = [_field_error(each) for each in found if isinstance(each, dict)]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are wrong", errors)
+    entries = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
+    errors = [_parse_field_error(entry) for entry in entries if isinstance(entry, dict)]
+    return make_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are wrong", errors)
 
 
-def _field_error(found: dict[str, Any]) -> FieldError:
+def _parse_field_error(entry: dict[str, Any]) -> FieldError:
     """Name the field; one that is unknown or missing is named in the message only."""
-    message = str(found.get("message", "is wrong"))
-    named = re.search(r"(?:field|parameter) [`'](\w+)[`']", message)
-    return FieldError(named[1] if named else str(found.get("key", "body")), message)
+    message = str(entry.get("message", "is wrong"))
+    name = re.search(r"(?:field|parameter) [`'](\w+)[`']", message)
+    return FieldError(name[1] if name else str(entry.get("key", "body")), message)
 
 
 def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
@@ -110,10 +110,10 @@ def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[Pro
     if error.detail == "client disconnected prematurely":
         # Also what a body of broken chunks looks like; nobody may be there to read the answer.
         log.info("body_incomplete")
-        return problem(HTTPStatus.BAD_REQUEST, "the body ended early")
+        return make_problem(HTTPStatus.BAD_REQUEST, "the body ended early")
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return handle_unexpected_error(request, error)
-    response = problem(error.status_code)
+    response = make_problem(error.status_code)
     response.headers.update(error.headers or {})
     return response
 
@@ -121,7 +121,7 @@ def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[Pro
 def handle_storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """It could not all be kept; Meta asks again by itself, and what was kept counts as skipped."""
     log.error("storage_unavailable", extra={"error": str(error)})
-    response = problem(503, "the storage does not answer; please try again")
+    response = make_problem(503, "the storage does not answer; please try again")
     response.headers["Retry-After"] = "5"
     return response
 
@@ -129,18 +129,18 @@ def handle_storage_unavailable(_: AnyRequest, error: Exception) -> Response[Prob
 def handle_unreadable_body(request: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """A body that the framework's parsers choke on: broken UTF-8, nesting without end."""
     handle_unexpected_error(request, error)
-    return problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
+    return make_problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
 
 
 def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
     """Something nobody thought of: log the place, not the message, which may quote a person."""
-    places = traceback.extract_tb(error.__traceback__)
-    where = [f"{place.filename}:{place.lineno} {place.name}" for place in places[-8:]]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
     log.error("unexpected_error", extra={"error": type(error).__name__, "where": where})
-    return problem(500)
+    return make_problem(500)
 
 
-HANDLERS = {
+EXCEPTION_HANDLERS = {
     DomainError: handle_domain_error,
     TokenIssuingDisabled: handle_domain_error,
     ValidationException: handle_validation_error,

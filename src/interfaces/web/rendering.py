@@ -12,14 +12,14 @@ from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
 
 from interfaces.web.errors import AnyRequest
-from interfaces.web.texts import LANGUAGES, texts_for
+from interfaces.web.texts import LANGUAGES, choose_texts
 
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
+WEB_FOLDER = Path(__file__).parent
+STATIC_FOLDER = WEB_FOLDER / "static"
 
 NOTICE_COOKIE = "leadport_notice"
 NOTICE_SECONDS = 60
-NOTICES = {
+NOTICE_TEXTS = {
     "added": "The connection was added.",
     "changed": "The connection was changed.",
     "enabled": "The connection is enabled.",
@@ -31,16 +31,18 @@ NOTICES = {
 """What may be said on the page after the next redirect. The browser only carries the word."""
 
 
-def template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
+def make_template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
     """Give the application the pages' templates. `public_url` is where Meta finds the service."""
     environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=FileSystemLoader(WEB_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = {path.name: _asset(path) for path in STATIC.iterdir()}
+    environment.globals["asset_urls"] = {
+        path.name: _make_asset_url(path) for path in STATIC_FOLDER.iterdir()
+    }
     environment.globals["languages"] = LANGUAGES
     environment.globals["callback_url"] = f"{public_url}/api/webhooks/meta"
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
@@ -50,25 +52,25 @@ def render_page(
     request: AnyRequest, template: str, context: Mapping[str, object], status_code: int = 200
 ) -> Template:
     """Render it, with the notice that the last redirect left, once."""
-    texts = texts_for(request)
-    notice = NOTICES.get(request.cookies.get(NOTICE_COOKIE, ""))
-    own = {"_": texts, "notice": notice, "here": current_path(request)}
-    rendered = Template(template, context={**own, **context}, status_code=status_code)
-    rendered.headers["Content-Language"] = texts.language
+    texts = choose_texts(request)
+    notice = NOTICE_TEXTS.get(request.cookies.get(NOTICE_COOKIE, ""))
+    common = {"_": texts, "notice": notice, "current_path": current_path(request)}
+    page = Template(template, context={**common, **context}, status_code=status_code)
+    page.headers["Content-Language"] = texts.language
     if notice:
-        rendered.delete_cookie(NOTICE_COOKIE)
-    return rendered
+        page.delete_cookie(NOTICE_COOKIE)
+    return page
 
 
 def redirect(path: str, notice: str | None = None) -> Redirect:
     """Go on to a page of ours, which then shows the notice of that name."""
-    onward = Redirect(path, status_code=303)
+    response = Redirect(path, status_code=303)
     if notice:
-        onward.set_cookie(cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
-    return onward
+        response.set_cookie(make_cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
+    return response
 
 
-def cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
+def make_cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
     """Leave something in the browser that no script and no other site has a use for.
 
     Without `max_age` it stays until the browser is closed. Under https it becomes `Secure` on the
@@ -82,12 +84,12 @@ def current_path(request: AnyRequest) -> str:
 
     Every address of the pages answers GET, also those that forms are sent to.
     """
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     path = "/" + request.url.path.strip("/")
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def _asset(path: Path) -> str:
+def _make_asset_url(path: Path) -> str:
     """Name the content too, so that browsers may keep it for good."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"/static/{path.name}?v={digest[:8]}"

@@ -6,13 +6,13 @@ from domain.errors import NotSignedIn
 from interfaces.web.dependencies import Injected
 from interfaces.web.errors import AnyRequest
 
-COOKIE = "leadport_session"
+SESSION_COOKIE = "leadport_session"
 """It lasts until the browser is closed, the token expires or the person signs out."""
 
 
-async def current_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
+async def read_cookie_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
     """Return the session of the one who asks. Raises NotSignedIn."""
-    token = request.cookies.get(COOKIE)
+    token = request.cookies.get(SESSION_COOKIE)
     if not token:
         raise NotSignedIn("sign in first")
     return await read_session(token)

@@ -25,7 +25,7 @@ class SettingsContext:
     actor: SignedInUser
     organization: Organization
     organizations: Sequence[Organization]
-    rows: Sequence[tuple[Connection, ConnectionActivity]]
+    connections: Sequence[tuple[Connection, ConnectionActivity]]
     now: datetime
 
     @property
@@ -33,9 +33,9 @@ class SettingsContext:
         """The address of its page."""
         return f"/settings/channels?org_id={self.organization.id}"
 
-    def connection(self, id: UUID) -> Connection:
+    def get_connection(self, id: UUID) -> Connection:
         """Return one of its connections. Raises NotFound."""
-        for connection, _ in self.rows:
+        for connection, _ in self.connections:
             if connection.id == id:
                 return connection
         raise NotFound("there is no such connection")
@@ -51,9 +51,11 @@ async def load_settings_context(
     """Open the organisation asked for, or the first. Raises Forbidden where there is none."""
     actor = SignedInUser(session.user_id)
     memberships = await list_organizations(actor)
-    managed = [m.organization for m in memberships if m.role.manages_connections]
+    managed = [
+        membership.organization for membership in memberships if membership.role.manages_connections
+    ]
     chosen = next((each for each in managed if org_id in (None, each.id)), None)
     if chosen is None:
         raise Forbidden("only owners and admins of an organisation manage its connections")
-    rows = await list_connections(chosen.id, actor=actor)
-    return SettingsContext(actor, chosen, managed, rows, clock.now())
+    connections = await list_connections(chosen.id, actor=actor)
+    return SettingsContext(actor, chosen, managed, connections, clock.now())

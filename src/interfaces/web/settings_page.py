@@ -38,9 +38,11 @@ class SettingsPage(Controller):
     ) -> Response[Any]:
         """Show the connections, and a form to add one, or to change the one in `edit`."""
         form = (
-            ConnectionForm.stored(settings_context.connection(edit)) if edit else ConnectionForm()
+            ConnectionForm.from_connection(settings_context.get_connection(edit))
+            if edit
+            else ConnectionForm()
         )
-        return _shown(request, settings_context, form)
+        return _render_settings(request, settings_context, form)
 
     @post()
     async def save(
@@ -51,23 +53,23 @@ class SettingsPage(Controller):
         edit: FromQuery[UUID | None] = None,
     ) -> Response[Any]:
         """Add or change a connection."""
-        form = await ConnectionForm.typed(
-            request, settings_context.connection(edit) if edit else None
+        form = await ConnectionForm.from_request(
+            request, settings_context.get_connection(edit) if edit else None
         )
         try:
             _, is_new = await upsert_connection(
                 settings_context.organization.id,
-                form.check(),
+                form.validate(),
                 form.external_id,
                 actor=settings_context.actor,
-                **form.changes,
+                **form.to_update(),
             )
         except InvalidInput as error:
-            return _shown(request, settings_context, form.refused(error.errors), 422)
+            return _render_settings(request, settings_context, form.with_errors(error.errors), 422)
         except NumberConnectedElsewhere as error:
-            culprit = "is_enabled" if form.changing else "external_id"
-            form = form.refused([FieldError(culprit, str(error))])
-            return _shown(request, settings_context, form, 409)
+            field = "is_enabled" if form.edited_connection else "external_id"
+            form = form.with_errors([FieldError(field, str(error))])
+            return _render_settings(request, settings_context, form, 409)
         return redirect(settings_context.path, notice="added" if is_new else "changed")
 
     @post("/{id:uuid}/enable")
@@ -79,7 +81,7 @@ class SettingsPage(Controller):
         id: FromPath[UUID],
     ) -> Response[Any]:
         """Take messages again."""
-        connection = settings_context.connection(id)
+        connection = settings_context.get_connection(id)
         try:
             await upsert_connection(
                 settings_context.organization.id,
@@ -104,7 +106,7 @@ class SettingsPage(Controller):
         id: FromPath[UUID],
     ) -> Response[Any]:
         """Skip messages from now on."""
-        address = settings_context.connection(id).address
+        address = settings_context.get_connection(id).address
         await upsert_connection(
             settings_context.organization.id,
             *address,
@@ -114,16 +116,16 @@ class SettingsPage(Controller):
         return redirect(settings_context.path, notice="disabled")
 
     @get(["/{id:uuid}/enable", "/{id:uuid}/disable"])
-    async def asked_to_switch(self, settings_context: Injected[SettingsContext]) -> Response[Any]:
+    async def redirect_reload(self, settings_context: Injected[SettingsContext]) -> Response[Any]:
         """Whoever reloads an answer to one of those forms sees the page."""
         return redirect(settings_context.path)
 
     @get("/{id:uuid}/remove")
-    async def ask_to_remove(
+    async def confirm_removal(
         self, request: AnyRequest, settings_context: Injected[SettingsContext], id: FromPath[UUID]
     ) -> Response[Any]:
         """Say what goes and what stays, and ask again."""
-        connection = settings_context.connection(id)
+        connection = settings_context.get_connection(id)
         return render_page(
             request,
             "remove.html.j2",
@@ -138,11 +140,13 @@ class SettingsPage(Controller):
         id: FromPath[UUID],
     ) -> Response[Any]:
         """Disconnect it."""
-        await remove_connection(settings_context.connection(id).id, actor=settings_context.actor)
+        await remove_connection(
+            settings_context.get_connection(id).id, actor=settings_context.actor
+        )
         return redirect(settings_context.path, notice="removed")
 
 
-def _shown(
+def _render_settings(
     request: AnyRequest,
     settings_context: SettingsContext,
     form: ConnectionForm,

@@ -10,11 +10,11 @@ from application.accounts.sign_in import ReadSession, SignIn, SignOut
 from application.errors import TokenIssuingDisabled
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import STATUS, AnyRequest
-from interfaces.web.rendering import cookie, redirect, render_page
-from interfaces.web.session import COOKIE, current_session
+from interfaces.web.errors import STATUS_BY_ERROR, AnyRequest
+from interfaces.web.rendering import make_cookie, redirect, render_page
+from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 
-START = "/settings/channels"
+START_PATH = "/settings/channels"
 
 
 class SignInPage(Controller):
@@ -24,29 +24,29 @@ class SignInPage(Controller):
     async def show(self, request: AnyRequest, read_session: Injected[ReadSession]) -> Response[Any]:
         """Ask for address and password, unless somebody is signed in."""
         try:
-            await current_session(request, read_session)
+            await read_cookie_session(request, read_session)
         except NotSignedIn:
             return render_page(request, "sign_in.html.j2", {"email": "", "refusal": None})
-        return redirect(_next(request))
+        return redirect(_read_next_path(request))
 
     @post("/sign-in")
     async def sign_in(self, request: AnyRequest, sign_in: Injected[SignIn]) -> Response[Any]:
         """Start a session, and go where the person wanted to go."""
         form = await request.form()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
-        peer = request.client.host if request.client else ""
+        client_address = request.client.host if request.client else ""
         try:
-            token = await sign_in(email, password, address=peer)
+            token = await sign_in(email, password, address=client_address)
         except (WrongCredentials, TooManyAttempts, TokenIssuingDisabled) as error:
-            return _refused(request, email, error)
-        onward = redirect(_next(request))
-        onward.set_cookie(cookie(COOKIE, token))
-        return onward
+            return _render_refusal(request, email, error)
+        response = redirect(_read_next_path(request))
+        response.set_cookie(make_cookie(SESSION_COOKIE, token))
+        return response
 
     @get("/sign-out", sync_to_thread=False)
-    def asked_to_sign_out(self) -> Response[Any]:
+    def redirect_to_start(self) -> Response[Any]:
         """Only a form's POST ends a session: a link or a picture elsewhere must not."""
-        return redirect(START)
+        return redirect(START_PATH)
 
     @post("/sign-out")
     async def sign_out(
@@ -54,34 +54,34 @@ class SignInPage(Controller):
     ) -> Response[Any]:
         """End the session, also for whoever has copied its token."""
         with suppress(NotSignedIn):
-            await sign_out(await current_session(request, read_session))
-        onward = redirect("/sign-in", notice="signed_out")
-        onward.delete_cookie(COOKIE)
-        return onward
+            await sign_out(await read_cookie_session(request, read_session))
+        response = redirect("/sign-in", notice="signed_out")
+        response.delete_cookie(SESSION_COOKIE)
+        return response
 
 
-def sign_in_path(after: str) -> str:
+def make_sign_in_path(after: str) -> str:
     """Return where to sign in, to go on to the page `after`."""
     return f"/sign-in?next={quote(after, safe='')}"
 
 
-def _refused(request: AnyRequest, email: str, error: Exception) -> Response[Any]:
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    wait = error.retry_after if isinstance(error, TooManyAttempts) else 0
-    context = {"email": email, "refusal": type(error).__name__, "wait": wait}
-    refusal = render_page(request, "sign_in.html.j2", context, status)
-    if wait:
-        refusal.headers["Retry-After"] = str(wait)
-    return refusal
+def _render_refusal(request: AnyRequest, email: str, error: Exception) -> Response[Any]:
+    status = next(status for kind, status in STATUS_BY_ERROR.items() if isinstance(error, kind))
+    wait_seconds = error.retry_after if isinstance(error, TooManyAttempts) else 0
+    context = {"email": email, "refusal": type(error).__name__, "wait_seconds": wait_seconds}
+    page = render_page(request, "sign_in.html.j2", context, status)
+    if wait_seconds:
+        page.headers["Retry-After"] = str(wait_seconds)
+    return page
 
 
-def _next(request: AnyRequest) -> str:
+def _read_next_path(request: AnyRequest) -> str:
     r"""Return the page to go on to: one of ours, whatever the query says.
 
     Browsers read `//host`, `/\host` and a slash, tab, slash as another host.
     """
-    wanted = request.query_params.get("next", "")
-    is_ours = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable()
-    if not is_ours or "\\" in wanted or " " in wanted or urlsplit(wanted).netloc:
-        return START
-    return wanted
+    path = request.query_params.get("next", "")
+    is_ours = path.startswith("/") and not path.startswith("//") and path.isprintable()
+    if not is_ours or "\\" in path or " " in path or urlsplit(path).netloc:
+        return START_PATH
+    return path

@@ -17,17 +17,17 @@ from interfaces.meta.delivery import parse_delivery
 from interfaces.meta.json_values import NotJson
 from interfaces.meta.placeholders import PlaceholderText
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import AnyRequest, describe_problem, problem
-from interfaces.web.metrics import count
+from interfaces.web.errors import AnyRequest, describe_problem, make_problem
+from interfaces.web.metrics import count_delivery
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 """Bytes; WhatsApp's deliveries reach 3 MB."""
 
-LARGE_BODY = 256 * 1024
-DIGITS = re.compile(r"\d{1,9}", re.ASCII)
-LARGE_AT_ONCE = 16
+MAX_SMALL_BODY_BYTES = 256 * 1024
+CONTENT_LENGTH_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
+MAX_LARGE_BODIES = 16
 """Large bodies that a worker holds at once while they come in: 64 MiB at most."""
 
 
@@ -39,13 +39,13 @@ class BodyReader:
     """
 
     large_body_slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE)
+        default_factory=lambda: asyncio.Semaphore(MAX_LARGE_BODIES)
     )
 
     async def read(self, request: AnyRequest) -> bytes:
         """Read it whole."""
         length = request.headers.get("content-length", "")
-        if DIGITS.fullmatch(length) and int(length) <= LARGE_BODY:
+        if CONTENT_LENGTH_PATTERN.fullmatch(length) and int(length) <= MAX_SMALL_BODY_BYTES:
             return await request.body()
         async with self.large_body_slots:
             return await request.body()
@@ -88,13 +88,13 @@ class WebhookController(Controller):
         mode, token, challenge = given
         if refusal := webhook_dependencies.verify_webhook.handshake_refusal(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
-            return problem(403)
+            return make_problem(403)
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(challenge, media_type=MediaType.TEXT, headers=headers)
 
     @post(
         status_code=200,
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY_BYTES,
         summary="Delivery",
         responses={
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
@@ -115,7 +115,7 @@ class WebhookController(Controller):
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
-            return problem(403)
+            return make_problem(403)
         arrived_at = webhook_dependencies.clock.now()
         try:
             delivery = parse_delivery(body, arrived_at, webhook_dependencies.placeholder_text)
@@ -126,12 +126,14 @@ class WebhookController(Controller):
             counters = await webhook_dependencies.receive_delivery(delivery, body, arrived_at)
         except SpoolUnavailable as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
-            return problem(503, "neither the database nor the spool can keep this; send it again")
-        count(counters, delivery.changes, delivery.notes)
-        for note, times in delivery.notes.items():
-            if note.reason == "unknown":
-                what = f"{note.channel} {note.part} {note.name}"
-                log.warning("unknown_in_delivery", extra={"what": what, "times": times})
+            return make_problem(
+                503, "neither the database nor the spool can keep this; send it again"
+            )
+        count_delivery(counters, delivery.changes, delivery.notes)
+        for item, times in delivery.notes.items():
+            if item.reason == "unknown":
+                name = f"{item.channel} {item.part} {item.name}"
+                log.warning("unknown_in_delivery", extra={"what": name, "times": times})
         is_news = counters.failed or counters.skipped
         level = logging.INFO if is_news else logging.DEBUG
         if log.isEnabledFor(level):
