@@ -1,17 +1,22 @@
 """The connections API, with each storage behind it."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import jwt
 import pytest
+from dependency_injector.providers import Object
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from application.use_cases import UseCases
 from domain.organization import Role
+from infrastructure.clock import SystemClock
+from infrastructure.session_tokens import JwtSessionTokens
 from leadport.container import Container
 from tests.contract.conftest import run_in_app
 from tests.support.builders import SHOP_NUMBER, new_id
@@ -68,6 +73,13 @@ def api(client: TestClient[Litestar], operator_container: Container) -> ApiClien
     return run_in_app(client, create_organizations)
 
 
+@pytest.fixture
+def unreachable_provider(container: Container) -> None:
+    """An identity provider whose key set cannot be fetched; it must be requested before `client`."""
+    tokens = JwtSessionTokens.of(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
+    container.tokens.override(Object(tokens))
+
+
 def test_connection_is_added_changed_listed_and_removed(api: ApiClient) -> None:
     status, created = api.save(display_name="Ventas", access_token=SECRET_TOKEN)
     assert status == 201
@@ -108,6 +120,25 @@ def test_requests_without_a_valid_token_are_refused(api: ApiClient, who: str) ->
     assert api.list_connections(who)[0] == 401
     assert api.save(who)[0] == 401
     assert api.call("DELETE", who, f"/{new_id()}")[0] == 401
+
+
+@pytest.mark.usefixtures("unreachable_provider")
+def test_identity_provider_that_does_not_answer_is_503_and_named(
+    client: TestClient[Litestar], caplog: pytest.LogCaptureFixture
+) -> None:
+    token = jwt.encode({}, "s" * 32, headers={"kid": "key of the provider"})
+
+    response = client.get(
+        API_PATH, params={"org_id": str(new_id())}, headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert response.json()["detail"] == (
+        "the identity provider's keys cannot be fetched; please try again"
+    )
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "key_set_unavailable"
+    ]
 
 
 @pytest.mark.parametrize("who", ["member", "stranger"])

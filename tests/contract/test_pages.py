@@ -3,13 +3,24 @@
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import pytest
+from dependency_injector.providers import Object
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from application.errors import (
+    ConcurrentUpdate,
+    KeySetUnavailable,
+    StorageRefused,
+    StorageUnavailable,
+    TokenIssuingDisabled,
+)
+from application.ports.auth import Session, SessionTokens
 from application.use_cases import UseCases
+from domain.organization import UserId
 from interfaces.web.app import create_app
 from leadport.container import Container
 from tests.contract.conftest import run_in_app, shutdown_hooks
@@ -43,6 +54,28 @@ class Visitor:
 
     def sign_in(self, after: str = "", password: str = PASSWORD) -> tuple[int, str]:
         return self.post(f"/sign-in{after}", email="ana@shop.example", password=password)
+
+
+@dataclass
+class FailingTokens(SessionTokens):
+    """Session tokens that cannot be issued, and whose reading raises `error`."""
+
+    error: Exception
+
+    def issue(self, user_id: UserId) -> str:
+        raise TokenIssuingDisabled(str(user_id))
+
+    async def read(self, token: str) -> Session:
+        assert token
+        raise self.error
+
+
+@pytest.fixture
+def failing_tokens(container: Container) -> FailingTokens:
+    """Replaces the session tokens; it must be requested before `visitor`."""
+    tokens = FailingTokens(StorageUnavailable())
+    container.tokens.override(Object(tokens))
+    return tokens
 
 
 @pytest.fixture
@@ -141,6 +174,41 @@ def test_eleventh_sign_in_attempt_is_refused_with_429(visitor: Visitor) -> None:
     statuses = [visitor.sign_in(password="wrong")[0] for _ in range(11)]
 
     assert statuses == [401] * 10 + [429]
+
+
+@pytest.mark.usefixtures("failing_tokens")
+def test_each_refusal_of_a_sign_in_has_its_own_text(visitor: Visitor) -> None:
+    refusals = [visitor.sign_in(), *(visitor.sign_in(password="wrong") for _ in range(10))]
+
+    assert refusals[0][0] == 501
+    assert "identity provider" in refusals[0][1]
+    assert refusals[1][0] == 401
+    assert "The e-mail address or the password is wrong." in refusals[1][1]
+    assert refusals[-1][0] == 429
+    assert "Too many attempts. Try again in" in refusals[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (StorageUnavailable(), "The database does not answer"),
+        (StorageRefused(), "The database refused the data"),
+        (KeySetUnavailable(), "keys of your organisation&#39;s identity provider"),
+        (ConcurrentUpdate(), "The same data was changed at the same time"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_unavailable_page_names_the_cause(
+    failing_tokens: FailingTokens, visitor: Visitor, error: Exception, text: str
+) -> None:
+    failing_tokens.error = error
+    visitor.client.cookies.set("leadport_session", "any token")
+
+    response = visitor.client.get(SETTINGS_PATH)
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert text in response.text
+    assert response.headers["cache-control"] == "no-store"
 
 
 def test_refused_form_shows_its_values_again_except_the_token(visitor: Visitor) -> None:

@@ -12,8 +12,9 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.static_files import create_static_files_router
 
+from application.errors import ConcurrentUpdate, KeySetUnavailable, StorageRefused
 from domain.errors import Forbidden, NotSignedIn
-from interfaces.web.errors import EXCEPTION_HANDLERS, AnyRequest, make_problem
+from interfaces.web.errors import EXCEPTION_HANDLERS, AnyRequest, find_by_class, make_problem
 from interfaces.web.rendering import STATIC_FOLDER, current_path, make_cookie, redirect, render_page
 from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 from interfaces.web.settings_page import SettingsPage
@@ -32,6 +33,13 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 HSTS_HEADERS = {"Strict-Transport-Security": f"max-age={YEAR_SECONDS}"}
+
+REASON_BY_ERROR: Mapping[type[Exception], str] = {
+    StorageRefused: "storage_refused",
+    KeySetUnavailable: "key_set_unavailable",
+    ConcurrentUpdate: "concurrent_update",
+}
+"""Errors for which `error.html.j2` has a text of its own, and not only one for their status."""
 
 ResponseHook: TypeAlias = Callable[[Response[Any]], Response[Any]]
 ExceptionHandler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
@@ -115,7 +123,8 @@ def _make_exception_handlers(
         def handle_error(request: AnyRequest, error: Any) -> Response[Any]:
             response = handler(request, error)
             status = response.status_code or 500
-            page = render_error_page(request, status, str(int(status)))
+            reason = find_by_class(REASON_BY_ERROR, error, str(int(status)))
+            page = render_error_page(request, status, reason)
             if "Retry-After" in response.headers:
                 page.headers["Retry-After"] = response.headers["Retry-After"]
             return add_headers(page)

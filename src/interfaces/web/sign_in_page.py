@@ -1,6 +1,7 @@
 """Signing in and out, for people without a token of an identity provider."""
 
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -10,11 +11,19 @@ from application.accounts.sign_in import ReadSession, SignIn, SignOut
 from application.errors import TokenIssuingDisabled
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import STATUS_BY_ERROR, AnyRequest
+from interfaces.web.errors import AnyRequest, status_of
 from interfaces.web.rendering import make_cookie, redirect, render_page
 from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 
 START_PATH = "/settings/channels"
+
+
+class SignInRefusal(StrEnum):
+    """Why a sign-in is refused. `sign_in.html.j2` has a text for each."""
+
+    WRONG_CREDENTIALS = "wrong credentials"
+    TOO_MANY_ATTEMPTS = "too many attempts"
+    PASSWORDS_DISABLED = "passwords disabled"
 
 
 class SignInPage(Controller):
@@ -26,7 +35,7 @@ class SignInPage(Controller):
         try:
             await read_cookie_session(request, read_session)
         except NotSignedIn:
-            return render_page(request, "sign_in.html.j2", {"email": "", "refusal": None})
+            return _render_sign_in(request)
         return redirect(_read_next_path(request))
 
     @post("/sign-in")
@@ -65,14 +74,39 @@ def make_sign_in_path(after: str) -> str:
     return f"/sign-in?next={quote(after, safe='')}"
 
 
-def _render_refusal(request: AnyRequest, email: str, error: Exception) -> Response[Any]:
-    status = next(status for kind, status in STATUS_BY_ERROR.items() if isinstance(error, kind))
-    wait_seconds = error.retry_after if isinstance(error, TooManyAttempts) else 0
-    context = {"email": email, "refusal": type(error).__name__, "wait_seconds": wait_seconds}
-    page = render_page(request, "sign_in.html.j2", context, status)
+def _render_refusal(
+    request: AnyRequest,
+    email: str,
+    error: WrongCredentials | TooManyAttempts | TokenIssuingDisabled,
+) -> Response[Any]:
+    wait_seconds = 0
+    match error:
+        case WrongCredentials():
+            refusal = SignInRefusal.WRONG_CREDENTIALS
+        case TooManyAttempts(retry_after=wait_seconds):
+            refusal = SignInRefusal.TOO_MANY_ATTEMPTS
+        case TokenIssuingDisabled():
+            refusal = SignInRefusal.PASSWORDS_DISABLED
+    page = _render_sign_in(request, email, refusal, wait_seconds, status_of(error))
     if wait_seconds:
         page.headers["Retry-After"] = str(wait_seconds)
     return page
+
+
+def _render_sign_in(
+    request: AnyRequest,
+    email: str = "",
+    refusal: SignInRefusal | None = None,
+    wait_seconds: int = 0,
+    status_code: int = 200,
+) -> Response[Any]:
+    context = {
+        "email": email,
+        "refusal": refusal,
+        "refusals": SignInRefusal,
+        "wait_seconds": wait_seconds,
+    }
+    return render_page(request, "sign_in.html.j2", context, status_code)
 
 
 def _read_next_path(request: AnyRequest) -> str:
