@@ -1,4 +1,4 @@
-"""The web application: its doors, and the use cases behind them."""
+"""Builds the Litestar application: routes, use cases as dependencies, and error handlers."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
@@ -32,7 +32,7 @@ def create_app(
     on_startup: Hooks = (),
     on_shutdown: Hooks = (),
 ) -> Litestar:
-    """Open the doors; each handler names the use cases it needs.
+    """Build the application. A handler gets each use case that one of its parameters names.
 
     `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
     forms carry: every worker needs the same. `language` is that of bodies without words.
@@ -58,14 +58,14 @@ def create_app(
             ),
             **{field.name: _provide(getattr(use_cases, field.name)) for field in fields(use_cases)},
         },
-        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
+        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # each handler takes the errors of its key only
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         openapi_config=OpenAPIConfig(
             title="Leadport",
             version="1",
             path="/schema",
-            # As JSON alone: the viewers would load scripts from somebody else's server.
+            # Only as JSON: the viewers would load scripts from servers of third parties.
             render_plugins=[JsonRenderPlugin()],
             components=Components(
                 security_schemes={
@@ -73,7 +73,7 @@ def create_app(
                 }
             ),
         ),
-        logging_config=None,  # the process sets logging up
+        logging_config=None,  # `leadport.logs` configures logging
     )
 
 

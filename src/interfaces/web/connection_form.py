@@ -1,4 +1,4 @@
-"""The form by which a connection is added or changed, as it was typed."""
+"""The form of the settings page that adds or changes a connection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from interfaces.web.errors import AnyRequest
 
 
 class ConnectionUpdate(TypedDict):
-    """What the form says about a connection; None keeps the stored value."""
+    """The fields of a connection that the form sets; None keeps the stored value."""
 
     display_name: str | None
     access_token: str | None
@@ -19,9 +19,10 @@ class ConnectionUpdate(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionForm:
-    """Everything is text until it is checked, so that it can be shown again.
+    """The values of the form as entered, so that a refused form can be shown again.
 
-    With `edited_connection`, channel and id are the stored ones: they say which connection it is.
+    `edited_connection` is the stored connection, or None for a new one. Its channel and external
+    id identify it and cannot be changed. `errors` has a message by field.
     """
 
     edited_connection: Connection | None = None
@@ -35,7 +36,7 @@ class ConnectionForm:
 
     @classmethod
     def from_connection(cls, connection: Connection) -> Self:
-        """Show a connection, to change it."""
+        """Return the form that changes a connection, with the stored values."""
         return cls(
             edited_connection=connection,
             channel=connection.channel,
@@ -46,7 +47,7 @@ class ConnectionForm:
 
     @classmethod
     async def from_request(cls, request: AnyRequest, edited_connection: Connection | None) -> Self:
-        """Read what was sent."""
+        """Read the form data of a request."""
         fields = await request.form()
         values = {name: str(fields.get(name, "")).strip() for name in fields}
         return cls(
@@ -62,11 +63,11 @@ class ConnectionForm:
         )
 
     def with_errors(self, errors: Sequence[FieldError]) -> Self:
-        """Say at each field what is wrong; the first error of a field is enough."""
+        """Return the form with the first error of each field."""
         return replace(self, errors={error.field: error.message for error in reversed(errors)})
 
     def validate(self) -> Channel:
-        """Return the channel; raise InvalidInput naming everything that is wrong, at once."""
+        """Return the channel. Raises InvalidInput, which names all wrong fields at once."""
         errors = []
         if self.channel not in set(Channel):
             errors.append(FieldError("channel", "Choose WhatsApp or Instagram."))
@@ -85,7 +86,11 @@ class ConnectionForm:
         return Channel(self.channel)
 
     def to_update(self) -> ConnectionUpdate:
-        """What to save. A name left empty is one to remove only where the stored one was shown."""
+        """Return the fields to save.
+
+        In the form of a stored connection, an empty name removes the stored one. In the form of a
+        new one it means "not given", because the id may be that of a stored connection.
+        """
         token = "" if self.removes_token else self.access_token or None
         name = self.display_name or (None if self.edited_connection is None else "")
         return {"display_name": name, "access_token": token, "is_enabled": self.is_enabled}

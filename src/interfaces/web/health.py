@@ -1,4 +1,4 @@
-"""What operators and load balancers ask."""
+"""The health endpoints for operators and load balancers: `/healthz` and `/readyz`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from interfaces.web.errors import describe_problem, make_problem
 
 
 class HealthController(Controller):
-    """Liveness and readiness."""
+    """`/healthz` reports that the process lives, `/readyz` whether messages can be stored."""
 
     tags = ("Operators",)
 
@@ -22,17 +22,19 @@ class HealthController(Controller):
         summary="Is the process alive?",
     )
     def check_liveness(self) -> dict[str, str]:
-        """Answer as long as the process can; it needs no database."""
+        """Answer 200 without any query to the database."""
         return {"status": "ok"}
 
     @get(
         "/readyz",
         operation_id="ReadyzReady",
         summary="Can messages be stored?",
-        responses={503: describe_problem("Not now; the detail says why.")},
+        responses={
+            503: describe_problem("Messages cannot be stored now; `detail` has the reason.")
+        },
     )
     async def check_readiness(self, check_storage: Injected[CheckStorage]) -> Response[Any]:
-        """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
+        """Answer 200 if the storage answers and has this version's schema, else 503 with the reason."""
         try:
             await check_storage()
         except (StorageUnavailable, StorageRefused) as error:

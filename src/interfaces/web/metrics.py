@@ -1,6 +1,6 @@
-"""What operators count, in Prometheus' text format.
+"""Prometheus metrics: counters of messages, changes and ignored items, and `/metrics`.
 
-Names come out of deliveries, never anything that people wrote; labels are bounded.
+Labels hold names out of deliveries, never text or numbers of people. Their number is bounded.
 """
 
 import os
@@ -21,7 +21,7 @@ from application.ingestion.ingest_messages import Counters
 from domain.change import IncomingChange
 from interfaces.meta.parsed import IgnoredItem
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a line each, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it would add a line for each counter
 
 MESSAGES_TOTAL = Counter(
     "leadport_messages",
@@ -39,10 +39,13 @@ PASSED_OVER_TOTAL = Counter(
 )
 
 METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
-"""Litestar adds the charset."""
+"""Without the charset, which Litestar adds."""
 
 MAX_COUNTED_NAMES = 500
-"""Whoever can sign deliveries could send any number of names; those beyond are counted as one."""
+"""The number of distinct ignored items that are counted by name; further ones count as `(other)`.
+
+Without a limit, a sender with the app secret could make any number of time series.
+"""
 
 _counted_items: set[IgnoredItem] = set()
 
@@ -50,7 +53,7 @@ _counted_items: set[IgnoredItem] = set()
 def count_delivery(
     counters: Counters, changes: Iterable[IncomingChange], ignored_items: Mapping[IgnoredItem, int]
 ) -> None:
-    """Count a delivery."""
+    """Add a delivery to the counters."""
     for result, total in TOTAL_BY_RESULT.items():
         if number := getattr(counters, result):
             total.inc(number)
@@ -67,7 +70,7 @@ def count_delivery(
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
 def write_metrics() -> Response[bytes]:
-    """Write the counts of all workers, since the service was started."""
+    """Return the counts of all workers since the service started."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

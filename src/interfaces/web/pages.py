@@ -1,4 +1,4 @@
-"""What people see in a browser: which pages there are, and what holds for all of them."""
+"""The HTML pages: their router, response headers, CSRF protection, language and error pages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -46,8 +46,8 @@ ExceptionHandler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
 
 
 def make_pages_router(public_url: str, form_secret: str) -> Router:
-    """Build the pages. `form_secret` signs the tokens that forms carry."""
-    load_all_texts()  # a broken one is found at start
+    """Return the router of the pages. `form_secret` signs the CSRF tokens in forms."""
+    load_all_texts()  # a malformed catalogue stops the start
     add_headers = _make_header_hook(is_https=public_url.startswith("https:"))
     csrf = CSRFConfig(
         form_secret,
@@ -62,7 +62,7 @@ def make_pages_router(public_url: str, form_secret: str) -> Router:
         before_request=choose_language,
         after_request=add_headers,
         exception_handlers=_make_exception_handlers(add_headers),
-        # Only here, so that neither the API nor Meta's deliveries know of it.
+        # On the pages only: the API and the webhook have no forms.
         middleware=[DefineMiddleware(CSRFMiddleware, config=csrf)],
         request_max_body_size=MAX_FORM_BYTES,
         include_in_schema=False,
@@ -70,13 +70,13 @@ def make_pages_router(public_url: str, form_secret: str) -> Router:
 
 
 def make_static_router() -> Router:
-    """Serve style, script and icon; their addresses change with their content."""
+    """Return the router of style, script and icon. Their URLs change with their content."""
     return create_static_files_router(
         path="/static",
         directories=[STATIC_FOLDER],
         cache_control=CacheControlHeader(public=True, max_age=YEAR_SECONDS, immutable=True),
         after_request=_add_nosniff,
-        # Names that no file can have: too long, with a NUL, below a file.
+        # Too long a name, one with a NUL, and a path below a file raise OSError or ValueError.
         exception_handlers=dict.fromkeys(
             (ValueError, OSError, HTTPException), _handle_missing_file
         ),
@@ -84,7 +84,7 @@ def make_static_router() -> Router:
 
 
 def choose_language(request: AnyRequest) -> Response[Any] | None:
-    """`?lang=es` on any page: keep the choice, and show the same page."""
+    """Store the language of the query parameter `lang` in a cookie, and redirect to the same page."""
     chosen = request.query_params.get("lang", "")
     if request.method != "GET" or chosen not in LANGUAGES:
         return None
@@ -117,7 +117,10 @@ def _add_nosniff(response: Response[Any]) -> Response[Any]:
 def _make_exception_handlers(
     add_headers: ResponseHook,
 ) -> dict[type[Exception] | int, ExceptionHandler]:
-    """Answer as the API does, but with a page. Hooks do not see these answers: secure them here."""
+    """Return handlers that answer with a page and the status that the API would answer.
+
+    Litestar does not pass these responses to `after_request`, so the handlers add the headers.
+    """
 
     def render_as_page(handler: ExceptionHandler) -> ExceptionHandler:
         def handle_error(request: AnyRequest, error: Any) -> Response[Any]:
@@ -144,7 +147,8 @@ def _make_exception_handlers(
 
     def handle_stale_form(request: AnyRequest, _: Any) -> Response[Any]:
         page = render_error_page(request, 403, "stale_form")
-        # The cookie may be signed with another secret, and would be wrong for ever.
+        # A cookie that was signed with another secret stays invalid. Without it, the next page
+        # gets a new one.
         page.delete_cookie(CSRF_COOKIE)
         return add_headers(page)
 
@@ -158,5 +162,5 @@ def _make_exception_handlers(
 
 
 def render_error_page(request: AnyRequest, status: int, reason: str) -> Response[Any]:
-    """Say what went wrong and what to do about it."""
+    """Return the page that explains an error. `error.html.j2` has the texts by `reason`."""
     return render_page(request, "error.html.j2", {"reason": reason}, status)

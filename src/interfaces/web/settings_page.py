@@ -1,6 +1,7 @@
-"""The page on which owners and admins connect their numbers and accounts.
+"""The settings page, on which owners and admins manage the connections of an organisation.
 
-Forms are sent, answered with a redirect, and shown again: nothing needs a script.
+It works without JavaScript: a form is answered with a redirect to the page, or with the page and
+the errors.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from interfaces.web.settings_context import SettingsContext, load_settings_conte
 
 
 class SettingsPage(Controller):
-    """`/settings/channels?org_id=`, and what its forms do."""
+    """`/settings/channels?org_id=`, and the targets of its forms."""
 
     path = "/settings/channels"
     dependencies: ClassVar[Mapping[str, Provide]] = {  # type: ignore[misc]
@@ -36,7 +37,7 @@ class SettingsPage(Controller):
         settings_context: Injected[SettingsContext],
         edit: FromQuery[UUID | None] = None,
     ) -> Response[Any]:
-        """Show the connections, and a form to add one, or to change the one in `edit`."""
+        """Show the connections and a form: to change the connection `edit`, or to add one."""
         form = (
             ConnectionForm.from_connection(settings_context.get_connection(edit))
             if edit
@@ -80,7 +81,7 @@ class SettingsPage(Controller):
         upsert_connection: Injected[UpsertConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Take messages again."""
+        """Enable a connection."""
         connection = settings_context.get_connection(id)
         try:
             await upsert_connection(
@@ -105,7 +106,7 @@ class SettingsPage(Controller):
         upsert_connection: Injected[UpsertConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Skip messages from now on."""
+        """Disable a connection; its messages are skipped from then on."""
         address = settings_context.get_connection(id).address
         await upsert_connection(
             settings_context.organization.id,
@@ -117,14 +118,14 @@ class SettingsPage(Controller):
 
     @get(["/{id:uuid}/enable", "/{id:uuid}/disable"])
     async def redirect_reload(self, settings_context: Injected[SettingsContext]) -> Response[Any]:
-        """Whoever reloads an answer to one of those forms sees the page."""
+        """Redirect to the page when a browser reloads the response to one of these forms."""
         return redirect(settings_context.path)
 
     @get("/{id:uuid}/remove")
     async def confirm_removal(
         self, request: AnyRequest, settings_context: Injected[SettingsContext], id: FromPath[UUID]
     ) -> Response[Any]:
-        """Say what goes and what stays, and ask again."""
+        """Show what is removed and what stays, and ask for confirmation."""
         connection = settings_context.get_connection(id)
         return render_page(
             request,
@@ -139,7 +140,7 @@ class SettingsPage(Controller):
         remove_connection: Injected[RemoveConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Disconnect it."""
+        """Remove a connection."""
         await remove_connection(
             settings_context.get_connection(id).id, actor=settings_context.actor
         )

@@ -1,4 +1,4 @@
-"""Signing in and out, for people without a token of an identity provider."""
+"""The sign-in page and sign-out, for people who have a password."""
 
 from contextlib import suppress
 from enum import StrEnum
@@ -31,7 +31,7 @@ class SignInPage(Controller):
 
     @get("/sign-in")
     async def show(self, request: AnyRequest, read_session: Injected[ReadSession]) -> Response[Any]:
-        """Ask for address and password, unless somebody is signed in."""
+        """Show the form, or redirect to the next page where the session is valid."""
         try:
             await read_cookie_session(request, read_session)
         except NotSignedIn:
@@ -40,7 +40,7 @@ class SignInPage(Controller):
 
     @post("/sign-in")
     async def sign_in(self, request: AnyRequest, sign_in: Injected[SignIn]) -> Response[Any]:
-        """Start a session, and go where the person wanted to go."""
+        """Start a session and redirect to the page that the person wanted."""
         form = await request.form()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
         client_address = request.client.host if request.client else ""
@@ -54,14 +54,14 @@ class SignInPage(Controller):
 
     @get("/sign-out", sync_to_thread=False)
     def redirect_to_start(self) -> Response[Any]:
-        """Only a form's POST ends a session: a link or a picture elsewhere must not."""
+        """Redirect, and keep the session: only POST ends it, so that no link of another site can."""
         return redirect(START_PATH)
 
     @post("/sign-out")
     async def sign_out(
         self, request: AnyRequest, read_session: Injected[ReadSession], sign_out: Injected[SignOut]
     ) -> Response[Any]:
-        """End the session, also for whoever has copied its token."""
+        """End the session. The token is refused from then on, also copies of it."""
         with suppress(NotSignedIn):
             await sign_out(await read_cookie_session(request, read_session))
         response = redirect("/sign-in", notice="signed_out")
@@ -70,7 +70,7 @@ class SignInPage(Controller):
 
 
 def make_sign_in_path(after: str) -> str:
-    """Return where to sign in, to go on to the page `after`."""
+    """Return the path of the sign-in page that redirects to `after`, a path of the pages."""
     return f"/sign-in?next={quote(after, safe='')}"
 
 
@@ -110,9 +110,9 @@ def _render_sign_in(
 
 
 def _read_next_path(request: AnyRequest) -> str:
-    r"""Return the page to go on to: one of ours, whatever the query says.
+    r"""Return the path in the query parameter `next` if it is one of this site, else the start path.
 
-    Browsers read `//host`, `/\host` and a slash, tab, slash as another host.
+    Browsers take `//host`, `/\host` and slash, tab, slash for a URL of another host.
     """
     path = request.query_params.get("next", "")
     is_ours = path.startswith("/") and not path.startswith("//") and path.isprintable()

@@ -1,8 +1,9 @@
-"""What the pages say, in the reader's language.
+"""The texts of the pages in English and Spanish, and the choice of the reader's language.
 
-A text's English is its name in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`; they are
-compiled when the service starts. Spanish has every text, English only those that read better in
-other words than the domain's. The translations may contain no markup: it stands in the templates.
+The English text is the msgid in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`. They
+are compiled when the service starts. The Spanish catalogue has every text. The English one has only
+texts of the domain's errors, which pages show as whole sentences. Translations contain no markup:
+that is in the templates.
 """
 
 import math
@@ -23,11 +24,11 @@ from interfaces.catalogues import load_catalogue
 from interfaces.web.errors import AnyRequest
 
 LANGUAGES: Mapping[str, str] = {"es": "Español", "en": "English"}
-"""Code to the language's own name."""
+"""Language code to the language's own name."""
 
 FALLBACK_LANGUAGE = "en"
 LANGUAGE_COOKIE = "leadport_language"
-"""Which language was chosen by hand; without it the browser's are asked."""
+"""The name of the cookie with the chosen language. Without it `Accept-Language` decides."""
 
 CATALOGUES_FOLDER = Path(__file__).parent / "locale"
 CATALOGUE_DOMAIN = "leadport"
@@ -40,49 +41,52 @@ MINUTE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """One language. Templates have it as `_`."""
+    """The texts and formats of one language. Templates have it as `_`."""
 
     language: str
     catalogue: Translations
 
     def __call__(self, text: str, **values: object) -> Markup:
-        """Translate, and put the values in for `%(name)s`; all that is no markup is escaped."""
+        """Translate a text and fill in `%(name)s`. Values that are no Markup are escaped."""
         return _fill(self.catalogue.gettext(text), values)
 
     def translate_plural(self, one: str, many: str, count: int) -> Markup:
-        """Translate by number, which stands for `%(count)s` in the way of the language."""
+        """Translate the singular or plural for `count`, and fill in `%(count)s`."""
         text = self.catalogue.ngettext(one, many, count)
         return _fill(text, {"count": self.format_number(count)})
 
     def format_number(self, number: int) -> str:
-        """Write it in the way of the language."""
+        """Return the number with the separators of the language."""
         return format_decimal(number, locale=self.locale)
 
     def format_moment(self, moment: datetime) -> str:
-        """Write date and time, always in UTC: the server does not know where the reader is."""
+        """Return date and time in UTC, because the server does not know the reader's time zone."""
         moment = moment.astimezone(UTC)
         date = format_date(moment, "medium", locale=self.locale)
         return f"{date}, {format_time(moment, 'short', locale=self.locale)} UTC"
 
     def format_age(self, moment: datetime, now: datetime) -> str:
-        """Write how long ago it was; the sender's clock may be ahead of ours."""
+        """Return how long before `now` the moment was: at least one second ago.
+
+        The moment may be later than `now`, where the sender's clock is ahead.
+        """
         age = min(moment - now, -timedelta(seconds=1))
         return format_timedelta(age, add_direction=True, locale=self.locale)
 
     def format_wait(self, seconds: int) -> str:
-        """Write how long to wait, never less than needed."""
+        """Return a duration, rounded up to minutes where it is longer than one."""
         if seconds > MINUTE_SECONDS:
             seconds = math.ceil(seconds / MINUTE_SECONDS) * MINUTE_SECONDS
         return format_timedelta(timedelta(seconds=seconds), threshold=1, locale=self.locale)
 
     @property
     def locale(self) -> Locale:
-        """Babel's name for the language."""
+        """The language as a Babel locale."""
         return Locale.parse(self.language)
 
 
 def choose_texts(request: AnyRequest) -> Texts:
-    """Return the texts in the language that was chosen, or that the browser asks for."""
+    """Return the texts in the language of the cookie, else of `Accept-Language`, else in English."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen not in LANGUAGES:
         preferred = _parse_accept_language(request.headers.get("Accept-Language", ""))
@@ -92,7 +96,7 @@ def choose_texts(request: AnyRequest) -> Texts:
 
 @cache
 def load_all_texts() -> Mapping[str, Texts]:
-    """Compile every language."""
+    """Compile the catalogues; the result is kept for the life of the process."""
     return {
         language: Texts(language, load_catalogue(CATALOGUES_FOLDER, language, CATALOGUE_DOMAIN))
         for language in LANGUAGES
@@ -104,7 +108,10 @@ def _fill(text: str, values: Mapping[str, object]) -> Markup:
 
 
 def _parse_accept_language(accept_language: str) -> list[str]:
-    """Read `es-MX,es;q=0.9,en;q=0.8`, leaving out what cannot be read and what is unwanted."""
+    """Return the languages of a header such as `es-MX,es;q=0.9,en;q=0.8`, the preferred one first.
+
+    Malformed entries and those with `q=0` are left out.
+    """
     weights = {
         language: float(weight or 1)
         for language, weight in LANGUAGE_RANGE_PATTERN.findall(accept_language.lower())

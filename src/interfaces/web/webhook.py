@@ -1,4 +1,4 @@
-"""The door Meta knocks on."""
+"""The webhook endpoint: GET answers Meta's handshake, POST accepts deliveries."""
 
 import asyncio
 import logging
@@ -23,19 +23,19 @@ from interfaces.web.metrics import count_delivery
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Bytes; WhatsApp's deliveries reach 3 MB."""
+"""The limit on a delivery; those of WhatsApp reach 3 MB."""
 
 MAX_SMALL_BODY_BYTES = 256 * 1024
 CONTENT_LENGTH_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 MAX_LARGE_BODIES = 16
-"""Large bodies that a worker holds at once while they come in: 64 MiB at most."""
+"""The number of large bodies that a worker receives at the same time: at most 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """Reads bodies in bounded memory, before anybody knows who sent them.
+    """Reads bodies in bounded memory, because the sender is verified only after that.
 
-    The server bounds the time (`leadport.http_server`).
+    `leadport.http_server` limits the time in which a body must arrive.
     """
 
     large_body_slots: asyncio.Semaphore = field(
@@ -43,7 +43,7 @@ class BodyReader:
     )
 
     async def read(self, request: AnyRequest) -> bytes:
-        """Read it whole."""
+        """Return the whole body. One that is not small, or of unknown length, waits for a slot."""
         length = request.headers.get("content-length", "")
         if CONTENT_LENGTH_PATTERN.fullmatch(length) and int(length) <= MAX_SMALL_BODY_BYTES:
             return await request.body()
@@ -53,7 +53,7 @@ class BodyReader:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDependencies:
-    """What a delivery needs on its way in; one thing to ask for, because asking costs time."""
+    """The dependencies of the webhook in one object, because Litestar takes time to inject each."""
 
     verify_webhook: VerifyWebhook
     receive_delivery: ReceiveDelivery
@@ -63,7 +63,7 @@ class WebhookDependencies:
 
 
 class WebhookController(Controller):
-    """`/api/webhooks/meta`, for WhatsApp and Instagram alike."""
+    """`/api/webhooks/meta`, for deliveries of WhatsApp and Instagram."""
 
     path = "/api/webhooks/meta"
     tags = ("Meta",)
@@ -73,14 +73,18 @@ class WebhookController(Controller):
         sync_to_thread=False,
         summary="Verification handshake",
         responses={
-            200: ResponseSpec(str, description="The challenge", media_type=MediaType.TEXT),
-            403: describe_problem("Not hub.mode=subscribe, not our token, or no challenge."),
+            200: ResponseSpec(
+                str, description="The value of hub.challenge.", media_type=MediaType.TEXT
+            ),
+            403: describe_problem(
+                "hub.mode is not subscribe, hub.verify_token is wrong, or hub.challenge is missing."
+            ),
         },
     )
     def handshake(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
-        """Answer with the challenge if the token is ours. It carries no signature."""
+        """Answer with hub.challenge if hub.verify_token is right. A handshake has no signature."""
         query = request.query_params
         given = (
             str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
@@ -98,17 +102,19 @@ class WebhookController(Controller):
         summary="Delivery",
         responses={
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
-            408: describe_problem("The body came too slowly."),
-            413: describe_problem("More than 4 MiB."),
-            503: describe_problem("Neither database nor spool could keep it; send it again."),
+            408: describe_problem("The body did not arrive within 10 s."),
+            413: describe_problem("The body is larger than 4 MiB."),
+            503: describe_problem(
+                "Neither the database nor the spool could keep the delivery; send it again."
+            ),
         },
     )
     async def deliver(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
-        """Keep every message of the delivery and apply every change, then say what became of them.
+        """Store the messages of a delivery, apply its changes, and answer with the counters.
 
-        The shape of a signed body never makes an error: Meta would repeat it for days.
+        A signed body of unknown shape is no error: Meta would repeat the delivery for days.
         """
         body = await webhook_dependencies.body_reader.read(request)
         if not webhook_dependencies.verify_webhook.accepts_delivery(
