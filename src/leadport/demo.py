@@ -12,11 +12,15 @@ DEMO_CONNECTIONS = {
     Channel.WHATSAPP: ("100000000000001", "Demo WhatsApp"),
     Channel.INSTAGRAM: ("17840000000000001", "Demo Instagram"),
 }
-"""Channel to external id and name; the ids are made up."""
+"""External id and display name by channel. The ids are made up."""
 
 
 async def make_demo(use_cases: UseCases, settings: Settings) -> None:
-    """Make the organisation, unless there is one with its name."""
+    """Create the demo organisation, its owner and its connections.
+
+    Does nothing where an organisation has its name. A connection whose id another organisation has
+    enabled is left out.
+    """
     organizations = await use_cases.list_all_organizations()
     if any(organization.name == DEMO_ORGANIZATION_NAME for organization in organizations):
         return
