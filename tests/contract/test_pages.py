@@ -157,6 +157,17 @@ def test_form_with_a_forged_csrf_token_is_refused(visitor: Visitor) -> None:
     assert "<h1" in page
 
 
+def test_form_of_an_old_secret_is_refused_once_and_works_after_a_reload(visitor: Visitor) -> None:
+    """The secret changes when the operator puts a new token-encryption key first."""
+    visitor.client.cookies.set("leadport_csrf", "0" * 128, domain="leads.example", path="/")
+
+    status, page = visitor.sign_in()
+    assert status == 403
+    assert "This form is out of date" in page
+
+    assert visitor.sign_in()[0] == 303
+
+
 def test_unknown_address_and_wrong_password_get_the_same_page(visitor: Visitor) -> None:
     def without_values(page: str) -> str:
         return re.sub(r'value="[^"]*"', "", page)

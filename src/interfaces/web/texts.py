@@ -74,7 +74,7 @@ class Texts:
         return format_timedelta(age, add_direction=True, locale=self.locale)
 
     def format_wait(self, seconds: int) -> str:
-        """Return a duration, rounded up to minutes where it is longer than one."""
+        """Return a duration. One that is longer than a minute is rounded up to whole minutes."""
         if seconds > MINUTE_SECONDS:
             seconds = math.ceil(seconds / MINUTE_SECONDS) * MINUTE_SECONDS
         return format_timedelta(timedelta(seconds=seconds), threshold=1, locale=self.locale)

@@ -26,7 +26,10 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The limit on a delivery; those of WhatsApp reach 3 MB."""
 
 MAX_SMALL_BODY_BYTES = 256 * 1024
+"""The largest body that is received without a slot for large ones."""
+
 CONTENT_LENGTH_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
+
 MAX_LARGE_BODIES = 16
 """The number of large bodies that a worker receives at the same time: at most 64 MiB."""
 
@@ -85,11 +88,10 @@ class WebhookController(Controller):
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
         """Answer with hub.challenge if hub.verify_token is right. A handshake has no signature."""
-        query = request.query_params
-        given = (
-            str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
+        mode, token, challenge = (
+            str(request.query_params.get(f"hub.{name}", ""))
+            for name in ("mode", "verify_token", "challenge")
         )
-        mode, token, challenge = given
         if refusal := webhook_dependencies.verify_webhook.handshake_refusal(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
             return make_problem(403)
