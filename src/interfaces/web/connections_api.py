@@ -106,7 +106,9 @@ class ConnectionsController(Controller):
     @post(
         summary="Connect a number or account, or change its connection",
         responses={
-            200: ResponseSpec(ConnectionJson, description="The connection was changed."),
+            200: ResponseSpec(
+                ConnectionJson, generate_examples=False, description="The connection was changed."
+            ),
             409: describe_problem("The number or account is enabled in another organisation."),
             **COMMON_PROBLEMS,
         },

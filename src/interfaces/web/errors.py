@@ -123,7 +123,12 @@ class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def describe_problem(description: str) -> ResponseSpec:
     """Return the description of a response that is a problem document, for `/schema`."""
-    return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM_MEDIA_TYPE)
+    return ResponseSpec(
+        ProblemJson,
+        generate_examples=False,  # they would be random text, and other text at each start
+        description=description,
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
 
 
 def make_problem(

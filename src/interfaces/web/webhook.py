@@ -77,7 +77,10 @@ class WebhookController(Controller):
         summary="Verification handshake",
         responses={
             200: ResponseSpec(
-                str, description="The value of hub.challenge.", media_type=MediaType.TEXT
+                str,
+                generate_examples=False,
+                description="The value of hub.challenge.",
+                media_type=MediaType.TEXT,
             ),
             403: describe_problem(
                 "hub.mode is not subscribe, hub.verify_token is wrong, or hub.challenge is missing."
