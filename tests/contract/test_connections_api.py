@@ -1,4 +1,4 @@
-"""The connections API, with each storage behind it."""
+"""Contract tests of the connections API, with each storage."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ SECRET_TOKEN = "EAAGcanary0123456789"
 
 @dataclass
 class ApiClient:
-    """Two organisations, and a token of everybody in them."""
+    """A client of the API with the ids of two organisations and a token for each of their people."""
 
     client: TestClient[Litestar]
     shop: UUID
@@ -35,7 +35,7 @@ class ApiClient:
     tokens: Mapping[str, str]
 
     def call(self, method: str, who: str, path: str = "", **request: Any) -> tuple[int, Any]:
-        """The response's status and JSON."""
+        """Send a request; return the status and JSON of the response. An unknown `who` has no token."""
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
         response = self.client.request(method, API_PATH + path, headers=headers, **request)
         if response.status_code >= 400:

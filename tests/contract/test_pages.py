@@ -1,4 +1,4 @@
-"""The pages over HTTP: what they refuse, what they never show, what they tell the browser."""
+"""Contract tests of the pages over HTTP: refusals, secrets, headers, cookies and languages."""
 
 import logging
 import re
@@ -33,17 +33,18 @@ SETTINGS_PATH = "/settings/channels"
 
 
 class Visitor:
-    """A browser without JavaScript, under https."""
+    """A client like a browser without JavaScript, under https."""
 
     def __init__(self, client: TestClient[Litestar]) -> None:
         self.client = client
 
     def get(self, path: str) -> tuple[int, str]:
+        """Return the status, and the page or the path of a redirect."""
         response = self.client.get(path, follow_redirects=False)
         return response.status_code, response.headers.get("location", response.text)
 
     def post(self, path: str, **fields: str) -> tuple[int, str]:
-        """Send a form as the page before it has it."""
+        """Send a form with its CSRF token; return the status, and the page or path of a redirect."""
         self.client.get("/sign-in", follow_redirects=False)
         token = self.client.cookies.get("leadport_csrf")
         fields = {"_csrf_token": token or "", **fields}

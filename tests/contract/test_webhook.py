@@ -1,4 +1,4 @@
-"""The door Meta knocks on, with each storage behind it."""
+"""Contract tests of the webhook endpoint, the health endpoints and the metrics."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ def text_item(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:
 def connected_client(
     client: TestClient[Litestar], operator_container: Container
 ) -> TestClient[Litestar]:
-    """The door, with the number connected behind it."""
+    """A client of a service in which `SHOP_NUMBER` is connected."""
 
     async def connect() -> None:
         operator_use_cases: UseCases = operator_container.use_cases()

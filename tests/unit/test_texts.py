@@ -1,4 +1,4 @@
-"""What the pages say is there in Spanish, and nothing else is."""
+"""Unit tests of the catalogues: they have the texts of the pages, and no others."""
 
 import re
 from pathlib import Path

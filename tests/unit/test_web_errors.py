@@ -43,7 +43,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 def make_app(*handlers: Any) -> Litestar:
     return Litestar(
         list(handlers),
-        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # as in create_app
+        exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
         logging_config=None,
     )

@@ -58,7 +58,7 @@ def create_app(
             ),
             **{field.name: _provide(getattr(use_cases, field.name)) for field in fields(use_cases)},
         },
-        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # each handler takes the errors of its key only
+        exception_handlers=EXCEPTION_HANDLERS,
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         openapi_config=OpenAPIConfig(

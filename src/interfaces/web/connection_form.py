@@ -50,12 +50,12 @@ class ConnectionForm:
         """Read the form data of a request."""
         fields = await request.form()
         values = {name: str(fields.get(name, "")).strip() for name in fields}
+        if edited_connection:
+            values |= edited_connection.address._asdict()
         return cls(
             edited_connection=edited_connection,
-            channel=edited_connection.channel if edited_connection else values.get("channel", ""),
-            external_id=edited_connection.external_id
-            if edited_connection
-            else values.get("external_id", ""),
+            channel=values.get("channel", ""),
+            external_id=values.get("external_id", ""),
             display_name=values.get("display_name", ""),
             access_token=values.get("access_token", ""),
             removes_token="remove_token" in values,

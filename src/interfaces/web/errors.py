@@ -7,9 +7,9 @@ a problem document (`interfaces.web.pages`), with the same status and the same l
 import logging
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AnyRequest = Request[Any, Any, State]
+
+ExceptionHandler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -225,7 +227,7 @@ def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[Problem
     return make_problem(500)
 
 
-EXCEPTION_HANDLERS = {
+EXCEPTION_HANDLERS: dict[type[Exception] | int, ExceptionHandler] = {
     DomainError: handle_domain_error,
     TokenIssuingDisabled: handle_domain_error,
     ValidationException: handle_validation_error,

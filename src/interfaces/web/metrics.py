@@ -25,16 +25,18 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # it would add a lin
 
 MESSAGES_TOTAL = Counter(
     "leadport_messages",
-    "Messages that people sent, by what became of them: ingested, skipped or failed.",
+    "Messages that people sent, by result: ingested, skipped or failed.",
     ["result"],
 )
 TOTAL_BY_RESULT = {name: MESSAGES_TOTAL.labels(name) for name in ("ingested", "skipped", "failed")}
 CHANGES_TOTAL = Counter(
-    "leadport_changes", "Edits, deletions, reactions and the like, by kind.", ["kind"]
+    "leadport_changes",
+    "Changes to messages and contacts, such as edits and reactions, by kind.",
+    ["kind"],
 )
 PASSED_OVER_TOTAL = Counter(
     "leadport_passed_over",
-    "What deliveries held besides, by name. Of verdict unknown: Meta has added something.",
+    "Ignored items of deliveries, by name. Verdict unknown: this version does not know the item.",
     ["verdict", "channel", "part", "name"],
 )
 

@@ -14,7 +14,13 @@ from litestar.static_files import create_static_files_router
 
 from application.errors import ConcurrentUpdate, KeySetUnavailable, StorageRefused
 from domain.errors import Forbidden, NotSignedIn
-from interfaces.web.errors import EXCEPTION_HANDLERS, AnyRequest, find_by_class, make_problem
+from interfaces.web.errors import (
+    EXCEPTION_HANDLERS,
+    AnyRequest,
+    ExceptionHandler,
+    find_by_class,
+    make_problem,
+)
 from interfaces.web.rendering import STATIC_FOLDER, current_path, make_cookie, redirect, render_page
 from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 from interfaces.web.settings_page import SettingsPage
@@ -42,7 +48,6 @@ REASON_BY_ERROR: Mapping[type[Exception], str] = {
 """Errors for which `error.html.j2` has a text of its own, and not only one for their status."""
 
 ResponseHook: TypeAlias = Callable[[Response[Any]], Response[Any]]
-ExceptionHandler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
 
 
 def make_pages_router(public_url: str, form_secret: str) -> Router:
@@ -152,9 +157,8 @@ def _make_exception_handlers(
         page.delete_cookie(CSRF_COOKIE)
         return add_headers(page)
 
-    plain_handlers: Mapping[type[Exception], ExceptionHandler] = EXCEPTION_HANDLERS  # type: ignore[assignment]
     return {
-        **{kind: render_as_page(handler) for kind, handler in plain_handlers.items()},
+        **{kind: render_as_page(handler) for kind, handler in EXCEPTION_HANDLERS.items()},
         NotSignedIn: handle_not_signed_in,
         Forbidden: handle_forbidden,
         PermissionDeniedException: handle_stale_form,

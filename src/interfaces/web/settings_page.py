@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery
 
 from application.connections.remove_connection import RemoveConnection
 from application.connections.upsert_connection import UpsertConnection
+from domain.connection import Connection
 from domain.errors import FieldError, InvalidInput, NumberConnectedElsewhere
 from interfaces.web.connection_form import ConnectionForm
 from interfaces.web.dependencies import Injected
@@ -91,12 +92,8 @@ class SettingsPage(Controller):
                 is_enabled=True,
             )
         except NumberConnectedElsewhere as error:
-            context = {
-                "settings_context": settings_context,
-                "form": ConnectionForm(),
-                "refusal": (connection, str(error)),
-            }
-            return render_page(request, "settings.html.j2", context, 409)
+            refusal = (connection, str(error))
+            return _render_settings(request, settings_context, ConnectionForm(), 409, refusal)
         return redirect(settings_context.path, notice="enabled")
 
     @post("/{id:uuid}/disable")
@@ -152,6 +149,8 @@ def _render_settings(
     settings_context: SettingsContext,
     form: ConnectionForm,
     status_code: int = 200,
+    refusal: tuple[Connection, str] | None = None,
 ) -> Response[Any]:
-    context = {"settings_context": settings_context, "form": form, "refusal": None}
+    """Return the page. `refusal` is a connection that could not be enabled, and the reason."""
+    context = {"settings_context": settings_context, "form": form, "refusal": refusal}
     return render_page(request, "settings.html.j2", context, status_code)
