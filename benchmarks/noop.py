@@ -8,7 +8,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from benchmarks.workload import WEBHOOK
-from interfaces.web.webhook import LARGEST_BODY
+from interfaces.web.webhook import MAX_BODY_BYTES
 from leadport import http_server
 
 ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
@@ -19,7 +19,7 @@ class IdleController(Controller):
 
     path = WEBHOOK
 
-    @post(status_code=200, request_max_body_size=LARGEST_BODY)
+    @post(status_code=200, request_max_body_size=MAX_BODY_BYTES)
     async def deliver(self, request: Request[Any, Any, Any]) -> Response[dict[str, int]]:
         """Read the body, and say that all went well."""
         await request.body()

@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 import uuid_utils.compat
 
-from application.errors import StorageUnavailable, TokenIssuingDisabled
+from application.errors import KeySetUnavailable, TokenIssuingDisabled
 from application.ports.auth import Session, SessionTokens
 from application.ports.clock import Clock
 from domain.errors import NotSignedIn
@@ -77,7 +77,7 @@ class JwtSessionTokens(SessionTokens):
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             )
         except jwt.PyJWKClientConnectionError as error:
-            raise StorageUnavailable("the identity provider's keys cannot be read") from error
+            raise KeySetUnavailable("the identity provider's keys cannot be fetched") from error
         except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise NotSignedIn("the token is not valid; sign in again") from error
 

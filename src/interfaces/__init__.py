@@ -1,1 +1,1 @@
-"""Where packets come in: the web, Meta's JSON, the command line."""
+"""The interfaces: HTTP endpoints and pages, Meta's webhook format, and the command line."""

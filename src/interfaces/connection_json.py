@@ -1,4 +1,4 @@
-"""A connection as JSON: the same for the API and the command line."""
+"""The JSON form of a connection, in the API and on the command line."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,7 +10,7 @@ from domain.connection import Channel, Connection, ConnectionActivity
 
 
 class ConnectionJson(msgspec.Struct, frozen=True):
-    """A number or account that is connected. Its access token is never shown."""
+    """A connected number or account. The access token itself is in no response."""
 
     id: UUID
     org_id: UUID
@@ -21,15 +21,21 @@ class ConnectionJson(msgspec.Struct, frozen=True):
     is_enabled: bool
     has_access_token: bool
     access_token_hint: Annotated[
-        str | None, msgspec.Meta(description="Its last four characters.", examples=["9ZDZ"])
+        str | None,
+        msgspec.Meta(
+            description="The last four characters of the access token; null without one.",
+            examples=["9ZDZ"],
+        ),
     ]
     last_message_at: datetime | None
     created_at: datetime | None
     updated_at: datetime | None
 
     @classmethod
-    def of(cls, connection: Connection, activity: ConnectionActivity) -> "ConnectionJson":
-        """Show it, with what arrived over it."""
+    def from_connection(
+        cls, connection: Connection, activity: ConnectionActivity
+    ) -> "ConnectionJson":
+        """Return the JSON form. `activity` gives `last_message_at`."""
         return cls(
             id=connection.id,
             org_id=connection.org_id,

@@ -40,8 +40,7 @@ def create() -> Litestar:
         public_url=settings.public_url,
         webhook_verifier=container.webhook_verifier(),
         parser=container.parser(),
-        # One that every worker knows, without a setting of its own.
-        form_secret=hmac.digest(settings.encryption_keys[0].secret, b"forms", "sha256").hex(),
+        form_secret=_derive_form_secret(settings),
     )
     run_maintenance = MaintenanceLoop(use_cases.run_maintenance)
     _tune_garbage_collection()
@@ -55,6 +54,16 @@ def create() -> Litestar:
     return build_app(
         on_startup=[run_maintenance.start], on_shutdown=[run_maintenance.stop, *disposals]
     )
+
+
+def _derive_form_secret(settings: Settings) -> str:
+    """Return the secret that signs the CSRF tokens in forms. Every worker derives the same one.
+
+    It is derived from the newest key of TOKEN_ENCRYPTION_KEYS, so that it needs no setting. After a
+    new key is put first, a form that was opened before is refused as out of date, and nothing is
+    changed. The form works once the page is loaded again.
+    """
+    return hmac.digest(settings.encryption_keys[0].secret, b"forms", "sha256").hex()
 
 
 def _tune_garbage_collection() -> None:

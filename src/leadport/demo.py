@@ -6,25 +6,31 @@ from domain.connection import Channel
 from domain.errors import NumberConnectedElsewhere
 from leadport.settings import Settings
 
-NAME = "Demo"
-OWNER = "owner@demo.example"
-CONNECTIONS = {
+DEMO_ORGANIZATION_NAME = "Demo"
+DEMO_OWNER_EMAIL = "owner@demo.example"
+DEMO_CONNECTIONS = {
     Channel.WHATSAPP: ("100000000000001", "Demo WhatsApp"),
     Channel.INSTAGRAM: ("17840000000000001", "Demo Instagram"),
 }
-"""Channel to external id and name; the ids are made up."""
+"""External id and display name by channel. The ids are made up."""
 
 
 async def make_demo(use_cases: UseCases, settings: Settings) -> None:
-    """Make the organisation, unless there is one with its name."""
+    """Create the demo organisation, its owner and its connections.
+
+    Does nothing where an organisation has its name. A connection whose id another organisation has
+    enabled is left out.
+    """
     organizations = await use_cases.list_all_organizations()
-    if any(organization.name == NAME for organization in organizations):
+    if any(organization.name == DEMO_ORGANIZATION_NAME for organization in organizations):
         return
-    demo = await use_cases.create_organization(NAME, OWNER, password=settings.demo_password)
-    for channel, (external_id, name) in CONNECTIONS.items():
+    organization = await use_cases.create_organization(
+        DEMO_ORGANIZATION_NAME, DEMO_OWNER_EMAIL, password=settings.demo_password
+    )
+    for channel, (external_id, name) in DEMO_CONNECTIONS.items():
         try:
             await use_cases.upsert_connection(
-                demo.org_id, channel, external_id, actor=Operator(), display_name=name
+                organization.org_id, channel, external_id, actor=Operator(), display_name=name
             )
         except NumberConnectedElsewhere:
             continue

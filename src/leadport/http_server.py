@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from interfaces.web.errors import PROBLEM, ProblemJson
+from interfaces.web.errors import PROBLEM_MEDIA_TYPE, ProblemJson
 
 HEADERS_TIMEOUT_SECONDS = 10
 """From the opening of a connection, or a request's first byte, to the end of the headers."""
@@ -177,7 +177,7 @@ def _encode_request_timeout(seconds: float) -> bytes:
     detail = f"the body did not come within {seconds:g} s"
     body = msgspec.json.encode(ProblemJson(status, status.phrase, detail))
     head = (
-        f"HTTP/1.1 {status:d} {status.phrase}\r\nContent-Type: {PROBLEM}\r\n"
+        f"HTTP/1.1 {status:d} {status.phrase}\r\nContent-Type: {PROBLEM_MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

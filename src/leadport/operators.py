@@ -1,4 +1,4 @@
-"""The container as operators' commands have it: with a pool that acts as the database's owner."""
+"""Opens the container for operators' commands, with a pool that acts as the database's owner."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from leadport.container import Container
 
 @asynccontextmanager
 async def open_operator_container() -> AsyncIterator[Container]:
-    """Make a container in which transactions of an Operator are possible; close its pools."""
+    """Yield a container whose transactions may have the actor `Operator`; close its pools at the end."""
     container = Container()
     container.pools.override(container.operator_pools)
     try:

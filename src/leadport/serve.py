@@ -93,13 +93,13 @@ def _print_banner(settings: Settings, host: str, port: int) -> None:
         return
     command = shlex.quote(str(Path(sys.executable).with_name("leadport")))
     url_option = "" if base_url == LOCAL_URL else f" --url {base_url}"
-    phone_number_id, _ = demo.CONNECTIONS[Channel.WHATSAPP]
+    phone_number_id, _ = demo.DEMO_CONNECTIONS[Channel.WHATSAPP]
     print(
         f"""
   Settings page   {base_url}/settings/channels
   Webhook         {base_url}/api/webhooks/meta
   Verify token    {settings.verify_token}
-  Demo owner      {demo.OWNER}
+  Demo owner      {demo.DEMO_OWNER_EMAIL}
   Password        {settings.demo_password}   (until you change it)
 
 Try it in another shell:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from application.errors import StorageUnavailable, TokenIssuingDisabled
+from application.errors import KeySetUnavailable, TokenIssuingDisabled
 from domain.errors import NotSignedIn
 from domain.organization import UserId
 from infrastructure.clock import SystemClock
@@ -171,7 +171,7 @@ async def test_a_token_written_otherwise_is_the_same_session() -> None:
 async def test_a_provider_that_does_not_answer_signs_nobody_in_or_out() -> None:
     tokens = JwtSessionTokens.of(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(KeySetUnavailable):
         await tokens.read(signed(RSA_KEY, "RS256", "rsa"))
 
 

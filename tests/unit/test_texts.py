@@ -1,4 +1,4 @@
-"""What the pages say is there in Spanish, and nothing else is."""
+"""Unit tests of the catalogues: they have the texts of the pages, and no others."""
 
 import re
 from pathlib import Path
@@ -9,56 +9,62 @@ from jinja2 import nodes
 from domain.connection import validate_connection
 from domain.errors import InvalidInput, NumberConnectedElsewhere
 from interfaces.web import connection_form
-from interfaces.web.rendering import HERE, NOTICES, template_config
-from interfaces.web.texts import CATALOGUES, DOMAIN, LANGUAGES
+from interfaces.web.rendering import NOTICE_TEXTS, WEB_FOLDER, make_template_config
+from interfaces.web.texts import CATALOGUE_DOMAIN, CATALOGUES_FOLDER, LANGUAGES
 from tests.support.translations import translations
 
-PLACEHOLDER = re.compile(r"%\(\w+\)s")
+PLACEHOLDER_PATTERN = re.compile(r"%\(\w+\)s")
 
 
-def said_in_templates() -> set[str]:
-    environment = template_config("https://leads.example").engine_instance.engine
-    said: set[str] = set()
-    for path in (HERE / "templates").iterdir():
+def find_template_texts() -> set[str]:
+    environment = make_template_config("https://leads.example").engine_instance.engine
+    texts: set[str] = set()
+    for path in (WEB_FOLDER / "templates").iterdir():
         for call in environment.parse(path.read_text()).find_all(nodes.Call):
-            by_name = isinstance(call.node, nodes.Name) and call.node.name == "_"
-            by_number = isinstance(call.node, nodes.Getattr) and call.node.attr == "counted"
-            if by_name or by_number:
-                parts = (call.args[0], *call.args[0].find_all(nodes.Const))
-                said |= {part.value for part in parts if isinstance(part, nodes.Const)}
-    return {text for text in said if isinstance(text, str)}
+            is_text = isinstance(call.node, nodes.Name) and call.node.name == "_"
+            is_plural = (
+                isinstance(call.node, nodes.Getattr) and call.node.attr == "translate_plural"
+            )
+            if is_text or is_plural:
+                arguments = (call.args[0], *call.args[0].find_all(nodes.Const))
+                texts |= {
+                    argument.value for argument in arguments if isinstance(argument, nodes.Const)
+                }
+    return {text for text in texts if isinstance(text, str)}
 
 
-def said_by_rules() -> set[str]:
-    said = {str(NumberConnectedElsewhere())}
+def find_rule_texts() -> set[str]:
+    texts = {str(NumberConnectedElsewhere())}
     for external_id in ("", "+1"):
         with pytest.raises(InvalidInput) as refusal:
             validate_connection(external_id, "x" * 81, "x")
-        said |= {error.message for error in refusal.value.errors}
+        texts |= {error.message for error in refusal.value.errors}
     source = Path(connection_form.__file__).read_text()
-    return said | set(re.findall(r'FieldError\(\s*"\w+",\s*"([^"]+)"', source))
+    return texts | set(re.findall(r'FieldError\(\s*"\w+",\s*"([^"]+)"', source))
 
 
-def all_that_is_said() -> set[str]:
-    return said_in_templates() | said_by_rules() | set(NOTICES.values())
+def find_all_texts() -> set[str]:
+    return find_template_texts() | find_rule_texts() | set(NOTICE_TEXTS.values())
 
 
-def catalogue(language: str) -> dict[str, tuple[str, ...]]:
-    return translations(CATALOGUES, language, DOMAIN)
+def load_translations(language: str) -> dict[str, tuple[str, ...]]:
+    return translations(CATALOGUES_FOLDER, language, CATALOGUE_DOMAIN)
 
 
-def test_spanish_has_every_text_and_no_other() -> None:
-    assert set(catalogue("es")) == all_that_is_said()
+def test_spanish_catalogue_has_every_text_and_no_other() -> None:
+    assert set(load_translations("es")) == find_all_texts()
 
 
-def test_english_rewords_only_what_is_said() -> None:
-    assert set(catalogue("en")) <= all_that_is_said()
+def test_english_catalogue_has_only_texts_in_use() -> None:
+    assert set(load_translations("en")) <= find_all_texts()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translations_have_the_same_placeholders_and_no_markup(language: str) -> None:
-    for text, strings in catalogue(language).items():
+    for text, strings in load_translations(language).items():
         for string in strings:
             assert string
-            assert set(PLACEHOLDER.findall(string)) == set(PLACEHOLDER.findall(text))
+            assert set(PLACEHOLDER_PATTERN.findall(string)) == set(
+                PLACEHOLDER_PATTERN.findall(text)
+            )
             assert "<" not in string

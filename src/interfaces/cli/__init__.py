@@ -1,1 +1,1 @@
-"""The command line of operators."""
+"""The command line for operators: the commands of `leadport` besides `serve` and `migrate`."""

@@ -1,6 +1,6 @@
-"""`leadport connection`: numbers and accounts, and whose they are."""
+"""`leadport connection`: connects, lists and disconnects WhatsApp numbers and Instagram accounts."""
 
-from uuid import UUID
+from collections.abc import Sequence
 
 import click
 
@@ -9,32 +9,46 @@ from domain.actor import Operator
 from domain.connection import Channel, Connection, ConnectionActivity, ConnectionId
 from domain.organization import OrgId
 from domain.unmatched import UnmatchedTraffic
-from interfaces.cli.context import JSON, ORG, CliContext, Uuid, print_json, print_table
+from interfaces.cli.context import (
+    JSON_OPTION,
+    ORG_FILTER_OPTION,
+    ORG_OPTION,
+    CliContext,
+    IdParamType,
+    format_time,
+    print_json,
+    print_table,
+)
 from interfaces.connection_json import ConnectionJson
 
-CHANNEL = click.Choice([channel.value for channel in Channel])
+CHANNEL_CHOICE = click.Choice([channel.value for channel in Channel])
 
 
 @click.group("connection")
 def group() -> None:
-    """Connected WhatsApp numbers and Instagram accounts."""
+    """Manage the connected WhatsApp numbers and Instagram accounts."""
 
 
 @group.command()
-@ORG
-@click.option("--channel", type=CHANNEL, required=True, help="Where people write.")
+@ORG_OPTION
+@click.option("--channel", type=CHANNEL_CHOICE, required=True, help="The messaging channel.")
 @click.option(
     "--external-id",
     required=True,
     help="WhatsApp's phone number id, or Instagram's professional account id.",
 )
-@click.option("--display-name", help="What people see; kept if left out.")
-@click.option("--enabled/--disabled", "is_enabled", default=None, help="Kept if left out.")
-@JSON
+@click.option("--display-name", help="The name on the settings page; kept if left out.")
+@click.option(
+    "--enabled/--disabled",
+    "is_enabled",
+    default=None,
+    help="Whether its messages are stored; kept if left out.",
+)
+@JSON_OPTION
 @click.pass_obj
 def add(
-    service: CliContext,
-    org_id: UUID,
+    context: CliContext,
+    org_id: OrgId,
     channel: str,
     external_id: str,
     display_name: str | None,
@@ -44,9 +58,9 @@ def add(
 ) -> None:
     """Connect a number or account, or change its connection."""
 
-    async def work(use_cases: UseCases) -> tuple[Connection, bool]:
+    async def upsert(use_cases: UseCases) -> tuple[Connection, bool]:
         return await use_cases.upsert_connection(
-            OrgId(org_id),
+            org_id,
             Channel(channel),
             external_id,
             actor=Operator(),
@@ -54,51 +68,63 @@ def add(
             is_enabled=is_enabled,
         )
 
-    connection, is_new = service.run(work)
+    connection, is_new = context.run(upsert)
     if as_json:
-        print_json(ConnectionJson.of(connection, ConnectionActivity()))
+        print_json(ConnectionJson.from_connection(connection, ConnectionActivity()))
     else:
         click.echo(f"{'Connected' if is_new else 'Changed'}: {connection.id}")
 
 
 @group.command("list")
-@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
-@click.option("--unmatched", is_flag=True, help="What came for numbers nobody has connected.")
-@JSON
+@ORG_FILTER_OPTION
+@click.option(
+    "--unmatched",
+    is_flag=True,
+    help="List the numbers and accounts that have messages but no enabled connection.",
+)
+@JSON_OPTION
 @click.pass_obj
-def list_(service: CliContext, org_id: UUID | None, *, unmatched: bool, as_json: bool) -> None:
+def list_(context: CliContext, org_id: OrgId | None, *, unmatched: bool, as_json: bool) -> None:
     """List the connections of all organisations, or of one.
 
-    With --unmatched, the numbers and accounts that messages came for although nobody has
-    connected or enabled them: one of them may be a connection's id, mistyped.
+    With --unmatched, list the numbers and accounts that messages arrived for, but that no
+    organisation has connected and enabled. One of them may be a connection's id, mistyped.
     """
     if unmatched:
-        _list_unmatched(service, as_json=as_json)
-        return
+        traffic = context.run(lambda use_cases: use_cases.list_unmatched_traffic())
+        _print_unmatched_traffic(traffic, as_json=as_json)
+    else:
+        _print_connections(context.run(lambda use_cases: _list(use_cases, org_id)), as_json=as_json)
 
-    async def work(use_cases: UseCases) -> list[ConnectionJson]:
-        if org_id is None:
-            listed = await use_cases.list_connections.for_all_organizations(Operator())
-        else:
-            listed = await use_cases.list_connections(OrgId(org_id), actor=Operator())
-        return [ConnectionJson.of(*each) for each in listed]
 
-    connections = service.run(work)
+async def _list(use_cases: UseCases, org_id: OrgId | None) -> list[ConnectionJson]:
+    if org_id is None:
+        listed = await use_cases.list_connections.for_all_organizations(Operator())
+    else:
+        listed = await use_cases.list_connections(org_id, actor=Operator())
+    return [ConnectionJson.from_connection(connection, activity) for connection, activity in listed]
+
+
+def _print_connections(connections: Sequence[ConnectionJson], *, as_json: bool) -> None:
     if as_json:
         print_json(connections)
         return
     headings = ["id", "organisation", "channel", "external id", "name", "state"]
     rows = [
-        [c.id, c.org_id, c.channel, c.external_id, c.display_name, _state(c)] for c in connections
+        [
+            connection.id,
+            connection.org_id,
+            connection.channel,
+            connection.external_id,
+            connection.display_name,
+            _describe_state(connection),
+        ]
+        for connection in connections
     ]
     print_table(headings, rows, "No connections yet; add one with `leadport connection add`.")
 
 
-def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
-    async def work(use_cases: UseCases) -> list[UnmatchedTraffic]:
-        return await use_cases.list_unmatched_traffic()
-
-    seen = service.run(work)
+def _print_unmatched_traffic(traffic: Sequence[UnmatchedTraffic], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
@@ -109,38 +135,33 @@ def _list_unmatched(service: CliContext, *, as_json: bool) -> None:
                     "first_at": each.first_at,
                     "last_at": each.last_at,
                 }
-                for each in seen
+                for each in traffic
             ]
         )
         return
     headings = ["channel", "external id", "messages", "first", "last"]
     rows = [
-        [
-            *u.address,
-            u.count,
-            *(f"{at.astimezone():%Y-%m-%d %H:%M}" for at in (u.first_at, u.last_at)),
-        ]
-        for u in seen
+        [*each.address, each.count, format_time(each.first_at), format_time(each.last_at)]
+        for each in traffic
     ]
     print_table(headings, rows, "Every message came for a connected number.")
 
 
-def _state(connection: ConnectionJson) -> str:
+def _describe_state(connection: ConnectionJson) -> str:
     if not connection.is_enabled:
         return "disabled"
     if connection.last_message_at is None:
         return "waiting for the first message"
-    return f"active, last message {connection.last_message_at.astimezone():%Y-%m-%d %H:%M}"
+    return f"active, last message {format_time(connection.last_message_at)}"
 
 
 @group.command()
-@click.argument("connection_id", metavar="ID", type=Uuid())
+@click.argument("connection_id", metavar="ID", type=IdParamType())
 @click.pass_obj
-def remove(service: CliContext, connection_id: UUID) -> None:
-    """Disconnect a number or account; its conversations stay."""
+def remove(context: CliContext, connection_id: ConnectionId) -> None:
+    """Disconnect a number or account; its conversations stay.
 
-    async def work(use_cases: UseCases) -> None:
-        await use_cases.remove_connection(ConnectionId(connection_id), actor=Operator())
-
-    service.run(work)
+    ID is the id of the connection.
+    """
+    context.run(lambda use_cases: use_cases.remove_connection(connection_id, actor=Operator()))
     click.echo("Removed. Its conversations stay.")

@@ -1,10 +1,11 @@
-"""What commands are given, and how they print."""
+"""Shared by all commands: the context that runs use cases, options, and the output functions."""
 
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -17,12 +18,12 @@ from application.use_cases import UseCases
 
 T = TypeVar("T")
 
-UNLIMITED = 1000
-"""Columns a table may have where no terminal limits it."""
+PIPED_TABLE_WIDTH_COLUMNS = 1000
+"""The width of a table that is not printed to a terminal: wide enough for every row."""
 
 
 class Webhook(NamedTuple):
-    """The running service: its base URL, and the app secret that signs, if there is one."""
+    """The running service: its base URL, and the app secret for signing, or None without one."""
 
     base_url: str
     app_secret: str | None
@@ -30,30 +31,30 @@ class Webhook(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """Opened by the command that needs it, so that `--help` needs nothing."""
+    """Opens what a command needs when it needs it, so that `--help` reads no settings."""
 
     open_use_cases: Callable[[], AbstractAsyncContextManager[UseCases]]
     webhook: Callable[[], Webhook]
 
     def run(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
-        """Do the work with open use cases."""
+        """Open the use cases, run the coroutine that `work` makes of them, and return its result."""
 
-        async def opened() -> T:
+        async def open_and_work() -> T:
             async with self.open_use_cases() as use_cases:
                 return await work(use_cases)
 
-        return asyncio.run(opened())
+        return asyncio.run(open_and_work())
 
 
-class Uuid(click.ParamType[UUID]):
-    """An id as it is printed by other commands."""
+class IdParamType(click.ParamType[UUID]):
+    """A parameter that is an id in the form in which the commands print ids."""
 
     name = "id"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> UUID:
-        """Read it, or say what would be right."""
+        """Return the id. Another text ends the command with an example of an id."""
         try:
             return value if isinstance(value, UUID) else UUID(str(value))
         except ValueError:
@@ -62,8 +63,13 @@ class Uuid(click.ParamType[UUID]):
             )
 
 
-ORG = click.option("--org", "org_id", type=Uuid(), required=True, help="The organisation's id.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ORG_OPTION = click.option(
+    "--org", "org_id", type=IdParamType(), required=True, help="The organisation's id."
+)
+ORG_FILTER_OPTION = click.option(
+    "--org", "org_id", type=IdParamType(), help="Only those of this organisation (its id)."
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(value: object) -> None:
@@ -71,21 +77,26 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
-def printable(text: str) -> str:
-    """What people wrote, without anything that a terminal would obey."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
-
-
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
-    """Print a table as wide as the terminal, or the sentence for when there is nothing."""
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty_text: str) -> None:
+    """Print a table as wide as the terminal, or `empty_text` where there are no rows."""
     if not rows:
-        click.echo(nothing)
+        click.echo(empty_text)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
-        # An id that is cut short cannot be copied.
+        # An id is never wrapped, so that it can be copied.
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for row in rows:
-        table.add_row(*(printable(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else UNLIMITED
+        table.add_row(*(replace_unprintable(str(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else PIPED_TABLE_WIDTH_COLUMNS
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def replace_unprintable(text: str) -> str:
+    """Replace control characters by U+FFFD: a terminal would obey those in a person's text."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def format_time(moment: datetime) -> str:
+    """Return date and time of the operator's time zone, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

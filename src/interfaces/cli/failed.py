@@ -1,62 +1,54 @@
-"""`leadport failed`: what could not be processed, and another try for it."""
-
-from uuid import UUID
+"""`leadport failed`: lists the messages that could not be processed, and retries them."""
 
 import click
 
 from application.use_cases import UseCases
 from domain.failed_message import FailedMessage, FailedMessageId
 from domain.organization import OrgId
-from interfaces.cli.context import JSON, CliContext, Uuid, print_json, print_table
+from interfaces.cli.context import (
+    JSON_OPTION,
+    ORG_FILTER_OPTION,
+    CliContext,
+    IdParamType,
+    format_time,
+    print_json,
+    print_table,
+)
 
 
 @click.group("failed")
 def group() -> None:
-    """Messages that could not be processed, and are kept."""
+    """List and retry messages that could not be processed."""
 
 
 @group.command("list")
-@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
-@JSON
+@ORG_FILTER_OPTION
+@JSON_OPTION
 @click.pass_obj
-def list_(service: CliContext, org_id: UUID | None, *, as_json: bool) -> None:
-    """List what is kept, oldest first; never what was written."""
+def list_(context: CliContext, org_id: OrgId | None, *, as_json: bool) -> None:
+    """List the failed messages and the reasons, oldest first.
 
-    async def work(use_cases: UseCases) -> list[FailedMessage]:
-        return await use_cases.list_failed_messages(OrgId(org_id) if org_id else None)
-
-    failures = service.run(work)
+    The list holds no text of a message.
+    """
+    failures = context.run(lambda use_cases: use_cases.list_failed_messages(org_id))
     if as_json:
-        print_json([_as_json(failure) for failure in failures])
+        print_json([_make_json(failure) for failure in failures])
         return
     headings = ["id", "organisation", "attempts", "next attempt", "why"]
-    rows = [[f.id, f.org_id, f.attempts, _next_attempt(f), f.error] for f in failures]
+    rows = [
+        [
+            failure.id,
+            failure.org_id,
+            failure.attempts,
+            format_time(failure.next_attempt_at),
+            failure.error,
+        ]
+        for failure in failures
+    ]
     print_table(headings, rows, "Nothing is kept: every message could be processed.")
 
 
-@group.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=Uuid())
-@click.option("--all", "is_all", is_flag=True, help="Everything that is kept.")
-@JSON
-@click.pass_obj
-def retry(service: CliContext, ids: tuple[UUID, ...], *, is_all: bool, as_json: bool) -> None:
-    """Try again now; what was stored meanwhile is not stored twice."""
-    if bool(ids) == is_all:
-        raise click.UsageError("name the ids to try again, or --all")
-
-    async def work(use_cases: UseCases) -> tuple[int, int]:
-        if is_all:
-            return await use_cases.retry_failed_messages.retry_all()
-        return await use_cases.retry_failed_messages.retry_chosen(set(map(FailedMessageId, ids)))
-
-    resolved, tried = service.run(work)
-    if as_json:
-        print_json({"tried": tried, "resolved": resolved, "failed": tried - resolved})
-    else:
-        click.echo(f"{resolved} of {tried} resolved.")
-
-
-def _as_json(failure: FailedMessage) -> dict[str, object]:
+def _make_json(failure: FailedMessage) -> dict[str, object]:
     return {
         "id": failure.id,
         "org_id": failure.org_id,
@@ -67,5 +59,28 @@ def _as_json(failure: FailedMessage) -> dict[str, object]:
     }
 
 
-def _next_attempt(failure: FailedMessage) -> str:
-    return f"{failure.next_attempt_at.astimezone():%Y-%m-%d %H:%M}"
+@group.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=IdParamType())
+@click.option("--all", "is_all", is_flag=True, help="Retry all failed messages.")
+@JSON_OPTION
+@click.pass_obj
+def retry(
+    context: CliContext, ids: tuple[FailedMessageId, ...], *, is_all: bool, as_json: bool
+) -> None:
+    """Retry failed messages now, before their next attempt is due.
+
+    A message that was stored since counts as resolved and is not stored twice.
+    """
+    if bool(ids) == is_all:
+        raise click.UsageError("name the ids to try again, or --all")
+
+    async def retry_messages(use_cases: UseCases) -> tuple[int, int]:
+        if is_all:
+            return await use_cases.retry_failed_messages.retry_all()
+        return await use_cases.retry_failed_messages.retry_chosen(set(ids))
+
+    resolved, tried = context.run(retry_messages)
+    if as_json:
+        print_json({"tried": tried, "resolved": resolved, "failed": tried - resolved})
+    else:
+        click.echo(f"{resolved} of {tried} resolved.")

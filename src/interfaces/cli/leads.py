@@ -1,7 +1,7 @@
-"""`leadport leads`: what was captured, newest last."""
+"""`leadport leads`: shows the captured leads, the newest last, and follows new ones."""
 
 import asyncio
-from uuid import UUID
+from collections.abc import Sequence
 
 import click
 
@@ -9,69 +9,88 @@ from application.use_cases import UseCases
 from domain.lead import Lead
 from domain.message import MessageKey
 from domain.organization import OrgId
-from interfaces.cli.context import JSON, CliContext, Uuid, print_json, print_table, printable
+from interfaces.cli.context import (
+    JSON_OPTION,
+    ORG_FILTER_OPTION,
+    CliContext,
+    print_json,
+    print_table,
+    replace_unprintable,
+)
 
-HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
-POLL_SECONDS = 1.0
-FOLLOWED = 1000
-"""How many are looked at each time, so that one committed late is still found."""
+COLUMN_HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
+
+POLL_INTERVAL_SECONDS = 1.0
+
+LEADS_PER_POLL = 1000
+"""The newest leads that each poll reads.
+
+A lead whose transaction is committed late has an older time than leads that are shown already. It
+is found as long as it is among these.
+"""
+
+MAX_TEXT_LENGTH = 80
+"""Characters of a message's text in the table."""
 
 
 @click.command("leads")
-@click.option("--org", "org_id", type=Uuid(), help="Only this organisation's.")
-@click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="How many to show.")
-@click.option("--follow", is_flag=True, help="Go on showing them as they come, until Ctrl-C.")
-@JSON
+@ORG_FILTER_OPTION
+@click.option(
+    "--limit", default=50, type=click.IntRange(1, 10_000), help="The number of leads to show."
+)
+@click.option("--follow", is_flag=True, help="Show new leads as they arrive, until Ctrl-C.")
+@JSON_OPTION
 @click.pass_obj
 def command(
-    service: CliContext, org_id: UUID | None, limit: int, *, follow: bool, as_json: bool
+    context: CliContext, org_id: OrgId | None, limit: int, *, follow: bool, as_json: bool
 ) -> None:
-    """Show the newest leads, oldest of them first.
+    """Show the newest leads, the oldest of them first.
 
-    With --follow and --json, each is an object on a line of its own.
+    With --follow and --json, each lead is an object on a line of its own.
     """
-    only = OrgId(org_id) if org_id else None
-
-    async def work(use_cases: UseCases) -> None:
-        if not follow:
-            _print_all(await use_cases.list_latest_leads(only, limit), as_json=as_json)
-            return
-        leads = await use_cases.list_latest_leads(only, FOLLOWED)
-        shown: set[MessageKey] = {lead.key for lead in leads[:-limit]}
-        while True:
-            for lead in leads:
-                if lead.key not in shown:
-                    _print_line(lead, as_json=as_json)
-            shown = {lead.key for lead in leads}
-            await asyncio.sleep(POLL_SECONDS)
-            leads = await use_cases.list_latest_leads(only, FOLLOWED)
-
-    service.run(work)
+    if follow:
+        context.run(lambda use_cases: _follow(use_cases, org_id, limit, as_json=as_json))
+        return
+    leads = context.run(lambda use_cases: use_cases.list_latest_leads(org_id, limit))
+    _print_leads(leads, as_json=as_json)
 
 
-def _print_all(leads: list[Lead], *, as_json: bool) -> None:
+async def _follow(use_cases: UseCases, org_id: OrgId | None, limit: int, *, as_json: bool) -> None:
+    """Print the newest `limit` leads and then each new one, until the task is cancelled."""
+    leads = await use_cases.list_latest_leads(org_id, LEADS_PER_POLL)
+    shown: set[MessageKey] = {lead.key for lead in leads[:-limit]}
+    while True:
+        for lead in leads:
+            if lead.key not in shown:
+                _print_line(lead, as_json=as_json)
+        shown = {lead.key for lead in leads}
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        leads = await use_cases.list_latest_leads(org_id, LEADS_PER_POLL)
+
+
+def _print_leads(leads: Sequence[Lead], *, as_json: bool) -> None:
     if as_json:
         print_json(leads)
         return
-    nothing = "No leads yet; send one with `leadport simulate`."
-    print_table(HEADINGS, [_cells(lead) for lead in leads], nothing)
+    empty_text = "No leads yet; send one with `leadport simulate`."
+    print_table(COLUMN_HEADINGS, [_format_cells(lead) for lead in leads], empty_text)
 
 
 def _print_line(lead: Lead, *, as_json: bool) -> None:
     if as_json:
         print_json(lead)
     else:
-        click.echo(printable("  ".join(_cells(lead))))
+        click.echo(replace_unprintable("  ".join(_format_cells(lead))))
 
 
-def _cells(lead: Lead) -> list[str]:
+def _format_cells(lead: Lead) -> list[str]:
     insight = f"{lead.intent} {lead.score}: {lead.next_step}" if lead.intent else "-"
     return [
         f"{lead.captured_at.astimezone():%Y-%m-%d %H:%M:%S}",
         lead.organization,
         lead.channel,
         lead.contact or "(no name)",
-        " ".join(lead.body.split())[:80],
+        " ".join(lead.body.split())[:MAX_TEXT_LENGTH],
         f"{lead.deal} ({lead.deal_status})",
         insight,
     ]

@@ -1,64 +1,52 @@
-"""`leadport user`, `token` and `keys`: what operators do about people and secrets."""
+"""`leadport user`, `token` and `keys`: passwords, bearer tokens, and rotation of encryption keys."""
 
 import click
 
-from application.use_cases import UseCases
-from interfaces.cli.context import JSON, CliContext, print_json
+from interfaces.cli.context import JSON_OPTION, CliContext, print_json
 
 
 @click.group("user")
 def group() -> None:
-    """People who sign in."""
+    """Manage the people who sign in."""
 
 
-@group.command()
+@group.command("password")
 @click.argument("email")
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def password(service: CliContext, email: str, *, as_json: bool) -> None:
-    """Give EMAIL a new password, and print it: once."""
-
-    async def work(use_cases: UseCases) -> str:
-        return await use_cases.reset_password(email)
-
-    new_password = service.run(work)
+def reset_password(context: CliContext, email: str, *, as_json: bool) -> None:
+    """Generate a new password for EMAIL and print it. It is shown only once."""
+    password = context.run(lambda use_cases: use_cases.reset_password(email))
     if as_json:
-        print_json({"email": email, "password": new_password})
+        print_json({"email": email, "password": password})
     else:
-        click.echo(f"Password      {new_password}  (shown only now)")
+        click.echo(f"Password      {password}  (shown only now)")
 
 
 @click.command()
 @click.argument("email")
 @click.pass_obj
-def token(service: CliContext, email: str) -> None:
-    """Print a bearer token of EMAIL for calling the API."""
-
-    async def work(use_cases: UseCases) -> str:
-        return await use_cases.issue_token(email)
-
-    click.echo(service.run(work))
+def token(context: CliContext, email: str) -> None:
+    """Print a bearer token with which EMAIL may call the API."""
+    click.echo(context.run(lambda use_cases: use_cases.issue_token(email)))
 
 
 @click.group()
 def keys() -> None:
-    """Keys that encrypt access tokens."""
+    """Manage the keys that encrypt access tokens."""
 
 
 @keys.command()
-@JSON
+@JSON_OPTION
 @click.pass_obj
-def rotate(service: CliContext, *, as_json: bool) -> None:
+def rotate(context: CliContext, *, as_json: bool) -> None:
     """Encrypt every access token with the newest key of TOKEN_ENCRYPTION_KEYS.
 
-    It can be stopped and started again; older keys may be dropped when it has ended.
+    The command can be interrupted and run again. When it has ended, the older keys can be removed
+    from the setting.
     """
-
-    async def work(use_cases: UseCases) -> int:
-        return await use_cases.rotate_keys()
-
-    rotated = service.run(work)
+    count = context.run(lambda use_cases: use_cases.rotate_keys())
     if as_json:
-        print_json({"rotated": rotated})
+        print_json({"rotated": count})
     else:
-        click.echo(f"{rotated} access tokens are encrypted with the newest key now.")
+        click.echo(f"{count} access tokens are encrypted with the newest key now.")

@@ -1,1 +1,1 @@
-"""The doors: Meta's webhooks, and what operators ask."""
+"""The web interface: the webhook, the connections API, the pages, health checks and metrics."""

@@ -1,4 +1,4 @@
-"""The web application: its doors, and the use cases behind them."""
+"""Builds the Litestar application: routes, use cases as dependencies, and error handlers."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
@@ -14,11 +14,11 @@ from application.use_cases import UseCases
 from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.signature import WebhookVerifier
 from interfaces.web.connections_api import ConnectionsController
-from interfaces.web.errors import HANDLERS
+from interfaces.web.errors import EXCEPTION_HANDLERS
 from interfaces.web.health import HealthController
-from interfaces.web.metrics import metrics
-from interfaces.web.pages import pages_router, static_router
-from interfaces.web.rendering import template_config
+from interfaces.web.metrics import write_metrics
+from interfaces.web.pages import make_pages_router, make_static_router
+from interfaces.web.rendering import make_template_config
 from interfaces.web.webhook import WebhookController, WebhookDependencies
 
 Hooks: TypeAlias = Sequence[Callable[[], Awaitable[None]]]
@@ -34,7 +34,7 @@ def create_app(
     on_startup: Hooks = (),
     on_shutdown: Hooks = (),
 ) -> Litestar:
-    """Open the doors; each handler names the use cases it needs.
+    """Build the application. A handler gets each use case that one of its parameters names.
 
     `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
     forms carry: every worker needs the same. `parser` is the one that the use cases have, so that
@@ -45,27 +45,27 @@ def create_app(
             WebhookController,
             ConnectionsController,
             HealthController,
-            metrics,
-            pages_router(public_url, form_secret),
-            static_router(),
+            write_metrics,
+            make_pages_router(public_url, form_secret),
+            make_static_router(),
         ],
-        template_config=template_config(public_url),
+        template_config=make_template_config(public_url),
         dependencies={
             "webhook_dependencies": _provide(
                 WebhookDependencies(
                     webhook_verifier, use_cases.receive_delivery, parser, use_cases.clock
                 )
             ),
-            **{f.name: _provide(getattr(use_cases, f.name)) for f in fields(use_cases)},
+            **{field.name: _provide(getattr(use_cases, field.name)) for field in fields(use_cases)},
         },
-        exception_handlers=HANDLERS,  # type: ignore[arg-type]  # handlers of narrower errors
+        exception_handlers=EXCEPTION_HANDLERS,
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         openapi_config=OpenAPIConfig(
             title="Leadport",
             version="1",
             path="/schema",
-            # As JSON alone: the viewers would load scripts from somebody else's server.
+            # Only as JSON: the viewers would load scripts from servers of third parties.
             render_plugins=[JsonRenderPlugin()],
             components=Components(
                 security_schemes={
@@ -73,9 +73,9 @@ def create_app(
                 }
             ),
         ),
-        logging_config=None,  # the process sets logging up
+        logging_config=None,  # `leadport.logs` configures logging
     )
 
 
-def _provide(given: object) -> Provide:
-    return Provide(lambda: given, sync_to_thread=False)
+def _provide(dependency: object) -> Provide:
+    return Provide(lambda: dependency, sync_to_thread=False)

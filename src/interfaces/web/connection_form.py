@@ -1,4 +1,4 @@
-"""The form by which a connection is added or changed, as it was typed."""
+"""The form of the settings page that adds or changes a connection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +9,8 @@ from domain.errors import FieldError, InvalidInput
 from interfaces.web.errors import AnyRequest
 
 
-class Changes(TypedDict):
-    """What the form says about a connection; None keeps the stored value."""
+class ConnectionUpdate(TypedDict):
+    """The fields of a connection that the form sets; None keeps the stored value."""
 
     display_name: str | None
     access_token: str | None
@@ -19,12 +19,13 @@ class Changes(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionForm:
-    """Everything is text until it is checked, so that it can be shown again.
+    """The values of the form as entered, so that a refused form can be shown again.
 
-    With `changing`, channel and id are the stored ones: they say which connection it is.
+    `edited_connection` is the stored connection, or None for a new one. Its channel and external
+    id identify it and cannot be changed. `errors` has a message by field.
     """
 
-    changing: Connection | None = None
+    edited_connection: Connection | None = None
     channel: str = Channel.WHATSAPP
     external_id: str = ""
     display_name: str = ""
@@ -34,10 +35,10 @@ class ConnectionForm:
     errors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def stored(cls, connection: Connection) -> Self:
-        """Show a connection, to change it."""
+    def from_connection(cls, connection: Connection) -> Self:
+        """Return the form that changes a connection, with the stored values."""
         return cls(
-            changing=connection,
+            edited_connection=connection,
             channel=connection.channel,
             external_id=connection.external_id,
             display_name=connection.display_name,
@@ -45,26 +46,28 @@ class ConnectionForm:
         )
 
     @classmethod
-    async def typed(cls, request: AnyRequest, changing: Connection | None) -> Self:
-        """Read what was sent."""
-        sent = await request.form()
-        text = {name: str(sent.get(name, "")).strip() for name in sent}
+    async def from_request(cls, request: AnyRequest, edited_connection: Connection | None) -> Self:
+        """Read the form data of a request."""
+        fields = await request.form()
+        values = {name: str(fields.get(name, "")).strip() for name in fields}
+        if edited_connection:
+            values |= edited_connection.address._asdict()
         return cls(
-            changing=changing,
-            channel=changing.channel if changing else text.get("channel", ""),
-            external_id=changing.external_id if changing else text.get("external_id", ""),
-            display_name=text.get("display_name", ""),
-            access_token=text.get("access_token", ""),
-            removes_token="remove_token" in text,
-            is_enabled="is_enabled" in text,
+            edited_connection=edited_connection,
+            channel=values.get("channel", ""),
+            external_id=values.get("external_id", ""),
+            display_name=values.get("display_name", ""),
+            access_token=values.get("access_token", ""),
+            removes_token="remove_token" in values,
+            is_enabled="is_enabled" in values,
         )
 
-    def refused(self, errors: Sequence[FieldError]) -> Self:
-        """Say at each field what is wrong; the first error of a field is enough."""
-        return replace(self, errors={e.field: e.message for e in reversed(errors)})
+    def with_errors(self, errors: Sequence[FieldError]) -> Self:
+        """Return the form with the first error of each field."""
+        return replace(self, errors={error.field: error.message for error in reversed(errors)})
 
-    def check(self) -> Channel:
-        """Return the channel; raise InvalidInput naming everything that is wrong, at once."""
+    def validate(self) -> Channel:
+        """Return the channel. Raises InvalidInput, which names all wrong fields at once."""
         errors = []
         if self.channel not in set(Channel):
             errors.append(FieldError("channel", "Choose WhatsApp or Instagram."))
@@ -82,9 +85,12 @@ class ConnectionForm:
             raise InvalidInput(*errors)
         return Channel(self.channel)
 
-    @property
-    def changes(self) -> Changes:
-        """What to save. A name left empty is one to remove only where the stored one was shown."""
+    def to_update(self) -> ConnectionUpdate:
+        """Return the fields to save.
+
+        In the form of a stored connection, an empty name removes the stored one. In the form of a
+        new one it means "not given", because the id may be that of a stored connection.
+        """
         token = "" if self.removes_token else self.access_token or None
-        name = self.display_name or (None if self.changing is None else "")
+        name = self.display_name or (None if self.edited_connection is None else "")
         return {"display_name": name, "access_token": token, "is_enabled": self.is_enabled}

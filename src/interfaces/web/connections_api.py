@@ -1,4 +1,4 @@
-"""The API by which owners and admins manage connections."""
+"""The connections API: owners and admins list, connect, change and disconnect numbers."""
 
 from typing import Annotated
 from uuid import UUID
@@ -26,7 +26,7 @@ from interfaces.web.errors import AnyRequest, describe_problem
 
 
 class ConnectionBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What to connect or change; a field left out keeps its value."""
+    """A connection to add or change. A field that is left out keeps its value."""
 
     org_id: UUID
     channel: Channel
@@ -34,13 +34,18 @@ class ConnectionBody(msgspec.Struct, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             description="WhatsApp's phone number id, or Instagram's professional account id: "
-            "1 to 64 letters, digits, dots, underscores, colons or hyphens.",
+            "1 to 64 letters, digits, dots, underscores, colons or hyphens. It is not the phone number.",
             examples=["106540352242922"],
         ),
     ]
     display_name: Annotated[str, msgspec.Meta(examples=["Ventas"])] | UnsetType = UNSET
     access_token: (
-        Annotated[str, msgspec.Meta(description="Write-only; null removes the stored one.")]
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="Write-only: no response has it. null removes the stored token."
+            ),
+        ]
         | UnsetType
         | None
     ) = UNSET
@@ -53,50 +58,59 @@ class ConnectionsJson(msgspec.Struct, frozen=True):
     connections: list[ConnectionJson]
 
 
-async def bearer_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
-    """Read the session of the Authorization header. Raises NotSignedIn."""
+async def read_bearer_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
+    """Return the session of the bearer token in the Authorization header.
+
+    Raises NotSignedIn without a valid token, and KeySetUnavailable where the identity provider's
+    keys cannot be fetched.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotSignedIn("send a token: Authorization: Bearer …")
     return await read_session(token.strip())
 
 
-REFUSALS = {
-    401: describe_problem("No token, or one that is not valid any longer."),
-    403: describe_problem("Not an owner or admin of that organisation."),
-    422: describe_problem("Fields that are wrong, each with what would be right."),
-    503: describe_problem("The database does not answer."),
+COMMON_PROBLEMS = {
+    401: describe_problem("The token is missing, not valid, or expired."),
+    403: describe_problem("The person is not an owner or admin of the organisation."),
+    422: describe_problem("Some fields are wrong; `errors` has a message for each."),
+    503: describe_problem(
+        "The database does not answer, the identity provider's keys cannot be fetched, or the data "
+        "was changed at the same time. Try again after `Retry-After` seconds."
+    ),
 }
 
 
-SESSION = {"session": Provide(bearer_session)}
+API_DEPENDENCIES = {"session": Provide(read_bearer_session)}
 
 
 class ConnectionsController(Controller):
-    """`/api/integrations/meta/connections`, with a bearer token."""
+    """`/api/integrations/meta/connections`. Every request needs a bearer token."""
 
     path = "/api/integrations/meta/connections"
     tags = ("Connections",)
     security = ({"bearer": []},)
-    dependencies = SESSION
+    dependencies = API_DEPENDENCIES
 
-    @get(summary="List an organisation's connections", responses=REFUSALS)
+    @get(summary="List an organisation's connections", responses=COMMON_PROBLEMS)
     async def list_all(
         self,
         session: NamedDependency[Session],
         list_connections: Injected[ListConnections],
         org_id: FromQuery[UUID],
     ) -> ConnectionsJson:
-        """Show all of them, oldest first."""
-        found = await list_connections(OrgId(org_id), actor=SignedInUser(session.user_id))
-        return ConnectionsJson([ConnectionJson.of(*each) for each in found])
+        """Return all connections of the organisation, oldest first."""
+        connections = await list_connections(OrgId(org_id), actor=SignedInUser(session.user_id))
+        return ConnectionsJson([ConnectionJson.from_connection(*each) for each in connections])
 
     @post(
         summary="Connect a number or account, or change its connection",
         responses={
-            200: ResponseSpec(ConnectionJson, description="Changed"),
-            409: describe_problem("The number is in use elsewhere."),
-            **REFUSALS,
+            200: ResponseSpec(
+                ConnectionJson, generate_examples=False, description="The connection was changed."
+            ),
+            409: describe_problem("The number or account is enabled in another organisation."),
+            **COMMON_PROBLEMS,
         },
     )
     async def upsert(
@@ -106,7 +120,10 @@ class ConnectionsController(Controller):
         get_connection: Injected[GetConnection],
         data: JSONBody[ConnectionBody],
     ) -> Response[ConnectionJson]:
-        """Find it by organisation, channel and external id; answer 201 for a new one, else 200."""
+        """Add or change the connection with this organisation, channel and external id.
+
+        Answers 201 for a new connection and 200 for a changed one.
+        """
         org_id = OrgId(data.org_id)
         connection, is_new = await upsert_connection(
             org_id,
@@ -118,14 +135,19 @@ class ConnectionsController(Controller):
             is_enabled=None if data.is_enabled is UNSET else data.is_enabled,
         )
         if is_new:
-            return Response(ConnectionJson.of(connection, ConnectionActivity()), status_code=201)
+            return Response(
+                ConnectionJson.from_connection(connection, ConnectionActivity()), status_code=201
+            )
         changed = await get_connection(org_id, connection.id, actor=SignedInUser(session.user_id))
-        return Response(ConnectionJson.of(*changed), status_code=200)
+        return Response(ConnectionJson.from_connection(*changed), status_code=200)
 
     @delete(
         "/{connection_id:uuid}",
-        summary="Disconnect; conversations stay",
-        responses={404: describe_problem("There is none, or none that you may see."), **REFUSALS},
+        summary="Disconnect a number or account; its conversations stay",
+        responses={
+            404: describe_problem("The connection does not exist, or the person may not see it."),
+            **COMMON_PROBLEMS,
+        },
     )
     async def remove(
         self,
@@ -133,5 +155,5 @@ class ConnectionsController(Controller):
         remove_connection: Injected[RemoveConnection],
         connection_id: FromPath[UUID],
     ) -> None:
-        """Remove it for good."""
+        """Remove the connection."""
         await remove_connection(ConnectionId(connection_id), actor=SignedInUser(session.user_id))

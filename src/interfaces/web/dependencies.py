@@ -1,4 +1,4 @@
-"""How a handler asks for a use case."""
+"""The annotation of handler parameters that Litestar fills with a use case."""
 
 from typing import TypeAlias, TypeVar
 
@@ -8,5 +8,8 @@ from litestar.params import SkipValidation
 T = TypeVar("T")
 
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]
-"""What stands in `UseCases` under the parameter's name. It is no input, so it is not validated:
-that would cost each request time, and fail for ports, which are protocols."""
+"""The use case, query or port that has the parameter's name in `UseCases`.
+
+Litestar does not validate it: validation would cost each request time, and would fail for ports,
+which are protocols.
+"""

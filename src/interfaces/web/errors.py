@@ -1,11 +1,15 @@
-"""Every error as a problem document (RFC 9457), without anything that was sent."""
+"""Turns errors into HTTP responses: problem documents (RFC 9457) that repeat no input.
+
+`EXCEPTION_HANDLERS` are the handlers of the web application. The pages answer with HTML instead of
+a problem document (`interfaces.web.pages`), with the same status and the same log event.
+"""
 
 import logging
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -15,6 +19,9 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from application.errors import (
     ConcurrentUpdate,
+    DependencyUnavailable,
+    KeySetUnavailable,
+    SchemaOutdated,
     StorageRefused,
     StorageUnavailable,
     TokenIssuingDisabled,
@@ -33,10 +40,16 @@ from domain.errors import (
 
 log = logging.getLogger(__name__)
 
-AnyRequest = Request[Any, Any, State]
-PROBLEM = "application/problem+json"
+T = TypeVar("T")
 
-STATUS: dict[type[Exception], HTTPStatus] = {
+AnyRequest = Request[Any, Any, State]
+
+ExceptionHandler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+STATUS_BY_ERROR: Mapping[type[Exception], HTTPStatus] = {
+    DomainError: HTTPStatus.BAD_REQUEST,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     WrongCredentials: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
@@ -45,7 +58,53 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     TokenIssuingDisabled: HTTPStatus.NOT_IMPLEMENTED,
+    DependencyUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageRefused: HTTPStatus.SERVICE_UNAVAILABLE,
+    ConcurrentUpdate: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+"""The status for errors of a class and of its subclasses that are not listed themselves.
+
+A `DomainError` refuses a request, so one without a line here is the client's error, not the server's.
+"""
+
+
+class Unavailability(NamedTuple):
+    """How an error that may pass by itself is logged, and explained to the client."""
+
+    log_event: str
+    detail: str
+
+
+UNAVAILABILITY_BY_ERROR: Mapping[type[Exception], Unavailability] = {
+    DependencyUnavailable: Unavailability(
+        "dependency_unavailable",
+        "a service that Leadport depends on does not answer; please try again",
+    ),
+    StorageUnavailable: Unavailability(
+        "storage_unavailable", "the storage does not answer; please try again"
+    ),
+    SchemaOutdated: Unavailability(
+        "storage_unavailable", "the schema of the storage is not this version's; please try again"
+    ),
+    StorageRefused: Unavailability(
+        "storage_unavailable", "the storage refused the data; please try again"
+    ),
+    KeySetUnavailable: Unavailability(
+        "key_set_unavailable", "the identity provider's keys cannot be fetched; please try again"
+    ),
+    ConcurrentUpdate: Unavailability(
+        "concurrent_update", "the data was changed at the same time; please try again"
+    ),
+}
+
+RETRY_AFTER_SECONDS = 5
+"""The `Retry-After` header of these responses."""
+
+FIELD_NAME_PATTERN = re.compile(r"(?:field|parameter) [`'](\w+)[`']")
+"""The name of an unknown or missing field in the texts of msgspec and Litestar."""
+
+BODY_INCOMPLETE_DETAIL = "client disconnected prematurely"
+"""Litestar's text for a body that ends early. The error has no class of its own."""
 
 
 class FieldErrorJson(msgspec.Struct, frozen=True):
@@ -65,25 +124,42 @@ class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def describe_problem(description: str) -> ResponseSpec:
-    """Describe an answer that is a problem document, for `/schema`."""
-    return ResponseSpec(ProblemJson, description=description, media_type=PROBLEM)
+    """Return the description of a response that is a problem document, for `/schema`."""
+    return ResponseSpec(
+        ProblemJson,
+        generate_examples=False,  # they would be random text, and other text at each start
+        description=description,
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
 
 
-def problem(
+def make_problem(
     status: int, detail: str = "", errors: Sequence[FieldError] = ()
 ) -> Response[ProblemJson]:
-    """A problem document; `detail` must be fit for whoever asked."""
-    named = [FieldErrorJson(error.field, error.message) for error in errors]
-    body = ProblemJson(status, HTTPStatus(status).phrase, detail, named)
-    return Response(body, status_code=status, media_type=PROBLEM)
+    """Return a problem document. The client sees `detail`, so it must hold nothing secret."""
+    field_errors = [FieldErrorJson(error.field, error.message) for error in errors]
+    body = ProblemJson(status, HTTPStatus(status).phrase, detail, field_errors)
+    return Response(body, status_code=status, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def handle_domain_error(_: AnyRequest, error: DomainError) -> Response[ProblemJson]:
-    """What the rules refuse, in their own words."""
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+def status_of(error: Exception) -> HTTPStatus:
+    """Return the HTTP status for an error: that of its nearest class in `STATUS_BY_ERROR`, or 500."""
+    return find_by_class(STATUS_BY_ERROR, error, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def find_by_class(table: Mapping[type[Exception], T], error: Exception, default: T) -> T:
+    """Return the entry of the error's class, or else of its nearest base class in the table."""
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), default)
+
+
+def handle_domain_error(
+    _: AnyRequest, error: DomainError | TokenIssuingDisabled
+) -> Response[ProblemJson]:
+    """Answer a refusal by a rule with the text of the error."""
+    status = status_of(error)
     if isinstance(error, InvalidInput):
-        return problem(status, "some fields are wrong", error.errors)
-    response = problem(status, str(error))
+        return make_problem(status, "some fields are wrong", error.errors)
+    response = make_problem(status, str(error))
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
@@ -92,63 +168,73 @@ def handle_domain_error(_: AnyRequest, error: DomainError) -> Response[ProblemJs
 
 
 def handle_validation_error(_: AnyRequest, error: ValidationException) -> Response[ProblemJson]:
-    """Input of another shape than the API describes."""
-    found = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
-    errors = [_field_error(each) for each in found if isinstance(each, dict)]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are wrong", errors)
+    """Answer input that does not have the shape in `/schema` with 422, and name the fields."""
+    entries = error.extra if isinstance(error.extra, list) else [{"message": error.detail}]
+    errors = [_parse_field_error(entry) for entry in entries if isinstance(entry, dict)]
+    return make_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are wrong", errors)
 
 
-def _field_error(found: dict[str, Any]) -> FieldError:
-    """Name the field; one that is unknown or missing is named in the message only."""
-    message = str(found.get("message", "is wrong"))
-    named = re.search(r"(?:field|parameter) [`'](\w+)[`']", message)
-    return FieldError(named[1] if named else str(found.get("key", "body")), message)
+def _parse_field_error(entry: dict[str, Any]) -> FieldError:
+    """Return the field of a validation error. Only the message names an unknown or missing one."""
+    message = str(entry.get("message", "is wrong"))
+    name = FIELD_NAME_PATTERN.search(message)
+    return FieldError(name[1] if name else str(entry.get("key", "body")), message)
 
 
 def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[ProblemJson]:
-    """What the framework refuses: a route, a method, a size."""
-    if error.detail == "client disconnected prematurely":
-        # Also what a body of broken chunks looks like; nobody may be there to read the answer.
+    """Answer what the framework refuses: an unknown route, a wrong method, a body over its limit."""
+    if error.detail == BODY_INCOMPLETE_DETAIL:
+        # A body of malformed chunks ends like this, too. The client may have gone.
         log.info("body_incomplete")
-        return problem(HTTPStatus.BAD_REQUEST, "the body ended early")
+        return make_problem(HTTPStatus.BAD_REQUEST, "the body ended early")
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return handle_unexpected_error(request, error)
-    response = problem(error.status_code)
+    response = make_problem(error.status_code)
     response.headers.update(error.headers or {})
     return response
 
 
-def handle_storage_unavailable(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
-    """It could not all be kept; Meta asks again by itself, and what was kept counts as skipped."""
-    log.error("storage_unavailable", extra={"error": str(error)})
-    response = problem(503, "the storage does not answer; please try again")
-    response.headers["Retry-After"] = "5"
+def handle_unavailability(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
+    """Answer an error that may pass by itself with 503 and `Retry-After`.
+
+    Some messages of a delivery may be stored all the same. Meta repeats the delivery, and they
+    count as skipped then.
+    """
+    log_event, detail = find_by_class(
+        UNAVAILABILITY_BY_ERROR, error, UNAVAILABILITY_BY_ERROR[DependencyUnavailable]
+    )
+    log.error(log_event, extra={"error": str(error)})
+    response = make_problem(status_of(error), detail)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
 def handle_unreadable_body(request: AnyRequest, error: Exception) -> Response[ProblemJson]:
-    """A body that the framework's parsers choke on: broken UTF-8, nesting without end."""
+    """Answer a body on which the framework's parsers fail: invalid UTF-8, or too deep nesting."""
     handle_unexpected_error(request, error)
-    return problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
+    return make_problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
 
 
 def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
-    """Something nobody thought of: log the place, not the message, which may quote a person."""
-    places = traceback.extract_tb(error.__traceback__)
-    where = [f"{place.filename}:{place.lineno} {place.name}" for place in places[-8:]]
+    """Answer any other error with 500.
+
+    The log has the class of the error and the innermost eight frames, not its message: that may
+    quote what a person wrote.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
     log.error("unexpected_error", extra={"error": type(error).__name__, "where": where})
-    return problem(500)
+    return make_problem(500)
 
 
-HANDLERS = {
+EXCEPTION_HANDLERS: dict[type[Exception] | int, ExceptionHandler] = {
     DomainError: handle_domain_error,
     TokenIssuingDisabled: handle_domain_error,
     ValidationException: handle_validation_error,
     HTTPException: handle_http_error,
-    StorageUnavailable: handle_storage_unavailable,
-    StorageRefused: handle_storage_unavailable,
-    ConcurrentUpdate: handle_storage_unavailable,
+    **dict.fromkeys(UNAVAILABILITY_BY_ERROR, handle_unavailability),
     UnicodeDecodeError: handle_unreadable_body,
     RecursionError: handle_unreadable_body,
     Exception: handle_unexpected_error,
 }
+"""The handler of an error's nearest class is called."""

@@ -1,4 +1,4 @@
-"""What operators and load balancers ask."""
+"""The health endpoints for operators and load balancers: `/healthz` and `/readyz`."""
 
 from typing import Any
 
@@ -7,28 +7,36 @@ from litestar import Controller, Response, get
 from application.errors import StorageRefused, StorageUnavailable
 from application.queries import CheckStorage
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import describe_problem, problem
+from interfaces.web.errors import describe_problem, make_problem
 
 
 class HealthController(Controller):
-    """Liveness and readiness."""
+    """`/healthz` reports that the process lives, `/readyz` whether messages can be stored."""
 
     tags = ("Operators",)
 
-    @get("/healthz", sync_to_thread=False, summary="Is the process alive?")
-    def alive(self) -> dict[str, str]:
-        """Answer as long as the process can; it needs no database."""
+    @get(
+        "/healthz",
+        sync_to_thread=False,
+        operation_id="HealthzAlive",
+        summary="Is the process alive?",
+    )
+    def check_liveness(self) -> dict[str, str]:
+        """Answer 200 without any query to the database."""
         return {"status": "ok"}
 
     @get(
         "/readyz",
+        operation_id="ReadyzReady",
         summary="Can messages be stored?",
-        responses={503: describe_problem("Not now; the detail says why.")},
+        responses={
+            503: describe_problem("Messages cannot be stored now; `detail` has the reason.")
+        },
     )
-    async def ready(self, check_storage: Injected[CheckStorage]) -> Response[Any]:
-        """Answer 200 where the storage answers and has today's schema, else 503 and the reason."""
+    async def check_readiness(self, check_storage: Injected[CheckStorage]) -> Response[Any]:
+        """Answer 200 if the storage answers and has this version's schema, else 503 with the reason."""
         try:
             await check_storage()
         except (StorageUnavailable, StorageRefused) as error:
-            return problem(503, str(error))
+            return make_problem(503, str(error))
         return Response({"status": "ok"})

@@ -1,6 +1,6 @@
-"""What operators count, in Prometheus' text format.
+"""Prometheus metrics: counters of messages, changes and ignored items, and `/metrics`.
 
-Names come out of deliveries, never anything that people wrote; labels are bounded.
+Labels hold names out of deliveries, never text or numbers of people. Their number is bounded.
 """
 
 import os
@@ -21,53 +21,60 @@ from application.ingestion.ingest_messages import Counters
 from domain.change import IncomingChange
 from interfaces.meta.parsed import IgnoredItem
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a line each, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it would add a line for each counter
 
-MESSAGES = Counter(
+MESSAGES_TOTAL = Counter(
     "leadport_messages",
-    "Messages that people sent, by what became of them: ingested, skipped or failed.",
+    "Messages that people sent, by result: ingested, skipped or failed.",
     ["result"],
 )
-RESULTS = {name: MESSAGES.labels(name) for name in ("ingested", "skipped", "failed")}
-CHANGES = Counter(
-    "leadport_changes", "Edits, deletions, reactions and the like, by kind.", ["kind"]
+TOTAL_BY_RESULT = {name: MESSAGES_TOTAL.labels(name) for name in ("ingested", "skipped", "failed")}
+CHANGES_TOTAL = Counter(
+    "leadport_changes",
+    "Changes to messages and contacts, such as edits and reactions, by kind.",
+    ["kind"],
 )
-PASSED_OVER = Counter(
+PASSED_OVER_TOTAL = Counter(
     "leadport_passed_over",
-    "What deliveries held besides, by name. Of verdict unknown: Meta has added something.",
+    "Ignored items of deliveries, by name. Verdict unknown: this version does not know the item.",
     ["verdict", "channel", "part", "name"],
 )
 
-MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
-"""Litestar adds the charset."""
+METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
+"""Without the charset, which Litestar adds."""
 
-MOST_NAMES = 500
-"""Whoever can sign deliveries could send any number of names; those beyond are counted as one."""
+MAX_COUNTED_NAMES = 500
+"""The number of distinct ignored items that are counted by name; further ones count as `(other)`.
 
-_names: set[IgnoredItem] = set()
+Without a limit, a sender with the app secret could make any number of time series.
+"""
+
+_counted_items: set[IgnoredItem] = set()
 
 
-def count(
-    counters: Counters, changes: Iterable[IncomingChange], notes: Mapping[IgnoredItem, int]
+def count_delivery(
+    counters: Counters, changes: Iterable[IncomingChange], ignored_items: Mapping[IgnoredItem, int]
 ) -> None:
-    """Count a delivery."""
-    for name, result in RESULTS.items():
-        if number := getattr(counters, name):
-            result.inc(number)
+    """Add a delivery to the counters."""
+    for result, total in TOTAL_BY_RESULT.items():
+        if number := getattr(counters, result):
+            total.inc(number)
     for change in changes:
-        CHANGES.labels(change.kind).inc()
-    for note, times in notes.items():
-        if len(_names) < MOST_NAMES:
-            _names.add(note)
-        known = note if note in _names else note._replace(channel="(other)", name="(other)")
-        PASSED_OVER.labels(*known).inc(times)
+        CHANGES_TOTAL.labels(change.kind).inc()
+    for item, times in ignored_items.items():
+        if len(_counted_items) < MAX_COUNTED_NAMES:
+            _counted_items.add(item)
+        labels = (
+            item if item in _counted_items else item._replace(channel="(other)", name="(other)")
+        )
+        PASSED_OVER_TOTAL.labels(*labels).inc(times)
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
-def metrics() -> Response[bytes]:
-    """Write the counts of all workers, since the service was started."""
+def write_metrics() -> Response[bytes]:
+    """Return the counts of all workers since the service started."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+    return Response(generate_latest(registry), media_type=METRICS_MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""What people see in a browser: which pages there are, and what holds for all of them."""
+"""The HTML pages: their router, response headers, CSRF protection, language and error pages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -12,39 +12,50 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.static_files import create_static_files_router
 
+from application.errors import ConcurrentUpdate, KeySetUnavailable, StorageRefused
 from domain.errors import Forbidden, NotSignedIn
-from interfaces.web.errors import HANDLERS, AnyRequest, problem
-from interfaces.web.rendering import STATIC, cookie, current_path, redirect, render_page
-from interfaces.web.session import COOKIE as SESSION_COOKIE
-from interfaces.web.session import current_session
+from interfaces.web.errors import (
+    EXCEPTION_HANDLERS,
+    AnyRequest,
+    ExceptionHandler,
+    find_by_class,
+    make_problem,
+)
+from interfaces.web.rendering import STATIC_FOLDER, current_path, make_cookie, redirect, render_page
+from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 from interfaces.web.settings_page import SettingsPage
-from interfaces.web.sign_in_page import SignInPage, sign_in_path
-from interfaces.web.texts import COOKIE as LANGUAGE_COOKIE
-from interfaces.web.texts import LANGUAGES, catalogues
+from interfaces.web.sign_in_page import SignInPage, make_sign_in_path
+from interfaces.web.texts import LANGUAGE_COOKIE, LANGUAGES, load_all_texts
 
 CSRF_COOKIE = "leadport_csrf"
-LARGEST_FORM = 64 * 1024
-YEAR = 365 * 24 * 60 * 60
+MAX_FORM_BYTES = 64 * 1024
+YEAR_SECONDS = 365 * 24 * 60 * 60
 
-HEADERS = {
+PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
     "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-HSTS = {"Strict-Transport-Security": f"max-age={YEAR}"}
+HSTS_HEADERS = {"Strict-Transport-Security": f"max-age={YEAR_SECONDS}"}
 
-Hook: TypeAlias = Callable[[Response[Any]], Response[Any]]
-Handler: TypeAlias = Callable[[AnyRequest, Any], Response[Any]]
+REASON_BY_ERROR: Mapping[type[Exception], str] = {
+    StorageRefused: "storage_refused",
+    KeySetUnavailable: "key_set_unavailable",
+    ConcurrentUpdate: "concurrent_update",
+}
+"""Errors for which `error.html.j2` has a text of its own, and not only one for their status."""
+
+ResponseHook: TypeAlias = Callable[[Response[Any]], Response[Any]]
 
 
-def pages_router(public_url: str, secret: str) -> Router:
-    """Build the pages. `secret` signs the tokens that forms carry."""
-    catalogues()  # a broken one is found at start
-    secured = _securing(is_https=public_url.startswith("https:"))
+def make_pages_router(public_url: str, form_secret: str) -> Router:
+    """Return the router of the pages. `form_secret` signs the CSRF tokens in forms."""
+    load_all_texts()  # a malformed catalogue stops the start
+    add_headers = _make_header_hook(is_https=public_url.startswith("https:"))
     csrf = CSRFConfig(
-        secret,
+        form_secret,
         cookie_name=CSRF_COOKIE,
         cookie_httponly=True,
         cookie_secure=public_url.startswith("https:"),
@@ -52,100 +63,108 @@ def pages_router(public_url: str, secret: str) -> Router:
     return Router(
         path="/",
         route_handlers=[SettingsPage, SignInPage],
-        dependencies={"session": Provide(current_session)},
+        dependencies={"session": Provide(read_cookie_session)},
         before_request=choose_language,
-        after_request=secured,
-        exception_handlers=_exception_handlers(secured),
-        # Only here, so that neither the API nor Meta's deliveries know of it.
+        after_request=add_headers,
+        exception_handlers=_make_exception_handlers(add_headers),
+        # On the pages only: the API and the webhook have no forms.
         middleware=[DefineMiddleware(CSRFMiddleware, config=csrf)],
-        request_max_body_size=LARGEST_FORM,
+        request_max_body_size=MAX_FORM_BYTES,
         include_in_schema=False,
     )
 
 
-def static_router() -> Router:
-    """Serve style, script and icon; their addresses change with their content."""
+def make_static_router() -> Router:
+    """Return the router of style, script and icon. Their URLs change with their content."""
     return create_static_files_router(
         path="/static",
-        directories=[STATIC],
-        cache_control=CacheControlHeader(public=True, max_age=YEAR, immutable=True),
-        after_request=_with_nosniff,
-        # Names that no file can have: too long, with a NUL, below a file.
-        exception_handlers=dict.fromkeys((ValueError, OSError, HTTPException), _no_such_file),
+        directories=[STATIC_FOLDER],
+        cache_control=CacheControlHeader(public=True, max_age=YEAR_SECONDS, immutable=True),
+        after_request=_add_nosniff,
+        # Too long a name, one with a NUL, and a path below a file raise OSError or ValueError.
+        exception_handlers=dict.fromkeys(
+            (ValueError, OSError, HTTPException), _handle_missing_file
+        ),
     )
 
 
 def choose_language(request: AnyRequest) -> Response[Any] | None:
-    """`?lang=es` on any page: keep the choice, and show the same page."""
+    """Store the language of the query parameter `lang` in a cookie, and redirect to the same page."""
     chosen = request.query_params.get("lang", "")
     if request.method != "GET" or chosen not in LANGUAGES:
         return None
-    same_page = redirect(current_path(request))
-    same_page.set_cookie(cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR))
-    return same_page
+    response = redirect(current_path(request))
+    response.set_cookie(make_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR_SECONDS))
+    return response
 
 
-def _securing(*, is_https: bool) -> Hook:
-    headers = HEADERS | (HSTS if is_https else {})
+def _make_header_hook(*, is_https: bool) -> ResponseHook:
+    headers = PAGE_HEADERS | (HSTS_HEADERS if is_https else {})
 
-    def secured(response: Response[Any]) -> Response[Any]:
+    def add_headers(response: Response[Any]) -> Response[Any]:
         response.headers.update(headers)
-        for each in response.cookies:
-            each.secure = is_https
+        for cookie in response.cookies:
+            cookie.secure = is_https
         return response
 
-    return secured
+    return add_headers
 
 
-def _no_such_file(_: AnyRequest, __: Exception) -> Response[Any]:
-    return problem(404)
+def _handle_missing_file(_: AnyRequest, __: Exception) -> Response[Any]:
+    return make_problem(404)
 
 
-def _with_nosniff(response: Response[Any]) -> Response[Any]:
+def _add_nosniff(response: Response[Any]) -> Response[Any]:
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _exception_handlers(secured: Hook) -> dict[type[Exception] | int, Handler]:
-    """Answer as the API does, but with a page. Hooks do not see these answers: secure them here."""
+def _make_exception_handlers(
+    add_headers: ResponseHook,
+) -> dict[type[Exception] | int, ExceptionHandler]:
+    """Return handlers that answer with a page and the status that the API would answer.
 
-    def as_page(handler: Handler) -> Handler:
-        def answer(request: AnyRequest, error: Any) -> Response[Any]:
-            plain = handler(request, error)
-            status = plain.status_code or 500
-            shown = error_page(request, status, str(int(status)))
-            if "Retry-After" in plain.headers:
-                shown.headers["Retry-After"] = plain.headers["Retry-After"]
-            return secured(shown)
+    Litestar does not pass these responses to `after_request`, so the handlers add the headers.
+    """
 
-        return answer
+    def render_as_page(handler: ExceptionHandler) -> ExceptionHandler:
+        def handle_error(request: AnyRequest, error: Any) -> Response[Any]:
+            response = handler(request, error)
+            status = response.status_code or 500
+            reason = find_by_class(REASON_BY_ERROR, error, str(int(status)))
+            page = render_error_page(request, status, reason)
+            if "Retry-After" in response.headers:
+                page.headers["Retry-After"] = response.headers["Retry-After"]
+            return add_headers(page)
 
-    def not_signed_in(request: AnyRequest, _: Any) -> Response[Any]:
-        path = sign_in_path(current_path(request))
+        return handle_error
+
+    def handle_not_signed_in(request: AnyRequest, _: Any) -> Response[Any]:
+        path = make_sign_in_path(current_path(request))
         if SESSION_COOKIE not in request.cookies:
-            return secured(redirect(path))
-        ended = redirect(path, notice="session_ended")
-        ended.delete_cookie(SESSION_COOKIE)
-        return secured(ended)
+            return add_headers(redirect(path))
+        response = redirect(path, notice="session_ended")
+        response.delete_cookie(SESSION_COOKIE)
+        return add_headers(response)
 
-    def forbidden(request: AnyRequest, _: Any) -> Response[Any]:
-        return secured(error_page(request, 403, "forbidden"))
+    def handle_forbidden(request: AnyRequest, _: Any) -> Response[Any]:
+        return add_headers(render_error_page(request, 403, "forbidden"))
 
-    def stale_form(request: AnyRequest, _: Any) -> Response[Any]:
-        shown = error_page(request, 403, "stale_form")
-        # The cookie may be signed with another secret, and would be wrong for ever.
-        shown.delete_cookie(CSRF_COOKIE)
-        return secured(shown)
+    def handle_stale_form(request: AnyRequest, _: Any) -> Response[Any]:
+        page = render_error_page(request, 403, "stale_form")
+        # A cookie that was signed with another secret stays invalid. Without it, the next page
+        # gets a new one.
+        page.delete_cookie(CSRF_COOKIE)
+        return add_headers(page)
 
-    plain_handlers: Mapping[type[Exception], Handler] = HANDLERS  # type: ignore[assignment]
     return {
-        **{kind: as_page(handler) for kind, handler in plain_handlers.items()},
-        NotSignedIn: not_signed_in,
-        Forbidden: forbidden,
-        PermissionDeniedException: stale_form,
+        **{kind: render_as_page(handler) for kind, handler in EXCEPTION_HANDLERS.items()},
+        NotSignedIn: handle_not_signed_in,
+        Forbidden: handle_forbidden,
+        PermissionDeniedException: handle_stale_form,
     }
 
 
-def error_page(request: AnyRequest, status: int, reason: str) -> Response[Any]:
-    """Say what went wrong and what to do about it."""
+def render_error_page(request: AnyRequest, status: int, reason: str) -> Response[Any]:
+    """Return the page that explains an error. `error.html.j2` has the texts by `reason`."""
     return render_page(request, "error.html.j2", {"reason": reason}, status)

@@ -1,4 +1,4 @@
-"""How an answer becomes a page: a template, the reader's language, and what was just done."""
+"""Renders pages: templates, notices after a redirect, cookies, and URLs of static files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
 
 from interfaces.web.errors import AnyRequest
-from interfaces.web.texts import LANGUAGES, texts_for
+from interfaces.web.texts import LANGUAGES, choose_texts
 
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
+WEB_FOLDER = Path(__file__).parent
+STATIC_FOLDER = WEB_FOLDER / "static"
 
 NOTICE_COOKIE = "leadport_notice"
 NOTICE_SECONDS = 60
-NOTICES = {
+NOTICE_TEXTS = {
     "added": "The connection was added.",
     "changed": "The connection was changed.",
     "enabled": "The connection is enabled.",
@@ -28,19 +28,21 @@ NOTICES = {
     "signed_out": "You are signed out.",
     "session_ended": "Your session has ended. Please sign in again.",
 }
-"""What may be said on the page after the next redirect. The browser only carries the word."""
+"""The notices that a page can show after a redirect. The cookie holds the key, not the text."""
 
 
-def template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
-    """Give the application the pages' templates. `public_url` is where Meta finds the service."""
+def make_template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
+    """Return the template engine. `public_url` is the base URL at which Meta reaches the service."""
     environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=FileSystemLoader(WEB_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = {path.name: _asset(path) for path in STATIC.iterdir()}
+    environment.globals["asset_urls"] = {
+        path.name: _make_asset_url(path) for path in STATIC_FOLDER.iterdir()
+    }
     environment.globals["languages"] = LANGUAGES
     environment.globals["callback_url"] = f"{public_url}/api/webhooks/meta"
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
@@ -49,45 +51,45 @@ def template_config(public_url: str) -> TemplateConfig[JinjaTemplateEngine]:
 def render_page(
     request: AnyRequest, template: str, context: Mapping[str, object], status_code: int = 200
 ) -> Template:
-    """Render it, with the notice that the last redirect left, once."""
-    texts = texts_for(request)
-    notice = NOTICES.get(request.cookies.get(NOTICE_COOKIE, ""))
-    own = {"_": texts, "notice": notice, "here": current_path(request)}
-    rendered = Template(template, context={**own, **context}, status_code=status_code)
-    rendered.headers["Content-Language"] = texts.language
+    """Return the page. A notice of the last redirect is shown once."""
+    texts = choose_texts(request)
+    notice = NOTICE_TEXTS.get(request.cookies.get(NOTICE_COOKIE, ""))
+    common = {"_": texts, "notice": notice, "current_path": current_path(request)}
+    page = Template(template, context={**common, **context}, status_code=status_code)
+    page.headers["Content-Language"] = texts.language
     if notice:
-        rendered.delete_cookie(NOTICE_COOKIE)
-    return rendered
+        page.delete_cookie(NOTICE_COOKIE)
+    return page
 
 
 def redirect(path: str, notice: str | None = None) -> Redirect:
-    """Go on to a page of ours, which then shows the notice of that name."""
-    onward = Redirect(path, status_code=303)
+    """Return a redirect to an own page, which shows the notice with that key in `NOTICE_TEXTS`."""
+    response = Redirect(path, status_code=303)
     if notice:
-        onward.set_cookie(cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
-    return onward
+        response.set_cookie(make_cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
+    return response
 
 
-def cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
-    """Leave something in the browser that no script and no other site has a use for.
+def make_cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
+    """Return a cookie that no script can read and that other sites' forms do not send.
 
-    Without `max_age` it stays until the browser is closed. Under https it becomes `Secure` on the
-    way out (`pages`).
+    `max_age` is in seconds; without it the cookie lasts until the browser is closed. Under https,
+    `interfaces.web.pages` adds `Secure`.
     """
     return Cookie(key=name, value=value, max_age=max_age, httponly=True, samesite="lax")
 
 
 def current_path(request: AnyRequest) -> str:
-    """Return what was asked for, without host and without a choice of language.
+    """Return path and query of the request, without the parameter `lang`.
 
-    Every address of the pages answers GET, also those that forms are sent to.
+    A link to it always works: every URL of the pages answers GET, also those that take forms.
     """
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     path = "/" + request.url.path.strip("/")
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def _asset(path: Path) -> str:
-    """Name the content too, so that browsers may keep it for good."""
+def _make_asset_url(path: Path) -> str:
+    """Return a URL with a digest of the content, so that browsers may cache the file for a year."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"/static/{path.name}?v={digest[:8]}"

@@ -1,4 +1,4 @@
-"""Who is signed in on the pages: a cookie with the token that the API takes as Bearer."""
+"""The session cookie of the pages: it holds the token that the API takes as bearer token."""
 
 from application.accounts.sign_in import ReadSession
 from application.ports.auth import Session
@@ -6,13 +6,17 @@ from domain.errors import NotSignedIn
 from interfaces.web.dependencies import Injected
 from interfaces.web.errors import AnyRequest
 
-COOKIE = "leadport_session"
-"""It lasts until the browser is closed, the token expires or the person signs out."""
+SESSION_COOKIE = "leadport_session"
+"""The name of the cookie. A session ends when the browser is closed, at sign-out, or on expiry."""
 
 
-async def current_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
-    """Return the session of the one who asks. Raises NotSignedIn."""
-    token = request.cookies.get(COOKIE)
+async def read_cookie_session(request: AnyRequest, read_session: Injected[ReadSession]) -> Session:
+    """Return the session of the token in the cookie.
+
+    Raises NotSignedIn without a valid token, and KeySetUnavailable where the identity provider's
+    keys cannot be fetched.
+    """
+    token = request.cookies.get(SESSION_COOKIE)
     if not token:
         raise NotSignedIn("sign in first")
     return await read_session(token)

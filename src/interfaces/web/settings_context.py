@@ -1,4 +1,4 @@
-"""What a signed-in person has before them: an organisation, and its connections."""
+"""The data of the settings page: the chosen organisation and its connections with activity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ from interfaces.web.dependencies import Injected
 
 @dataclass(frozen=True, slots=True)
 class SettingsContext:
-    """One organisation that the person manages; `organizations` are all of them."""
+    """An organisation that the person manages. `organizations` are all those that they manage."""
 
     actor: SignedInUser
     organization: Organization
     organizations: Sequence[Organization]
-    rows: Sequence[tuple[Connection, ConnectionActivity]]
+    connections: Sequence[tuple[Connection, ConnectionActivity]]
     now: datetime
 
     @property
     def path(self) -> str:
-        """The address of its page."""
+        """The path of the organisation's settings page."""
         return f"/settings/channels?org_id={self.organization.id}"
 
-    def connection(self, id: UUID) -> Connection:
-        """Return one of its connections. Raises NotFound."""
-        for connection, _ in self.rows:
+    def get_connection(self, id: UUID) -> Connection:
+        """Return a connection of the organisation. Raises NotFound where it has none with that id."""
+        for connection, _ in self.connections:
             if connection.id == id:
                 return connection
         raise NotFound("there is no such connection")
@@ -48,12 +48,17 @@ async def load_settings_context(
     clock: Injected[Clock],
     org_id: FromQuery[UUID | None] = None,
 ) -> SettingsContext:
-    """Open the organisation asked for, or the first. Raises Forbidden where there is none."""
+    """Return the data of the organisation with that id, or of the person's oldest one.
+
+    Raises Forbidden where the person is not an owner or admin of it, or of any.
+    """
     actor = SignedInUser(session.user_id)
     memberships = await list_organizations(actor)
-    managed = [m.organization for m in memberships if m.role.manages_connections]
+    managed = [
+        membership.organization for membership in memberships if membership.role.manages_connections
+    ]
     chosen = next((each for each in managed if org_id in (None, each.id)), None)
     if chosen is None:
         raise Forbidden("only owners and admins of an organisation manage its connections")
-    rows = await list_connections(chosen.id, actor=actor)
-    return SettingsContext(actor, chosen, managed, rows, clock.now())
+    connections = await list_connections(chosen.id, actor=actor)
+    return SettingsContext(actor, chosen, managed, connections, clock.now())

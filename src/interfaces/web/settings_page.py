@@ -1,6 +1,7 @@
-"""The page on which owners and admins connect their numbers and accounts.
+"""The settings page, on which owners and admins manage the connections of an organisation.
 
-Forms are sent, answered with a redirect, and shown again: nothing needs a script.
+It works without JavaScript: a form is answered with a redirect to the page, or with the page and
+the errors.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from litestar.params import FromPath, FromQuery
 
 from application.connections.remove_connection import RemoveConnection
 from application.connections.upsert_connection import UpsertConnection
+from domain.connection import Connection
 from domain.errors import FieldError, InvalidInput, NumberConnectedElsewhere
 from interfaces.web.connection_form import ConnectionForm
 from interfaces.web.dependencies import Injected
@@ -22,7 +24,7 @@ from interfaces.web.settings_context import SettingsContext, load_settings_conte
 
 
 class SettingsPage(Controller):
-    """`/settings/channels?org_id=`, and what its forms do."""
+    """`/settings/channels?org_id=`, and the targets of its forms."""
 
     path = "/settings/channels"
     dependencies: ClassVar[Mapping[str, Provide]] = {  # type: ignore[misc]
@@ -36,11 +38,13 @@ class SettingsPage(Controller):
         settings_context: Injected[SettingsContext],
         edit: FromQuery[UUID | None] = None,
     ) -> Response[Any]:
-        """Show the connections, and a form to add one, or to change the one in `edit`."""
+        """Show the connections and a form: to change the connection `edit`, or to add one."""
         form = (
-            ConnectionForm.stored(settings_context.connection(edit)) if edit else ConnectionForm()
+            ConnectionForm.from_connection(settings_context.get_connection(edit))
+            if edit
+            else ConnectionForm()
         )
-        return _shown(request, settings_context, form)
+        return _render_settings(request, settings_context, form)
 
     @post()
     async def save(
@@ -51,23 +55,23 @@ class SettingsPage(Controller):
         edit: FromQuery[UUID | None] = None,
     ) -> Response[Any]:
         """Add or change a connection."""
-        form = await ConnectionForm.typed(
-            request, settings_context.connection(edit) if edit else None
+        form = await ConnectionForm.from_request(
+            request, settings_context.get_connection(edit) if edit else None
         )
         try:
             _, is_new = await upsert_connection(
                 settings_context.organization.id,
-                form.check(),
+                form.validate(),
                 form.external_id,
                 actor=settings_context.actor,
-                **form.changes,
+                **form.to_update(),
             )
         except InvalidInput as error:
-            return _shown(request, settings_context, form.refused(error.errors), 422)
+            return _render_settings(request, settings_context, form.with_errors(error.errors), 422)
         except NumberConnectedElsewhere as error:
-            culprit = "is_enabled" if form.changing else "external_id"
-            form = form.refused([FieldError(culprit, str(error))])
-            return _shown(request, settings_context, form, 409)
+            field = "is_enabled" if form.edited_connection else "external_id"
+            form = form.with_errors([FieldError(field, str(error))])
+            return _render_settings(request, settings_context, form, 409)
         return redirect(settings_context.path, notice="added" if is_new else "changed")
 
     @post("/{id:uuid}/enable")
@@ -78,8 +82,8 @@ class SettingsPage(Controller):
         upsert_connection: Injected[UpsertConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Take messages again."""
-        connection = settings_context.connection(id)
+        """Enable a connection."""
+        connection = settings_context.get_connection(id)
         try:
             await upsert_connection(
                 settings_context.organization.id,
@@ -88,12 +92,8 @@ class SettingsPage(Controller):
                 is_enabled=True,
             )
         except NumberConnectedElsewhere as error:
-            context = {
-                "settings_context": settings_context,
-                "form": ConnectionForm(),
-                "refusal": (connection, str(error)),
-            }
-            return render_page(request, "settings.html.j2", context, 409)
+            refusal = (connection, str(error))
+            return _render_settings(request, settings_context, ConnectionForm(), 409, refusal)
         return redirect(settings_context.path, notice="enabled")
 
     @post("/{id:uuid}/disable")
@@ -103,8 +103,8 @@ class SettingsPage(Controller):
         upsert_connection: Injected[UpsertConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Skip messages from now on."""
-        address = settings_context.connection(id).address
+        """Disable a connection; its messages are skipped from then on."""
+        address = settings_context.get_connection(id).address
         await upsert_connection(
             settings_context.organization.id,
             *address,
@@ -114,16 +114,16 @@ class SettingsPage(Controller):
         return redirect(settings_context.path, notice="disabled")
 
     @get(["/{id:uuid}/enable", "/{id:uuid}/disable"])
-    async def asked_to_switch(self, settings_context: Injected[SettingsContext]) -> Response[Any]:
-        """Whoever reloads an answer to one of those forms sees the page."""
+    async def redirect_reload(self, settings_context: Injected[SettingsContext]) -> Response[Any]:
+        """Redirect to the page when a browser reloads the response to one of these forms."""
         return redirect(settings_context.path)
 
     @get("/{id:uuid}/remove")
-    async def ask_to_remove(
+    async def confirm_removal(
         self, request: AnyRequest, settings_context: Injected[SettingsContext], id: FromPath[UUID]
     ) -> Response[Any]:
-        """Say what goes and what stays, and ask again."""
-        connection = settings_context.connection(id)
+        """Show what is removed and what stays, and ask for confirmation."""
+        connection = settings_context.get_connection(id)
         return render_page(
             request,
             "remove.html.j2",
@@ -137,16 +137,20 @@ class SettingsPage(Controller):
         remove_connection: Injected[RemoveConnection],
         id: FromPath[UUID],
     ) -> Response[Any]:
-        """Disconnect it."""
-        await remove_connection(settings_context.connection(id).id, actor=settings_context.actor)
+        """Remove a connection."""
+        await remove_connection(
+            settings_context.get_connection(id).id, actor=settings_context.actor
+        )
         return redirect(settings_context.path, notice="removed")
 
 
-def _shown(
+def _render_settings(
     request: AnyRequest,
     settings_context: SettingsContext,
     form: ConnectionForm,
     status_code: int = 200,
+    refusal: tuple[Connection, str] | None = None,
 ) -> Response[Any]:
-    context = {"settings_context": settings_context, "form": form, "refusal": None}
+    """Return the page. `refusal` is a connection that could not be enabled, and the reason."""
+    context = {"settings_context": settings_context, "form": form, "refusal": refusal}
     return render_page(request, "settings.html.j2", context, status_code)

@@ -1,6 +1,7 @@
-"""Signing in and out, for people without a token of an identity provider."""
+"""The sign-in page and sign-out, for people who have a password."""
 
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -10,11 +11,19 @@ from application.accounts.sign_in import ReadSession, SignIn, SignOut
 from application.errors import TokenIssuingDisabled
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import STATUS, AnyRequest
-from interfaces.web.rendering import cookie, redirect, render_page
-from interfaces.web.session import COOKIE, current_session
+from interfaces.web.errors import AnyRequest, status_of
+from interfaces.web.rendering import make_cookie, redirect, render_page
+from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 
-START = "/settings/channels"
+START_PATH = "/settings/channels"
+
+
+class SignInRefusal(StrEnum):
+    """Why a sign-in is refused. `sign_in.html.j2` has a text for each."""
+
+    WRONG_CREDENTIALS = "wrong credentials"
+    TOO_MANY_ATTEMPTS = "too many attempts"
+    PASSWORDS_DISABLED = "passwords disabled"
 
 
 class SignInPage(Controller):
@@ -22,66 +31,91 @@ class SignInPage(Controller):
 
     @get("/sign-in")
     async def show(self, request: AnyRequest, read_session: Injected[ReadSession]) -> Response[Any]:
-        """Ask for address and password, unless somebody is signed in."""
+        """Show the form, or redirect to the next page where the session is valid."""
         try:
-            await current_session(request, read_session)
+            await read_cookie_session(request, read_session)
         except NotSignedIn:
-            return render_page(request, "sign_in.html.j2", {"email": "", "refusal": None})
-        return redirect(_next(request))
+            return _render_sign_in(request)
+        return redirect(_read_next_path(request))
 
     @post("/sign-in")
     async def sign_in(self, request: AnyRequest, sign_in: Injected[SignIn]) -> Response[Any]:
-        """Start a session, and go where the person wanted to go."""
+        """Start a session and redirect to the page that the person wanted."""
         form = await request.form()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
-        peer = request.client.host if request.client else ""
+        client_address = request.client.host if request.client else ""
         try:
-            token = await sign_in(email, password, address=peer)
+            token = await sign_in(email, password, address=client_address)
         except (WrongCredentials, TooManyAttempts, TokenIssuingDisabled) as error:
-            return _refused(request, email, error)
-        onward = redirect(_next(request))
-        onward.set_cookie(cookie(COOKIE, token))
-        return onward
+            return _render_refusal(request, email, error)
+        response = redirect(_read_next_path(request))
+        response.set_cookie(make_cookie(SESSION_COOKIE, token))
+        return response
 
     @get("/sign-out", sync_to_thread=False)
-    def asked_to_sign_out(self) -> Response[Any]:
-        """Only a form's POST ends a session: a link or a picture elsewhere must not."""
-        return redirect(START)
+    def redirect_to_start(self) -> Response[Any]:
+        """Redirect, and keep the session: only POST ends it, so that no link of another site can."""
+        return redirect(START_PATH)
 
     @post("/sign-out")
     async def sign_out(
         self, request: AnyRequest, read_session: Injected[ReadSession], sign_out: Injected[SignOut]
     ) -> Response[Any]:
-        """End the session, also for whoever has copied its token."""
+        """End the session. The token is refused from then on, also copies of it."""
         with suppress(NotSignedIn):
-            await sign_out(await current_session(request, read_session))
-        onward = redirect("/sign-in", notice="signed_out")
-        onward.delete_cookie(COOKIE)
-        return onward
+            await sign_out(await read_cookie_session(request, read_session))
+        response = redirect("/sign-in", notice="signed_out")
+        response.delete_cookie(SESSION_COOKIE)
+        return response
 
 
-def sign_in_path(after: str) -> str:
-    """Return where to sign in, to go on to the page `after`."""
+def make_sign_in_path(after: str) -> str:
+    """Return the path of the sign-in page that redirects to `after`, a path of the pages."""
     return f"/sign-in?next={quote(after, safe='')}"
 
 
-def _refused(request: AnyRequest, email: str, error: Exception) -> Response[Any]:
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    wait = error.retry_after if isinstance(error, TooManyAttempts) else 0
-    context = {"email": email, "refusal": type(error).__name__, "wait": wait}
-    refusal = render_page(request, "sign_in.html.j2", context, status)
-    if wait:
-        refusal.headers["Retry-After"] = str(wait)
-    return refusal
+def _render_refusal(
+    request: AnyRequest,
+    email: str,
+    error: WrongCredentials | TooManyAttempts | TokenIssuingDisabled,
+) -> Response[Any]:
+    wait_seconds = 0
+    match error:
+        case WrongCredentials():
+            refusal = SignInRefusal.WRONG_CREDENTIALS
+        case TooManyAttempts(retry_after=wait_seconds):
+            refusal = SignInRefusal.TOO_MANY_ATTEMPTS
+        case TokenIssuingDisabled():
+            refusal = SignInRefusal.PASSWORDS_DISABLED
+    page = _render_sign_in(request, email, refusal, wait_seconds, status_of(error))
+    if wait_seconds:
+        page.headers["Retry-After"] = str(wait_seconds)
+    return page
 
 
-def _next(request: AnyRequest) -> str:
-    r"""Return the page to go on to: one of ours, whatever the query says.
+def _render_sign_in(
+    request: AnyRequest,
+    email: str = "",
+    refusal: SignInRefusal | None = None,
+    wait_seconds: int = 0,
+    status_code: int = 200,
+) -> Response[Any]:
+    context = {
+        "email": email,
+        "refusal": refusal,
+        "refusals": SignInRefusal,
+        "wait_seconds": wait_seconds,
+    }
+    return render_page(request, "sign_in.html.j2", context, status_code)
 
-    Browsers read `//host`, `/\host` and a slash, tab, slash as another host.
+
+def _read_next_path(request: AnyRequest) -> str:
+    r"""Return the path in the query parameter `next` if it is one of this site, else the start path.
+
+    Browsers take `//host`, `/\host` and slash, tab, slash for a URL of another host.
     """
-    wanted = request.query_params.get("next", "")
-    is_ours = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable()
-    if not is_ours or "\\" in wanted or " " in wanted or urlsplit(wanted).netloc:
-        return START
-    return wanted
+    path = request.query_params.get("next", "")
+    is_ours = path.startswith("/") and not path.startswith("//") and path.isprintable()
+    if not is_ours or "\\" in path or " " in path or urlsplit(path).netloc:
+        return START_PATH
+    return path

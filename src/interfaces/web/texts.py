@@ -1,8 +1,9 @@
-"""What the pages say, in the reader's language.
+"""The texts of the pages in English and Spanish, and the choice of the reader's language.
 
-A text's English is its name in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`; they are
-compiled when the service starts. Spanish has every text, English only those that read better in
-other words than the domain's. The translations may contain no markup: it stands in the templates.
+The English text is the msgid in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`. They
+are compiled when the service starts. The Spanish catalogue has every text. The English one has only
+texts of the domain's errors, which pages show as whole sentences. Translations contain no markup:
+that is in the templates.
 """
 
 import math
@@ -23,92 +24,100 @@ from interfaces.catalogues import load_catalogue
 from interfaces.web.errors import AnyRequest
 
 LANGUAGES: Mapping[str, str] = {"es": "Español", "en": "English"}
-"""Code to the language's own name."""
+"""Language code to the language's own name."""
 
-FALLBACK = "en"
-COOKIE = "leadport_language"
-"""Which language was chosen by hand; without it the browser's are asked."""
+FALLBACK_LANGUAGE = "en"
+LANGUAGE_COOKIE = "leadport_language"
+"""The name of the cookie with the chosen language. Without it `Accept-Language` decides."""
 
-CATALOGUES = Path(__file__).parent / "locale"
-DOMAIN = "leadport"
+CATALOGUES_FOLDER = Path(__file__).parent / "locale"
+CATALOGUE_DOMAIN = "leadport"
 
-PREFERENCE = re.compile(
+LANGUAGE_RANGE_PATTERN = re.compile(
     r"([a-z]{2,8}(?:-[a-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?(?=,|\s|$)"
 )
-MINUTE = 60
+MINUTE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """One language. Templates have it as `_`."""
+    """The texts and formats of one language. Templates have it as `_`."""
 
     language: str
     catalogue: Translations
 
     def __call__(self, text: str, **values: object) -> Markup:
-        """Translate, and put the values in for `%(name)s`; all that is no markup is escaped."""
-        return _filled(self.catalogue.gettext(text), values)
+        """Translate a text and fill in `%(name)s`. Values that are no Markup are escaped."""
+        return _fill(self.catalogue.gettext(text), values)
 
-    def counted(self, one: str, many: str, count: int) -> Markup:
-        """Translate by number, which stands for `%(count)s` in the way of the language."""
+    def translate_plural(self, one: str, many: str, count: int) -> Markup:
+        """Translate the singular or plural for `count`, and fill in `%(count)s`."""
         text = self.catalogue.ngettext(one, many, count)
-        return _filled(text, {"count": self.number(count)})
+        return _fill(text, {"count": self.format_number(count)})
 
-    def number(self, number: int) -> str:
-        """Write it in the way of the language."""
+    def format_number(self, number: int) -> str:
+        """Return the number with the separators of the language."""
         return format_decimal(number, locale=self.locale)
 
-    def moment(self, moment: datetime) -> str:
-        """Write date and time, always in UTC: the server does not know where the reader is."""
+    def format_moment(self, moment: datetime) -> str:
+        """Return date and time in UTC, because the server does not know the reader's time zone."""
         moment = moment.astimezone(UTC)
         date = format_date(moment, "medium", locale=self.locale)
         return f"{date}, {format_time(moment, 'short', locale=self.locale)} UTC"
 
-    def ago(self, moment: datetime, now: datetime) -> str:
-        """Write how long ago it was; the sender's clock may be ahead of ours."""
-        past = min(moment - now, -timedelta(seconds=1))
-        return format_timedelta(past, add_direction=True, locale=self.locale)
+    def format_age(self, moment: datetime, now: datetime) -> str:
+        """Return how long before `now` the moment was: at least one second ago.
 
-    def wait(self, seconds: int) -> str:
-        """Write how long to wait, never less than needed."""
-        if seconds > MINUTE:
-            seconds = math.ceil(seconds / MINUTE) * MINUTE
+        The moment may be later than `now`, where the sender's clock is ahead.
+        """
+        age = min(moment - now, -timedelta(seconds=1))
+        return format_timedelta(age, add_direction=True, locale=self.locale)
+
+    def format_wait(self, seconds: int) -> str:
+        """Return a duration. One that is longer than a minute is rounded up to whole minutes."""
+        if seconds > MINUTE_SECONDS:
+            seconds = math.ceil(seconds / MINUTE_SECONDS) * MINUTE_SECONDS
         return format_timedelta(timedelta(seconds=seconds), threshold=1, locale=self.locale)
 
     @property
     def locale(self) -> Locale:
-        """Babel's name for the language."""
+        """The language as a Babel locale."""
         return Locale.parse(self.language)
 
 
-def texts_for(request: AnyRequest) -> Texts:
-    """Return the texts in the language that was chosen, or that the browser asks for."""
-    chosen = request.cookies.get(COOKIE, "")
+def choose_texts(request: AnyRequest) -> Texts:
+    """Return the texts in the language of the cookie, else of `Accept-Language`, else in English."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen not in LANGUAGES:
-        wanted = _by_preference(request.headers.get("Accept-Language", ""))
-        chosen = negotiate_locale(wanted, list(LANGUAGES), sep="-") or FALLBACK
-    return catalogues()[chosen]
+        preferred = _parse_accept_language(request.headers.get("Accept-Language", ""))
+        chosen = negotiate_locale(preferred, list(LANGUAGES), sep="-") or FALLBACK_LANGUAGE
+    return load_all_texts()[chosen]
 
 
 @cache
-def catalogues() -> Mapping[str, Texts]:
-    """Compile every language."""
+def load_all_texts() -> Mapping[str, Texts]:
+    """Compile the catalogues; the result is kept for the life of the process."""
     return {
-        language: Texts(language, load_catalogue(CATALOGUES, language, DOMAIN))
+        language: Texts(language, load_catalogue(CATALOGUES_FOLDER, language, CATALOGUE_DOMAIN))
         for language in LANGUAGES
     }
 
 
-def _filled(text: str, values: Mapping[str, object]) -> Markup:
+def _fill(text: str, values: Mapping[str, object]) -> Markup:
     return escape(text) % values if values else escape(text)
 
 
-def _by_preference(accept_language: str) -> list[str]:
-    """Read `es-MX,es;q=0.9,en;q=0.8`, leaving out what cannot be read and what is unwanted."""
+def _parse_accept_language(accept_language: str) -> list[str]:
+    """Return the languages of a header such as `es-MX,es;q=0.9,en;q=0.8`, the preferred one first.
+
+    Malformed entries and those with `q=0` are left out.
+    """
     weights = {
         language: float(weight or 1)
-        for language, weight in PREFERENCE.findall(accept_language.lower())
+        for language, weight in LANGUAGE_RANGE_PATTERN.findall(accept_language.lower())
     }
     return [
-        each for each in sorted(weights, key=weights.__getitem__, reverse=True) if weights[each]
+        language
+        for language in sorted(weights, key=weights.__getitem__, reverse=True)
+        if weights[language]
     ]

@@ -1,4 +1,4 @@
-"""The door Meta knocks on."""
+"""The webhook endpoint: GET answers Meta's handshake, POST accepts deliveries."""
 
 import asyncio
 import logging
@@ -16,35 +16,38 @@ from interfaces.meta.delivery import MetaDeliveryParser
 from interfaces.meta.json_values import NotJson
 from interfaces.meta.signature import WebhookVerifier
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import AnyRequest, describe_problem, problem
-from interfaces.web.metrics import count
+from interfaces.web.errors import AnyRequest, describe_problem, make_problem
+from interfaces.web.metrics import count_delivery
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes; WhatsApp's deliveries reach 3 MB."""
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The limit on a delivery; those of WhatsApp reach 3 MB."""
 
-LARGE_BODY = 256 * 1024
-DIGITS = re.compile(r"\d{1,9}", re.ASCII)
-LARGE_AT_ONCE = 16
-"""Large bodies that a worker holds at once while they come in: 64 MiB at most."""
+MAX_SMALL_BODY_BYTES = 256 * 1024
+"""The largest body that is received without a slot for large ones."""
+
+CONTENT_LENGTH_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
+
+MAX_LARGE_BODIES = 16
+"""The number of large bodies that a worker receives at the same time: at most 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """Reads bodies in bounded memory, before anybody knows who sent them.
+    """Reads bodies in bounded memory, because the sender is verified only after that.
 
-    The server bounds the time (`leadport.http_server`).
+    `leadport.http_server` limits the time in which a body must arrive.
     """
 
     large_body_slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE)
+        default_factory=lambda: asyncio.Semaphore(MAX_LARGE_BODIES)
     )
 
     async def read(self, request: AnyRequest) -> bytes:
-        """Read it whole."""
+        """Return the whole body. One that is not small, or of unknown length, waits for a slot."""
         length = request.headers.get("content-length", "")
-        if DIGITS.fullmatch(length) and int(length) <= LARGE_BODY:
+        if CONTENT_LENGTH_PATTERN.fullmatch(length) and int(length) <= MAX_SMALL_BODY_BYTES:
             return await request.body()
         async with self.large_body_slots:
             return await request.body()
@@ -52,7 +55,7 @@ class BodyReader:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDependencies:
-    """What a delivery needs on its way in; one thing to ask for, because asking costs time."""
+    """The dependencies of the webhook in one object, because Litestar takes time to inject each."""
 
     webhook_verifier: WebhookVerifier
     receive_delivery: ReceiveDelivery
@@ -62,7 +65,7 @@ class WebhookDependencies:
 
 
 class WebhookController(Controller):
-    """`/api/webhooks/meta`, for WhatsApp and Instagram alike."""
+    """`/api/webhooks/meta`, for deliveries of WhatsApp and Instagram."""
 
     path = "/api/webhooks/meta"
     tags = ("Meta",)
@@ -72,49 +75,57 @@ class WebhookController(Controller):
         sync_to_thread=False,
         summary="Verification handshake",
         responses={
-            200: ResponseSpec(str, description="The challenge", media_type=MediaType.TEXT),
-            403: describe_problem("Not hub.mode=subscribe, not our token, or no challenge."),
+            200: ResponseSpec(
+                str,
+                generate_examples=False,
+                description="The value of hub.challenge.",
+                media_type=MediaType.TEXT,
+            ),
+            403: describe_problem(
+                "hub.mode is not subscribe, hub.verify_token is wrong, or hub.challenge is missing."
+            ),
         },
     )
     def handshake(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
-        """Answer with the challenge if the token is ours. It carries no signature."""
-        query = request.query_params
-        given = (
-            str(query.get(f"hub.{name}", "")) for name in ("mode", "verify_token", "challenge")
+        """Answer with hub.challenge if hub.verify_token is right. A handshake has no signature."""
+        mode, token, challenge = (
+            str(request.query_params.get(f"hub.{name}", ""))
+            for name in ("mode", "verify_token", "challenge")
         )
-        mode, token, challenge = given
         if refusal := webhook_dependencies.webhook_verifier.check_handshake(mode, token, challenge):
             log.warning("handshake_refused", extra={"reason": refusal})
-            return problem(403)
+            return make_problem(403)
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(challenge, media_type=MediaType.TEXT, headers=headers)
 
     @post(
         status_code=200,
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY_BYTES,
         summary="Delivery",
         responses={
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
-            408: describe_problem("The body came too slowly."),
-            413: describe_problem("More than 4 MiB."),
-            503: describe_problem("Neither database nor spool could keep it; send it again."),
+            408: describe_problem("The body did not arrive within 10 s."),
+            413: describe_problem("The body is larger than 4 MiB."),
+            503: describe_problem(
+                "Neither the database nor the spool could keep the delivery; send it again."
+            ),
         },
     )
     async def deliver(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
-        """Keep every message of the delivery and apply every change, then say what became of them.
+        """Store the messages of a delivery, apply its changes, and answer with the counters.
 
-        The shape of a signed body never makes an error: Meta would repeat it for days.
+        A signed body of unknown shape is no error: Meta would repeat the delivery for days.
         """
         body = await webhook_dependencies.body_reader.read(request)
         if not webhook_dependencies.webhook_verifier.accepts_signature(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
             log.warning("delivery_refused", extra={"reason": "X-Hub-Signature-256 does not match"})
-            return problem(403)
+            return make_problem(403)
         arrived_at = webhook_dependencies.clock.now()
         try:
             delivery = webhook_dependencies.parser.parse(body, arrived_at)
@@ -125,12 +136,14 @@ class WebhookController(Controller):
             counters = await webhook_dependencies.receive_delivery(delivery, body, arrived_at)
         except SpoolUnavailable as error:
             log.critical("delivery_refused", extra={"reason": str(error)})
-            return problem(503, "neither the database nor the spool can keep this; send it again")
-        count(counters, delivery.changes, delivery.ignored_items)
-        for note, times in delivery.ignored_items.items():
-            if note.reason == "unknown":
-                what = f"{note.channel} {note.part} {note.name}"
-                log.warning("unknown_in_delivery", extra={"what": what, "times": times})
+            return make_problem(
+                503, "neither the database nor the spool can keep this; send it again"
+            )
+        count_delivery(counters, delivery.changes, delivery.ignored_items)
+        for item, times in delivery.ignored_items.items():
+            if item.reason == "unknown":
+                name = f"{item.channel} {item.part} {item.name}"
+                log.warning("unknown_in_delivery", extra={"what": name, "times": times})
         is_news = counters.failed or counters.skipped
         level = logging.INFO if is_news else logging.DEBUG
         if log.isEnabledFor(level):

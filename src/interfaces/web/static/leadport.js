@@ -1,4 +1,4 @@
-// The copy button. Nothing needs it: a click on the address selects the whole of it.
+// The copy button. Without JavaScript, a click on the callback URL selects it.
 for (const button of document.querySelectorAll("[data-copies]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;
