@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.clients import FellBehind
+from benchmarks.clients import ServerFellBehind
 from benchmarks.load import CountMismatch
 from benchmarks.parts import PARTS
 from benchmarks.report import Figure, print_json, print_table
-from benchmarks.servers import NotStarted
+from benchmarks.servers import ServerNotStarted
 from leadport.settings import ROOT
 
 DESCRIPTION = "Measures Leadport beside a straightforward service, an idle server and plain SQL."
@@ -40,8 +40,8 @@ def main() -> None:
             begun = time.monotonic()
             try:
                 figures += PARTS[name](bench)
-            except (FellBehind, NotStarted, CountMismatch) as error:
-                bench.start_fresh()
+            except (ServerFellBehind, ServerNotStarted, CountMismatch) as error:
+                bench.discard_leadport()
                 failures.append(f"{name}: {error}")
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr)
     (print_json if given.json else print_table)(figures)

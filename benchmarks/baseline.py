@@ -21,10 +21,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from benchmarks.workload import WEBHOOK
+from benchmarks.workload import WEBHOOK_PATH
 from infrastructure.insights.dummy import DummyInsights
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 
 class Profile(BaseModel):
@@ -180,7 +180,7 @@ async def ready() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.post(WEBHOOK)
+@app.post(WEBHOOK_PATH)
 async def deliver(request: Request) -> dict[str, int]:
     body = await request.body()
     secret = os.environ["META_APP_SECRET"].encode()
@@ -203,7 +203,7 @@ async def deliver(request: Request) -> dict[str, int]:
 
 async def ingest(value: Value, name: str, message: Message) -> str:
     """Store one message, again where another transaction was first."""
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         try:
             async with Session() as session, session.begin():
                 return await store(session, value.metadata.phone_number_id, name, message)

@@ -1,4 +1,4 @@
-"""What the parts share: the databases, the services on them, and their rivals."""
+"""What the parts share: the databases, the services on them, and their comparison_servers."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,14 +9,14 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.load import CountMismatch
-from benchmarks.servers import LEADPORT, Server, serving
-from benchmarks.workload import SECRET, Workload
+from benchmarks.servers import LEADPORT_COMMAND, Server, run_server
+from benchmarks.workload import APP_SECRET, Workload
 from infrastructure.postgres.migrations import migrate
 from leadport.database import database
 from leadport.settings import Settings
 
 # Whatever is set for a real service stays out of this: above all its database.
-UNSET = dict.fromkeys(
+UNSET_SETTINGS = dict.fromkeys(
     (
         "AUTH_JWKS_URL",
         "AUTH_JWT_SECRET",
@@ -32,7 +32,7 @@ UNSET = dict.fromkeys(
     ),
     "",
 )
-DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+DURABILITY_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Bench:
 
     stack: ExitStack
     _service: ExitStack = field(default_factory=ExitStack)
-    rivals: dict[str, Server] = field(default_factory=dict)
+    comparison_servers: dict[str, Server] = field(default_factory=dict)
     """Servers that the service is compared with, by their parts' names."""
 
     def settings(self, name: str) -> dict[str, str]:
         """Those of a service with its own data folder, else as they come."""
         data = self.folder / name
-        return {**UNSET, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": SECRET}
+        return {**UNSET_SETTINGS, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": APP_SECRET}
 
     @cached_property
     def workload(self) -> Workload:
@@ -61,7 +61,7 @@ class Bench:
         self.stack.enter_context(database(settings))
         workload = Workload(self._database_url("leadport"))
         with psycopg.connect(workload.database_url) as db:
-            for name in DURABLE:
+            for name in DURABILITY_SETTINGS:
                 if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
                     raise CountMismatch(f"{name} is not on")
         workload.create_organizations()
@@ -85,7 +85,9 @@ class Bench:
     def leadport(self) -> Server:
         """The service itself, as `leadport serve` comes."""
         _ = self.workload
-        served = serving(LEADPORT, self.folder, workers=self.workers, **self.settings("data"))
+        served = run_server(
+            LEADPORT_COMMAND, self.folder, workers=self.workers, **self.settings("data")
+        )
         return self.stack.enter_context(self._service).enter_context(served)
 
     @cached_property
@@ -93,10 +95,10 @@ class Bench:
         """Another one, for the city."""
         settings = {**self.settings("city"), "DATABASE_URL": self.large_workload.database_url}
         return self.stack.enter_context(
-            serving(LEADPORT, self.folder, workers=self.workers, **settings)
+            run_server(LEADPORT_COMMAND, self.folder, workers=self.workers, **settings)
         )
 
-    def start_fresh(self) -> None:
+    def discard_leadport(self) -> None:
         """End a service that could not keep up: it would go on with what it has spooled."""
         self._service.close()
         self.__dict__.pop("leadport", None)
@@ -105,6 +107,6 @@ class Bench:
 
     def start_comparison_server(self, name: str, command: Sequence[str], **settings: str) -> Server:
         """Run it to the end, because it is measured again in turns with the service."""
-        served = serving(command, self.folder, workers=self.workers, **settings)
-        self.rivals[name] = self.stack.enter_context(served)
-        return self.rivals[name]
+        served = run_server(command, self.folder, workers=self.workers, **settings)
+        self.comparison_servers[name] = self.stack.enter_context(served)
+        return self.comparison_servers[name]

@@ -17,7 +17,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measurement:
     """What a measurement saw. Times are in seconds; an answer is its status and body."""
 
     seconds: float
@@ -26,8 +26,8 @@ class Measured:
     p99: float
     longest: float
     answers: Counter[str]
-    over: float = 0.0
-    """The share of answers that took longer than Meta asks for."""
+    over_limit_share: float = 0.0
+    """The share of answers that durations longer than Meta asks for."""
 
     @property
     def requests(self) -> int:
@@ -40,17 +40,17 @@ class Measured:
         return self.requests / self.seconds
 
 
-class FellBehind(Exception):
+class ServerFellBehind(Exception):
     """The server cannot take what is due."""
 
 
-LATEST = 5.0
+MAX_DELAY_SECONDS = 5.0
 """Seconds that a request waits for its turn until that is so."""
 
-MOST_CONNECTIONS = 256
+MAX_PACED_CONNECTIONS = 256
 """Of the paced measurement; a server that falls behind makes those wait that are due."""
 
-TOLERATED = 0.25
+META_MEDIAN_LIMIT_SECONDS = 0.25
 """Seconds; Meta asks for a median of at most that."""
 
 
@@ -58,29 +58,30 @@ TOLERATED = 0.25
 class Stopwatch:
     """Collects answers and how long they took."""
 
-    took: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
 
-    def note(self, answer: str, seconds: float) -> None:
+    def record(self, answer: str, seconds: float) -> None:
         """Keep one."""
         self.answers[answer] += 1
-        self.took.append(seconds)
+        self.durations.append(seconds)
 
-    def read(self, seconds: float) -> Measured:
+    def summarize(self, seconds: float) -> Measurement:
         """All of them together."""
-        ordered = sorted(self.took)
-        return Measured(
+        ordered = sorted(self.durations)
+        return Measurement(
             seconds=seconds,
             mean=fmean(ordered),
-            p50=_percentile(ordered, 50),
-            p99=_percentile(ordered, 99),
+            p50=_find_percentile(ordered, 50),
+            p99=_find_percentile(ordered, 99),
             longest=ordered[-1],
             answers=self.answers,
-            over=sum(took > TOLERATED for took in ordered) / len(ordered),
+            over_limit_share=sum(durations > META_MEDIAN_LIMIT_SECONDS for durations in ordered)
+            / len(ordered),
         )
 
 
-def _percentile(ordered: Sequence[float], share: int) -> float:
+def _find_percentile(ordered: Sequence[float], share: int) -> float:
     return ordered[math.ceil(len(ordered) * share / 100) - 1]
 
 
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         """Whether it is no use to ask."""
         return self._transport.is_closing()
 
-    async def ask(self, request: bytes) -> str:
+    async def send(self, request: bytes) -> str:
         """Send it; the answer's status and body. The connection must be open."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -132,23 +133,23 @@ async def _connect(port: int) -> Connection:
     return (await loop.create_connection(Connection, "127.0.0.1", port))[1]
 
 
-def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
+def send_paced(port: int, requests: Sequence[bytes], rate: float) -> Measurement:
     """Send so many a second, whatever the answers take, and time each from when it was due."""
 
-    async def send() -> Measured:
+    async def send() -> Measurement:
         clock = asyncio.get_running_loop().time
         watch, idle = Stopwatch(), [await _connect(port)]
-        turns, is_behind = asyncio.Semaphore(MOST_CONNECTIONS), False
+        turns, is_behind = asyncio.Semaphore(MAX_PACED_CONNECTIONS), False
 
         async def one(request: bytes, due: float) -> None:
             nonlocal is_behind
             async with turns:
-                is_behind = is_behind or clock() - due > LATEST
+                is_behind = is_behind or clock() - due > MAX_DELAY_SECONDS
                 if not is_behind:
                     connection = idle.pop() if idle else await _connect(port)
                     if connection.is_closed:  # by the server, which keeps none that is idle
                         connection = await _connect(port)
-                    watch.note(await connection.ask(request), clock() - due)
+                    watch.record(await connection.send(request), clock() - due)
                     idle.append(connection)
 
         begun = clock()
@@ -159,50 +160,52 @@ def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
                 if is_behind:
                     break
                 under_way.create_task(one(request, due))
-        measured = watch.read(clock() - begun)
+        measured = watch.summarize(clock() - begun)
         for connection in idle:
             connection.close()
         if is_behind:
-            raise FellBehind(f"{rate} requests/s are more than the server can take")
+            raise ServerFellBehind(f"{rate} requests/s are more than the server can take")
         return measured
 
     return _run(send())
 
 
-def at_once(port: int, requests: Sequence[bytes]) -> Measured:
+def send_at_once(port: int, requests: Sequence[bytes]) -> Measurement:
     """Send all in the same instant, each over a connection of its own."""
 
-    async def send() -> Measured:
+    async def send() -> Measurement:
         watch = Stopwatch()
         connections = [await _connect(port) for _ in requests]
         begun = time.perf_counter()
 
         async def one(connection: Connection, request: bytes) -> None:
-            watch.note(await connection.ask(request), time.perf_counter() - begun)
+            watch.record(await connection.send(request), time.perf_counter() - begun)
             connection.close()
 
         await asyncio.gather(*map(one, connections, requests))
-        return watch.read(time.perf_counter() - begun)
+        return watch.summarize(time.perf_counter() - begun)
 
     return asyncio.run(send())
 
 
-def in_turns(port: int, requests: Iterable[bytes], connections: int, seconds: float) -> Measured:
+def send_in_turn(
+    port: int, requests: Iterable[bytes], connections: int, seconds: float
+) -> Measurement:
     """Send the next one over each connection as soon as it has its answer."""
 
-    async def send() -> Measured:
+    async def send() -> Measurement:
         watch, waiting = Stopwatch(), iter(requests)
         begun = time.perf_counter()
         await asyncio.gather(*(keep_asking(watch, waiting, begun) for _ in range(connections)))
-        return watch.read(time.perf_counter() - begun)
+        return watch.summarize(time.perf_counter() - begun)
 
     async def keep_asking(watch: Stopwatch, waiting: Iterator[bytes], begun: float) -> None:
         connection = await _connect(port)
         asked = time.perf_counter()
         while asked - begun < seconds:
-            answer = await connection.ask(next(waiting))
+            answer = await connection.send(next(waiting))
             answered = time.perf_counter()
-            watch.note(answer, answered - asked)
+            watch.record(answer, answered - asked)
             asked = answered
         connection.close()
 

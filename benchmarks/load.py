@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.clients import Measured, in_turns
-from benchmarks.workload import Workload, request
+from benchmarks.clients import Measurement, send_in_turn
+from benchmarks.workload import Workload, encode_request
 
-SCRIPT = Path(__file__).with_name("wrk.lua")
+WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 
-WARM_UP = 1.0
+WARM_UP_SECONDS = 1.0
 """Seconds, which also tell how many requests to prepare."""
 
-FASTEST = 20_000
+MAX_MESSAGES_PER_SECOND = 20_000
 """Messages a second that no server here exceeds."""
 
-SPARE = 2.5
+PREPARATION_FACTOR = 2.5
 """How many times faster than while warming up a server may be."""
 
-SLOWEST = 3_000
+MIN_PREPARED_MESSAGES_PER_SECOND = 3_000
 """Messages a second that are prepared at least: while warming up it may have been held up."""
 
 
@@ -48,27 +48,31 @@ class Load:
     _rate: float = 0.0
     """Answers a second, as far as is known."""
 
-    def run(self, seconds: float) -> Measured:
+    def measure(self, seconds: float) -> Measurement:
         """Warm up if this is the first time, then measure. Raises Untrue."""
         if not self._rate:
-            self._rate = self._measure(min(WARM_UP, seconds), FASTEST // self.messages).rate
-        rate = max(self._rate * SPARE, SLOWEST / self.messages)
-        measured = self._measure(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
+            self._rate = self._measure_once(
+                min(WARM_UP_SECONDS, seconds), MAX_MESSAGES_PER_SECOND // self.messages
+            ).rate
+        rate = max(
+            self._rate * PREPARATION_FACTOR, MIN_PREPARED_MESSAGES_PER_SECOND / self.messages
+        )
+        measured = self._measure_once(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
         self._rate = max(self._rate, measured.rate)
         return measured
 
-    def _measure(self, seconds: float, most: int) -> Measured:
-        requests = [request(*self.workload.samples(self.messages)) for _ in range(most)]
+    def _measure_once(self, seconds: float, most: int) -> Measurement:
+        requests = [encode_request(*self.workload.make_samples(self.messages)) for _ in range(most)]
         if shutil.which("wrk"):
-            measured = _wrk(self.port, requests, self.connections, seconds)
+            measured = _run_wrk(self.port, requests, self.connections, seconds)
         else:
-            measured = in_turns(self.port, requests, self.connections, seconds)
-        stored = measured.requests if self.is_idle else self.workload.newly_stored()
-        check(measured, stored, self.messages, self.connections)
+            measured = send_in_turn(self.port, requests, self.connections, seconds)
+        stored = measured.requests if self.is_idle else self.workload.count_new_messages()
+        check_answers(measured, stored, self.messages, self.connections)
         return measured
 
 
-def check(measured: Measured, stored: int, messages: int, under_way: int = 0) -> None:
+def check_answers(measured: Measurement, stored: int, messages: int, under_way: int = 0) -> None:
     """Raise Untrue unless each answer says that all was stored, and that is so.
 
     `under_way` requests may be without an answer, because the measurement was over.
@@ -83,7 +87,7 @@ def check(measured: Measured, stored: int, messages: int, under_way: int = 0) ->
         raise CountMismatch(f"{answered} messages were answered as stored, and {stored} are")
 
 
-def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measured:
+def _run_wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measurement:
     """Have wrk send them: it takes far less of the processor than any server here."""
     with tempfile.NamedTemporaryFile() as file:
         for one in requests:
@@ -96,7 +100,7 @@ def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float)
                 f"--connections={connections}",
                 f"--duration={math.ceil(seconds)}s",
                 "--timeout=60s",
-                f"--script={SCRIPT}",
+                f"--script={WRK_SCRIPT}",
                 f"http://127.0.0.1:{port}",
                 "--",
                 file.name,
@@ -115,4 +119,4 @@ def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float)
     for line in answers:
         times, _, answer = line.partition(" ")
         counted[answer] += int(times)
-    return Measured(**figures, answers=counted)
+    return Measurement(**figures, answers=counted)

@@ -7,7 +7,7 @@ from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from benchmarks.workload import WEBHOOK
+from benchmarks.workload import WEBHOOK_PATH
 from interfaces.web.webhook import LARGEST_BODY
 from leadport import http_server
 
@@ -17,7 +17,7 @@ ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
 class IdleController(Controller):
     """The webhook's door, and nobody behind it."""
 
-    path = WEBHOOK
+    path = WEBHOOK_PATH
 
     @post(status_code=200, request_max_body_size=LARGEST_BODY)
     async def deliver(self, request: Request[Any, Any, Any]) -> Response[dict[str, int]]:
@@ -31,7 +31,7 @@ async def ready() -> None:
     """Answer."""
 
 
-def create() -> Litestar:
+def create_app() -> Litestar:
     """Build the application with the settings of `interfaces.web.app`."""
     return Litestar(
         route_handlers=[IdleController, ready],
@@ -47,4 +47,4 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
-    http_server.run("benchmarks.noop:create", "127.0.0.1", given.port, given.workers)
+    http_server.run("benchmarks.noop:create_app", "127.0.0.1", given.port, given.workers)

@@ -70,26 +70,26 @@ def print_table(figures: Sequence[Figure]) -> None:
     for title in ("part", "", "figure", "", "ratio", "holds when", "holds"):
         table.add_column(title, justify="right" if title in ("figure", "ratio") else "left")
     for figure in figures:
-        details = ", ".join(_detail(*item) for item in figure.details.items())
-        columns = [figure.part, figure.what, f"{shown(figure.value)} {figure.unit}", details]
+        details = ", ".join(_format_detail(*item) for item in figure.details.items())
+        columns = [figure.part, figure.what, f"{format_value(figure.value)} {figure.unit}", details]
         for ratio in figure.ratios or (None,):
-            table.add_row(*columns, *_cells(ratio))
+            table.add_row(*columns, *_format_ratio(ratio))
             columns = [""] * len(columns)
     Console(width=None if Console().is_terminal else 160).print(table)
 
 
-def shown(value: float) -> str:
+def format_value(value: float) -> str:
     """Three digits, or all of a larger one."""
     digits = max(0, 2 - math.floor(math.log10(value))) if value else 0
     return f"{value:,.{digits}f}"
 
 
-def _detail(key: str, value: float) -> str:
+def _format_detail(key: str, value: float) -> str:
     name, _, unit = key.rpartition(" ")
-    return f"{name} {shown(value)} {unit}"
+    return f"{name} {format_value(value)} {unit}"
 
 
-def _cells(ratio: Ratio | None) -> list[str]:
+def _format_ratio(ratio: Ratio | None) -> list[str]:
     if ratio is None:
         return ["", "", ""]
     holds = {True: "yes", False: "[bold red]no[/]", None: ""}[ratio.holds]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from leadport.settings import ROOT
 
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 20
 
 
-class NotStarted(Exception):
+class ServerNotStarted(Exception):
     """A server does not answer; the text is what it printed."""
 
 
@@ -29,24 +29,24 @@ class Server:
 
     port: int
     pid: int
-    started: float
+    start_seconds: float
 
-    def peak_memory(self) -> int:
+    def read_peak_memory(self) -> int:
         """The most bytes that one of its processes has held; 0 if unknown."""
-        return max(_peak(pid) for pid in [self.pid, *_below(self.pid)])
+        return max(_read_peak_memory(pid) for pid in [self.pid, *_find_descendants(self.pid)])
 
 
-LEADPORT = (sys.executable, "-m", "leadport", "serve")
-BIN_SERVE = (str(ROOT / "bin/serve"),)
-NOOP = (sys.executable, "-m", "benchmarks.noop")
-BASELINE = (
+LEADPORT_COMMAND = (sys.executable, "-m", "leadport", "serve")
+BIN_SERVE_COMMAND = (str(ROOT / "bin/serve"),)
+NOOP_COMMAND = (sys.executable, "-m", "benchmarks.noop")
+BASELINE_COMMAND = (
     *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:app"),
     *("--log-level", "warning", "--no-access-log"),
 )
 
 
 @contextmanager
-def serving(
+def run_server(
     command: Sequence[str], folder: Path, *, workers: int, **settings: str
 ) -> Iterator[Server]:
     """Run it on a free port until the block ends; what it prints goes into the folder."""
@@ -66,20 +66,23 @@ def serving(
     ):
         try:
             while not _is_ready(port):
-                if process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
-                    raise NotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
+                if (
+                    process.poll() is not None
+                    or time.perf_counter() - begun > START_TIMEOUT_SECONDS
+                ):
+                    raise ServerNotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
                 time.sleep(0.01)
             started = time.perf_counter() - begun
             yield Server(port, process.pid, started)
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -103,16 +106,16 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def _below(pid: int) -> list[int]:
+def _find_descendants(pid: int) -> list[int]:
     """The processes that it started, and those that they started."""
     command = ["ps", "-A", "-o", "pid=,ppid="]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
     parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
     children = [child for child, parent in parents if parent == pid]
-    return [*children, *(below for child in children for below in _below(child))]
+    return [*children, *(below for child in children for below in _find_descendants(child))]
 
 
-def _peak(pid: int) -> int:
+def _read_peak_memory(pid: int) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:  # it has ended, or this is not Linux

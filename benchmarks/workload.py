@@ -16,17 +16,17 @@ from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
 
-WEBHOOK = "/api/webhooks/meta"
-SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses
+WEBHOOK_PATH = "/api/webhooks/meta"
+APP_SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses
 
-ORGANIZATIONS = 20
-SENDERS = 20_000
+ORGANIZATION_COUNT = 20
+KNOWN_SENDER_COUNT = 20_000
 """People who have written before and write again."""
 
-NEW = 0.3
+NEW_SENDER_SHARE = 0.3
 """The share of messages whose sender has never written."""
 
-TEXTS = (
+MESSAGE_TEXTS = (
     "Hola",
     "Hola, ¿cuánto cuesta?",
     "¿Tienen stock del modelo negro en talle 42?",
@@ -42,29 +42,29 @@ TEXTS = (
     "Is it still available?",
 )
 
-ORGANIZATION = "('00000000-0000-7000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
-FOUND = f"""
+ORGANIZATION_ID_SQL = "('00000000-0000-7000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
+INSERT_ORGANIZATIONS = f"""
 INSERT INTO organizations (id, name)
-    SELECT {ORGANIZATION.format(n="n")}, 'Shop ' || n FROM generate_series(0, %(last)s) AS n
+    SELECT {ORGANIZATION_ID_SQL.format(n="n")}, 'Shop ' || n FROM generate_series(0, %(last)s) AS n
     ON CONFLICT DO NOTHING;
 INSERT INTO channel_connections (id, org_id, channel, external_id)
-    SELECT {ORGANIZATION.format(n="n")}, {ORGANIZATION.format(n="n")}, 'whatsapp', '9000' || n
+    SELECT {ORGANIZATION_ID_SQL.format(n="n")}, {ORGANIZATION_ID_SQL.format(n="n")}, 'whatsapp', '9000' || n
     FROM generate_series(0, %(last)s) AS n
     ON CONFLICT DO NOTHING
 """
 
-PEOPLE = (
+CONVERSATION_TABLES = (
     "event_log, deal_insights, deals, conversation_messages, conversation_threads,"
     " contact_identities, contacts, state_changes, failed_messages, unmatched_messages"
 )
 # Sender n belongs to the organisation n modulo their number; each has one of everything, and
 # messages of the days before. The server makes the rows itself: COPY would only add the client.
-FILL = f"""
+INSERT_CONVERSATIONS = f"""
 CREATE TEMP TABLE people ON COMMIT DROP AS
-    SELECT n, {ORGANIZATION.format(n="n %% %(organizations)s")} AS org_id, uuidv7() AS contact_id,
+    SELECT n, {ORGANIZATION_ID_SQL.format(n="n %% %(organizations)s")} AS org_id, uuidv7() AS contact_id,
         uuidv7() AS thread_id, uuidv7() AS deal_id, '346' || lpad(n::text, 8, '0') AS phone
     FROM generate_series(0, %(people)s - 1) AS n;
-CREATE TEMP TABLE said ON COMMIT DROP AS
+CREATE TEMP TABLE messages ON COMMIT DROP AS
     SELECT people.*, m, uuidv7() AS message_id,
         'wamid.' || md5(n || ' ' || m) || left(md5(m || ' ' || n), 20) AS external_id,
         now() - interval '1 day' * (%(messages)s - m + 1) AS sent_at
@@ -83,27 +83,27 @@ INSERT INTO conversation_messages
         (id, org_id, thread_id, channel, external_id, direction, kind, body, sent_at)
     SELECT message_id, org_id, thread_id, 'whatsapp', external_id, 'inbound', 'text',
         'Hola, ¿cuánto cuesta? (' || m || ')', sent_at
-    FROM said;
+    FROM messages;
 INSERT INTO deals (id, org_id, contact_id, title, message_id)
     SELECT deal_id, org_id, contact_id, 'Hola, ¿cuánto cuesta? (1)', message_id
-    FROM said WHERE m = 1;
+    FROM messages WHERE m = 1;
 INSERT INTO deal_insights (id, org_id, deal_id, summary, intent, score, next_step, provider,
         updated_at, message_external_id)
     SELECT uuidv7(), org_id, deal_id, 'price: Hola, ¿cuánto cuesta?', 'price', 75,
         'Send the price and ask when they need it', 'dummy', sent_at, external_id
-    FROM said WHERE m = %(messages)s;
+    FROM messages WHERE m = %(messages)s;
 INSERT INTO event_log (id, org_id, type, payload)
     SELECT uuidv7(), org_id, 'lead_captured', jsonb_build_object('channel', 'whatsapp',
         'message_id', message_id, 'thread_id', thread_id, 'contact_id', contact_id,
         'deal_id', deal_id, 'deal_opened', m = 1)
-    FROM said
+    FROM messages
 """
 
-UNDER_WAY = """
+OPEN_TRANSACTIONS = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND xact_start IS NOT NULL
 """
-SETTLED = 30
+IDLE_POLL_COUNT = 30
 """Looks in a row that find nothing: a server may still hold requests whose client has gone."""
 
 
@@ -113,86 +113,88 @@ class Workload:
 
     database_url: str
     random: Random = field(default_factory=lambda: Random(6))  # noqa: S311 - no secret
-    known: range = range(SENDERS)
+    known: range = range(KNOWN_SENDER_COUNT)
     _stored: int = 0
     _new: Iterator[int] = field(default_factory=itertools.count)
 
     def create_organizations(self) -> None:
         """Make the organisations and their numbers."""
-        self._execute(FOUND, last=ORGANIZATIONS - 1)
+        self._execute(INSERT_ORGANIZATIONS, last=ORGANIZATION_COUNT - 1)
 
-    def fill(self, people: int = SENDERS, messages: int = 1) -> None:
+    def fill(self, people: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
         """Begin with these people and as many messages of each, and nothing else."""
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
             # What is written here refers to itself; a million checks of that would take a minute.
             db.execute("SET LOCAL session_replication_role = replica")
-            db.execute(f"TRUNCATE {PEOPLE}")
-            given = {"people": people, "messages": messages, "organizations": ORGANIZATIONS}
-            db.execute(FILL, given)
-        self.known, self._stored = range(0, people, people // SENDERS), people * messages
+            db.execute(f"TRUNCATE {CONVERSATION_TABLES}")
+            given = {"people": people, "messages": messages, "organizations": ORGANIZATION_COUNT}
+            db.execute(INSERT_CONVERSATIONS, given)
+        self.known, self._stored = range(0, people, people // KNOWN_SENDER_COUNT), people * messages
         with psycopg.connect(self.database_url, autocommit=True) as db:
-            db.execute(f"VACUUM (ANALYZE) {PEOPLE}")
+            db.execute(f"VACUUM (ANALYZE) {CONVERSATION_TABLES}")
             db.execute("CHECKPOINT")
 
-    def newly_stored(self) -> int:
+    def count_new_messages(self) -> int:
         """How many messages came since this was last asked, when all that is under way has ended."""
         with psycopg.connect(self.database_url, autocommit=True) as db:
             idle = 0
-            while idle < SETTLED:
-                idle = 0 if db.execute(UNDER_WAY).rowcount else idle + 1
+            while idle < IDLE_POLL_COUNT:
+                idle = 0 if db.execute(OPEN_TRANSACTIONS).rowcount else idle + 1
                 time.sleep(0.01)
             counted = db.execute("SELECT count(*) FROM conversation_messages").fetchone()
         before, self._stored = self._stored, counted[0] if counted else 0
         return self._stored - before
 
-    def samples(self, count: int) -> tuple[int, list[Sample]]:
+    def make_samples(self, count: int) -> tuple[int, list[Sample]]:
         """An organisation, and what people write to it next."""
-        organization = self.random.randrange(ORGANIZATIONS)
-        return organization, [self.sample(self._sender(organization)) for _ in range(count)]
+        organization = self.random.randrange(ORGANIZATION_COUNT)
+        return organization, [
+            self.make_sample(self._choose_sender(organization)) for _ in range(count)
+        ]
 
-    def sample(self, sender: str) -> Sample:
+    def make_sample(self, sender: str) -> Sample:
         """What this person writes next."""
         return Sample(
             sender=sender,
             name=f"Person {sender}",
-            text=self.random.choice(TEXTS),
+            text=self.random.choice(MESSAGE_TEXTS),
             # As long as Meta's own, and as random.
             message_id="wamid." + base64.b64encode(self.random.randbytes(39)).decode(),
             sent_at=datetime.now(UTC),
         )
 
-    def new_sender(self) -> str:
+    def make_new_sender(self) -> str:
         """Somebody who has never written."""
         return f"347{next(self._new):08}"
 
-    def _sender(self, organization: int) -> str:
-        if self.random.random() < NEW:
-            return self.new_sender()
+    def _choose_sender(self, organization: int) -> str:
+        if self.random.random() < NEW_SENDER_SHARE:
+            return self.make_new_sender()
         # Of every organisation's people one is as likely as the other.
-        chosen = self.random.randrange(len(self.known) // ORGANIZATIONS)
-        return f"346{self.known[chosen * ORGANIZATIONS] + organization:08}"
+        chosen = self.random.randrange(len(self.known) // ORGANIZATION_COUNT)
+        return f"346{self.known[chosen * ORGANIZATION_COUNT] + organization:08}"
 
     def _execute(self, statements: str, **given: object) -> None:
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
             db.execute(statements, given)
 
 
-def number(organization: int) -> str:
+def make_external_id(organization: int) -> str:
     """The external id of the organisation's connection."""
     return f"9000{organization}"
 
 
-def connection_id(organization: int) -> UUID:
+def make_connection_id(organization: int) -> UUID:
     """The id of the organisation, and of its connection."""
     return UUID(f"00000000-0000-7000-8000-{organization:012}")
 
 
-def request(organization: int, samples: Sequence[Sample]) -> bytes:
+def encode_request(organization: int, samples: Sequence[Sample]) -> bytes:
     """A signed delivery as it goes over the wire."""
-    body = msgspec.json.encode(delivery(Channel.WHATSAPP, number(organization), samples))
+    body = msgspec.json.encode(delivery(Channel.WHATSAPP, make_external_id(organization), samples))
     head = (
-        f"POST {WEBHOOK} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
+        f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
         f"Accept: */*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-Hub-Signature-256: {sign(body, SECRET)}\r\n\r\n"
+        f"X-Hub-Signature-256: {sign(body, APP_SECRET)}\r\n\r\n"
     )
     return head.encode() + body
