@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.reconciliation import PRINTED
+from tests.faults.reconciliation import LEDGER_REPORTS
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,9 +22,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def reported(record_property: Callable[[str, object], None]) -> Iterator[None]:
     """Put the test's ledgers into its report, which reaches the end of the run from any process."""
     yield
-    for ledger in PRINTED:
+    for ledger in LEDGER_REPORTS:
         record_property("ledger", ledger)
-    PRINTED.clear()
+    LEDGER_REPORTS.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

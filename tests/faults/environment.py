@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 
 from infrastructure.postgres.migrations import migrate
-from tests.faults.disks import Disk, disk
+from tests.faults.disks import Disk, open_disk
 from tests.faults.proxy import Proxy
-from tests.faults.servers import Leadport, Postgres, at_hosts
+from tests.faults.servers import Leadport, Postgres, make_database_url
 
 SITECUSTOMIZE = Path(__file__).with_name("clock") / "sitecustomize.py"
 SPOOL_MEGABYTES = 4
@@ -51,7 +51,7 @@ class FaultEnvironment:
     def standby(self) -> Postgres:
         return self.servers[1]
 
-    def have_a_standby(self) -> None:
+    def ensure_standby(self) -> None:
         if not self.has_standby:
             self.standby.follow(self.primary)
             self.has_standby = True
@@ -65,7 +65,7 @@ class FaultEnvironment:
 
 
 @contextmanager
-def fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
+def open_fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
     """All of it, made anew; `logs` is where the logs are kept."""
     # Not under pytest's own folder, which another run closes to PostgreSQL's account.
     made = tempfile.TemporaryDirectory(prefix="leadport-faults-", ignore_cleanup_errors=True)
@@ -75,21 +75,21 @@ def fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
         everything.callback(_keep_logs, folder, logs)
         servers = [Postgres(folder / name) for name in ("a", "b")]
         disks = {
-            server: everything.enter_context(disk(server.folder, 1024, server.processes))
+            server: everything.enter_context(open_disk(server.folder, 1024, server.list_processes))
             for server in servers
         }
         for server in servers:
             everything.callback(server.stop)
-        servers[0].make()
+        servers[0].create_cluster()
         servers[0].start()
         migrate(servers[0].url)
         proxies = [
-            everything.enter_context(Proxy(server.port, random).listening()) for server in servers
+            everything.enter_context(Proxy(server.port, random).listen()) for server in servers
         ]
-        url = at_hosts(*(proxy.port for proxy in proxies))
+        url = make_database_url(*(proxy.port for proxy in proxies))
         clock = Clock(folder / "clock" / "offset")
         service = Leadport(folder / "service", url, _settings(clock))
-        spool = disk(service.data, 16, service.processes)
+        spool = open_disk(service.data, 16, service.list_processes)
         spool_disk = everything.enter_context(spool)
         everything.callback(service.kill)
         service.start()

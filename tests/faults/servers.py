@@ -18,20 +18,20 @@ import psycopg
 from infrastructure.embedded_postgres import LOCALE, EmbeddedPostgres, EmbeddedPostgresError
 from tests.support.service_process import ROOT, free_port
 
-SECRET = "fault secret"
-SETTINGS = {
+APP_SECRET = "fault secret"
+SERVICE_SETTINGS = {
     "LEADPORT_ENV": "production",
     "META_WEBHOOK_VERIFY_TOKEN": "verify",
-    "META_APP_SECRET": SECRET,
+    "META_APP_SECRET": APP_SECRET,
     "AUTH_JWT_SECRET": "s" * 32,
     "TOKEN_ENCRYPTION_KEYS": "A" * 43 + "=",
     "PUBLIC_URL": "https://leadport.example",
 }
-START_SECONDS = 30
+START_TIMEOUT_SECONDS = 30
 
 # Small files of the log, so that a full disk meets its next one soon. All else is as it comes:
 # what is committed is on the disk.
-SMALL_SEGMENTS = (*LOCALE, "--wal-segsize=1")
+SMALL_SEGMENT_OPTIONS = (*LOCALE, "--wal-segsize=1")
 SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -43,21 +43,23 @@ SERVER_SETTINGS = {
 }
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, seconds: float = START_TIMEOUT_SECONDS
+) -> None:
     deadline = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.05)
 
 
-def family(pid: int) -> list[int]:
+def list_process_tree(pid: int) -> list[int]:
     """The process and those it started, as long as they live."""
     command = ["ps", "-A", "-o", "pid=,ppid="]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
     children = [child for child, parent in parents if parent == pid]
-    return [pid, *(member for child in children for member in family(child))]
+    return [pid, *(member for child in children for member in list_process_tree(child))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +71,30 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return at_hosts(self.port)
+        return make_database_url(self.port)
 
     @property
     def data(self) -> Path:
         return self.folder / "data"
 
-    def make(self) -> None:
+    def create_cluster(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._programs._make_cluster()
 
     def follow(self, primary: "Postgres") -> None:
         """Begin anew, as a standby that streams from the primary, which waits for it."""
         try:
-            self._begin_anew(primary)
+            self._clone(primary)
         except EmbeddedPostgresError:  # too slow, once in a while on a busy machine
             self.stop()
-            self._begin_anew(primary)
+            self._clone(primary)
         # A standby that may lack what was committed is none that anybody could go on with.
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         primary.execute("SELECT pg_reload_conf()")
         query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
         wait_until(lambda: primary.execute(query) == [(1,)], "the standby follows")
 
-    def _begin_anew(self, primary: "Postgres") -> None:
+    def _clone(self, primary: "Postgres") -> None:
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True, mode=0o700)
         if account := self._programs._account():
@@ -105,7 +107,7 @@ class Postgres:
     def start(self) -> None:
         settings = {**SERVER_SETTINGS, "port": str(self.port)}
         given = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        wait = ["-w", "-t", str(START_SECONDS), "-l", str(self._log())]
+        wait = ["-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(self._log())]
         self._programs._run("pg_ctl", "-D", str(self.data), *wait, "-o", given, "start")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -113,7 +115,7 @@ class Postgres:
         wait = ["-w", "-t", "10", "-m", mode]
         self._programs._run("pg_ctl", "-D", str(self.data), *wait, "stop", check=False)
 
-    def cut_off(self) -> None:
+    def stop_replication(self) -> None:
         """A standby that hears nothing any more of its primary."""
         self.execute("ALTER SYSTEM SET primary_conninfo = ''")
         self.execute("SELECT pg_reload_conf()")
@@ -122,28 +124,28 @@ class Postgres:
         self._programs._run("pg_ctl", "-D", str(self.data), "-w", "-t", "20", "promote")
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def freeze(self) -> Iterator[None]:
         """Alive and deaf: connections stay open and nothing answers."""
-        postmaster = self.processes()[0]
+        postmaster = self.list_processes()[0]
         os.kill(postmaster, signal.SIGSTOP)  # first, so that it starts no others
-        members = self.processes()
+        members = self.list_processes()
         try:
             for pid in members[1:]:
-                signal_to(pid, signal.SIGSTOP)
+                send_signal(pid, signal.SIGSTOP)
             yield
         finally:
             for pid in reversed(members):
-                signal_to(pid, signal.SIGCONT)
+                send_signal(pid, signal.SIGCONT)
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         """The postmaster first; none where it does not run."""
         try:
             postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
         except (FileNotFoundError, IndexError):
             return []
-        return family(postmaster)
+        return list_process_tree(postmaster)
 
-    def answers(self) -> bool:
+    def is_answering(self) -> bool:
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -153,7 +155,7 @@ class Postgres:
     def start_if_down(self) -> None:
         """What an operator does, and what a supervisor does for them."""
         with suppress(AssertionError):  # it may be recovering by itself
-            wait_until(self.answers, "the server recovers", seconds=2)
+            wait_until(self.is_answering, "the server recovers", seconds=2)
             return
         self.stop()
         self.start()
@@ -173,17 +175,17 @@ class Postgres:
 
     @property
     def _programs(self) -> EmbeddedPostgres:
-        return EmbeddedPostgres(self.folder, locale=SMALL_SEGMENTS)
+        return EmbeddedPostgres(self.folder, locale=SMALL_SEGMENT_OPTIONS)
 
 
-def at_hosts(*ports: int) -> str:
+def make_database_url(*ports: int) -> str:
     """A URL for several servers: that which takes writes is meant."""
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
     attributes = "&target_session_attrs=read-write" if len(ports) > 1 else ""
     return f"postgresql://postgres@{hosts}/postgres?sslmode=disable{attributes}"
 
 
-def signal_to(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -219,7 +221,7 @@ class Leadport:
             "LEADPORT_DATA_DIR": str(self.folder / "data"),
             "TMPDIR": str(self.folder),  # what a killed process leaves behind goes with the test
         }
-        return {**os.environ, **SETTINGS, **ours, **self.settings}
+        return {**os.environ, **SERVICE_SETTINGS, **ours, **self.settings}
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -234,12 +236,12 @@ class Leadport:
             stderr=self._log,
             start_new_session=True,
         )
-        wait_until(self.answers, f"the service starts\n{self.said()}")
+        wait_until(self.is_answering, f"the service starts\n{self.read_log_tail()}")
 
-    def answers(self, path: str = "/healthz") -> bool:
+    def is_answering(self, path: str = "/healthz") -> bool:
         assert self._process
         if (code := self._process.poll()) is not None:
-            raise AssertionError(f"the service ended with {code}:\n{self.said()}")
+            raise AssertionError(f"the service ended with {code}:\n{self.read_log_tail()}")
         try:
             return httpx.get(self.url + path, timeout=2).is_success
         except httpx.HTTPError:
@@ -256,11 +258,11 @@ class Leadport:
             self._log.close()
             self._log = None
 
-    def kill_a_worker(self) -> None:
+    def kill_worker(self) -> None:
         """`kill -9` of one worker; what is left of the service is ended then, and starts again."""
         assert self._process
-        workers = family(self._process.pid)[1:]
-        signal_to(workers[-1], signal.SIGKILL)
+        workers = list_process_tree(self._process.pid)[1:]
+        send_signal(workers[-1], signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2)
         self.kill()
@@ -275,8 +277,8 @@ class Leadport:
         self.kill()
         self.start()
 
-    def processes(self) -> list[int]:
-        return family(self._process.pid) if self._process else []
+    def list_processes(self) -> list[int]:
+        return list_process_tree(self._process.pid) if self._process else []
 
     def command(self, *arguments: str) -> str:
         """What the command prints."""
@@ -292,7 +294,7 @@ class Leadport:
         assert done.returncode == 0, f"leadport {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
-    def said(self) -> str:
+    def read_log_tail(self) -> str:
         """The end of its log."""
         with suppress(FileNotFoundError):
             return (self.folder / "service.log").read_text(errors="replace")[-3000:]

@@ -18,24 +18,24 @@ import httpx
 from application.verify_webhook import sign
 from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
-from tests.faults.servers import SECRET, Postgres
+from tests.faults.servers import APP_SECRET, Postgres
 from tests.support.builders import new_id
 
 Json = dict[str, Any]
 
-WEBHOOK = "/api/webhooks/meta"
-MOST_UNDER_WAY = 400
+WEBHOOK_PATH = "/api/webhooks/meta"
+MAX_PENDING_DELIVERIES = 400
 """Then a sender waits, as Meta's do."""
 
-TAKEN_BACK = "[deleted]"
+UNSENT_BODY = "[deleted]"
 """What stands for a message that its sender has deleted."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.3, 3.0
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.3, 3.0
 """Before a delivery comes again that was not answered with 200."""
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class ConnectedNumber:
     """A connection and whose it is."""
 
     org_id: UUID
@@ -44,26 +44,26 @@ class Number:
 
 
 @dataclass(slots=True)
-class Sent:
+class SentMessage:
     """A message that was sent at least once; `body` is what it says after `changed`."""
 
     id: str
-    number: Number
+    number: ConnectedNumber
     person: str
     body: str
     is_answered: bool = False
-    is_kept: bool = False
+    is_deferred: bool = False
     change: str | None = None
     is_change_answered: bool = False
 
 
 @dataclass(slots=True, eq=False)
-class Posted:
+class PostedDelivery:
     """A delivery: the messages in it and those that it changes."""
 
     body: bytes
-    messages: tuple[Sent, ...]
-    changed: tuple[Sent, ...] = ()
+    messages: tuple[SentMessage, ...]
+    changed: tuple[SentMessage, ...] = ()
     is_sent: bool = False
 
 
@@ -71,7 +71,7 @@ class Posted:
 class Workload:
     """Organisations, their numbers, and people who write to all of them."""
 
-    numbers: list[Number]
+    numbers: list[ConnectedNumber]
     random: Random
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _newest: int = 10
@@ -94,57 +94,59 @@ class Workload:
                     " VALUES (%s, %s, %s, %s)",
                     *(new_id(), org_id, channel, external_id),
                 )
-                numbers.append(Number(org_id, channel, external_id))
+                numbers.append(ConnectedNumber(org_id, channel, external_id))
         return cls(numbers, random)
 
     @property
     def org_ids(self) -> list[UUID]:
         return [number.org_id for number in self.numbers]
 
-    def single(self) -> Posted:
+    def make_single(self) -> PostedDelivery:
         number = self.random.choice(self.numbers)
-        return _posted([(number, [self._message(number)])])
+        return _encode_delivery([(number, [self._make_message(number)])])
 
-    def these(self, *bodies: str) -> Posted:
+    def make_delivery(self, *bodies: str) -> PostedDelivery:
         """A message of each body to the first number."""
         number = self.numbers[0]
-        return _posted([(number, [self._message(number, body) for body in bodies])])
+        return _encode_delivery([(number, [self._make_message(number, body) for body in bodies])])
 
-    def several(self) -> Posted:
+    def make_batch(self) -> PostedDelivery:
         """Messages to one number or account."""
         number = self.random.choice(self.numbers)
-        return _posted([(number, self._messages(number))])
+        return _encode_delivery([(number, self._make_messages(number))])
 
-    def across(self) -> Posted:
+    def make_batch_across_numbers(self) -> PostedDelivery:
         """Messages to several numbers, of several organisations, in one delivery."""
         channel = self.random.choice([Channel.WHATSAPP, Channel.WHATSAPP, Channel.INSTAGRAM])
         numbers = [number for number in self.numbers if number.channel is channel]
         chosen = self.random.sample(numbers, k=min(3, len(numbers)))
-        return _posted([(number, self._messages(number)) for number in chosen])
+        return _encode_delivery([(number, self._make_messages(number)) for number in chosen])
 
-    def change(self, message: Sent) -> Posted:
+    def make_change(self, message: SentMessage) -> PostedDelivery:
         """Its sender takes it back, or says it in other words."""
         is_taken_back = self.random.random() < 0.4
-        message.change = TAKEN_BACK if is_taken_back else f"{message.body} (changed)"
+        message.change = UNSENT_BODY if is_taken_back else f"{message.body} (changed)"
         part: Json = {"original_message_id": message.id}
         if not is_taken_back:
             part["message"] = {"type": "text", "text": {"body": message.change}}
         type_ = "revoke" if is_taken_back else "edit"
-        shaped = delivery(Channel.WHATSAPP, message.number.external_id, [_sample(message)])
+        shaped = delivery(Channel.WHATSAPP, message.number.external_id, [_make_sample(message)])
         (item,) = shaped["entry"][0]["changes"][0]["value"]["messages"]
         del item["text"]
         item.update({"id": f"{message.id}.{type_}", "type": type_, type_: part})
-        return Posted(json.dumps(shaped).encode(), (), (message,))
+        return PostedDelivery(json.dumps(shaped).encode(), (), (message,))
 
-    def _messages(self, number: Number) -> list[Sent]:
-        return [self._message(number) for _ in range(self.random.randint(2, 4))]
+    def _make_messages(self, number: ConnectedNumber) -> list[SentMessage]:
+        return [self._make_message(number) for _ in range(self.random.randint(2, 4))]
 
-    def _message(self, number: Number, body: str | None = None) -> Sent:
+    def _make_message(self, number: ConnectedNumber, body: str | None = None) -> SentMessage:
         which = next(self._ids)
         kind = "wamid" if number.channel is Channel.WHATSAPP else "mid"
-        return Sent(f"{kind}.{which}", number, self._person(), body or f"message {which}")
+        return SentMessage(
+            f"{kind}.{which}", number, self._choose_person(), body or f"message {which}"
+        )
 
-    def _person(self) -> str:
+    def _choose_person(self) -> str:
         """Some write all the time, some for the first time, and then several times at once."""
         if self.random.random() < 0.15:
             self._newest += 1
@@ -152,18 +154,20 @@ class Workload:
         return f"1555{self.random.choice([known, self._newest, self._newest]):07d}"
 
 
-def _posted(parts: Sequence[tuple[Number, Sequence[Sent]]]) -> Posted:
+def _encode_delivery(
+    parts: Sequence[tuple[ConnectedNumber, Sequence[SentMessage]]],
+) -> PostedDelivery:
     shaped: Json = {}
     for number, messages in parts:
-        samples = [_sample(message) for message in messages]
+        samples = [_make_sample(message) for message in messages]
         one = delivery(number.channel, number.external_id, samples)
         one["entry"] = [*shaped.get("entry", []), *one["entry"]]
         shaped = one
     every = tuple(message for _, messages in parts for message in messages)
-    return Posted(json.dumps(shaped).encode(), every)
+    return PostedDelivery(json.dumps(shaped).encode(), every)
 
 
-def _sample(message: Sent) -> Sample:
+def _make_sample(message: SentMessage) -> Sample:
     return Sample(
         sender=message.person,
         name=f"Person {message.person}",
@@ -180,17 +184,17 @@ class Load:
     url: str
     workload: Workload
     rate: float = 30.0
-    messages: list[Sent] = field(default_factory=list)
+    messages: list[SentMessage] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
-    posted: list[Posted] = field(default_factory=list)
+    posted: list[PostedDelivery] = field(default_factory=list)
 
     @asynccontextmanager
-    async def running(self, patience: float = 30.0) -> AsyncIterator["Load"]:
+    async def run(self, patience: float = 30.0) -> AsyncIterator["Load"]:
         """Until the block ends; then what is not answered yet has `patience` seconds more."""
         async with self._client() as client:
             senders: set[asyncio.Task[None]] = set()
-            producer = asyncio.create_task(self._produce(client, senders))
+            producer = asyncio.create_task(self._produce_deliveries(client, senders))
             try:
                 yield self
             finally:
@@ -204,19 +208,19 @@ class Load:
             if not producer.cancelled() and (error := producer.exception()):
                 raise error
 
-    async def post(self, posted: Posted) -> tuple[httpx.Response, float]:
+    async def post(self, posted: PostedDelivery) -> tuple[httpx.Response, float]:
         """Send it once; the answer, and after how long it came."""
         async with self._client() as client:
             return await self._post(client, posted)
 
     async def post_all(
-        self, every: Sequence[Posted], at_once: int = 20
+        self, every: Sequence[PostedDelivery], at_once: int = 20
     ) -> list[tuple[httpx.Response, float]]:
         """Send each once."""
         turns = asyncio.Semaphore(at_once)
         async with self._client() as client:
 
-            async def post(posted: Posted) -> tuple[httpx.Response, float]:
+            async def post(posted: PostedDelivery) -> tuple[httpx.Response, float]:
                 async with turns:
                     return await self._post(client, posted)
 
@@ -226,29 +230,35 @@ class Load:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
         return httpx.AsyncClient(timeout=10, limits=limits, trust_env=False)
 
-    async def _produce(self, client: httpx.AsyncClient, senders: set["asyncio.Task[None]"]) -> None:
+    async def _produce_deliveries(
+        self, client: httpx.AsyncClient, senders: set["asyncio.Task[None]"]
+    ) -> None:
         due = time.monotonic()
         while True:
             due = max(due + 1 / self.rate, time.monotonic() - 1)
             await asyncio.sleep(max(due - time.monotonic(), 0))
-            if len(senders) < MOST_UNDER_WAY:
-                sender = asyncio.create_task(self._until_answered(client, self._next()))
+            if len(senders) < MAX_PENDING_DELIVERIES:
+                sender = asyncio.create_task(self._post_until_accepted(client, self._choose_next()))
                 senders.add(sender)
                 sender.add_done_callback(senders.discard)
 
-    def _next(self) -> Posted:
+    def _choose_next(self) -> PostedDelivery:
         chance = self.workload.random.random()
         if chance < 0.1 and self.posted:
             return self.workload.random.choice(self.posted[-200:])
         unchanged = self.workload.random.choice(self.messages[-50:]) if self.messages else None
         if chance < 0.15 and unchanged and _can_change(unchanged):
-            return self.workload.change(unchanged)
+            return self.workload.make_change(unchanged)
         if chance < 0.3:
-            return self.workload.several()
-        return self.workload.across() if chance < 0.45 else self.workload.single()
+            return self.workload.make_batch()
+        return (
+            self.workload.make_batch_across_numbers()
+            if chance < 0.45
+            else self.workload.make_single()
+        )
 
-    async def _until_answered(self, client: httpx.AsyncClient, posted: Posted) -> None:
-        pause = FIRST_PAUSE
+    async def _post_until_accepted(self, client: httpx.AsyncClient, posted: PostedDelivery) -> None:
+        pause = FIRST_RETRY_SECONDS
         while True:
             try:
                 answer, _ = await self._post(client, posted)
@@ -257,19 +267,21 @@ class Load:
             except httpx.HTTPError:
                 pass
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_RETRY_SECONDS)
 
     async def _post(
-        self, client: httpx.AsyncClient, posted: Posted
+        self, client: httpx.AsyncClient, posted: PostedDelivery
     ) -> tuple[httpx.Response, float]:
         if not posted.is_sent:
             posted.is_sent = True
             self.posted.append(posted)
             self.messages.extend(posted.messages)
-        headers = {"X-Hub-Signature-256": sign(posted.body, SECRET)}
+        headers = {"X-Hub-Signature-256": sign(posted.body, APP_SECRET)}
         begun = time.monotonic()
         try:
-            answer = await client.post(self.url + WEBHOOK, content=posted.body, headers=headers)
+            answer = await client.post(
+                self.url + WEBHOOK_PATH, content=posted.body, headers=headers
+            )
         except httpx.HTTPError as error:
             self.answers[type(error).__name__] += 1
             raise
@@ -277,17 +289,17 @@ class Load:
         self.answers[str(answer.status_code)] += 1
         if answer.status_code == 200:
             self.slowest = max(self.slowest, seconds)
-            self._note(posted, answer.json())
+            self._record_answer(posted, answer.json())
         return answer, seconds
 
-    def _note(self, posted: Posted, counters: Json) -> None:
+    def _record_answer(self, posted: PostedDelivery, counters: Json) -> None:
         assert counters["received"] == len(posted.messages), counters
         for message in posted.messages:
             message.is_answered = True
-            message.is_kept = message.is_kept or counters["failed"] == len(posted.messages)
+            message.is_deferred = message.is_deferred or counters["failed"] == len(posted.messages)
         for message in posted.changed:
             message.is_change_answered = True
 
 
-def _can_change(message: Sent) -> bool:
+def _can_change(message: SentMessage) -> bool:
     return message.number.channel is Channel.WHATSAPP and message.change is None

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from infrastructure.embedded_postgres import IMPOSSIBLE_PID, EmbeddedPostgres, EmbeddedPostgresError
-from tests.faults.servers import family, signal_to, wait_until
+from tests.faults.servers import list_process_tree, send_signal, wait_until
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def postmaster(folder: Path) -> int:
 
 def kill(pid: int) -> None:
     """With all processes that it has started."""
-    members = family(pid)
+    members = list_process_tree(pid)
     for member in members:
-        signal_to(member, signal.SIGKILL)
+        send_signal(member, signal.SIGKILL)
     wait_until(lambda: all(map(is_dead, members)), "the server is killed")
 
 
