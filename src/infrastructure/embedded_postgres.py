@@ -43,8 +43,8 @@ SUPERUSER = "postgres"
 IMPOSSIBLE_PID = 2**31 - 1
 """More than any system gives a process."""
 
-START_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
-STOP_SECONDS = 10
+START_TIMEOUT_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
+STOP_TIMEOUT_SECONDS = 10
 
 
 class EmbeddedPostgresError(StorageUnavailable):
@@ -62,7 +62,7 @@ class EmbeddedPostgres:
     options: Mapping[str, str] = field(default_factory=dict)
     programs: Path = PROGRAMS
     locale: Sequence[str] = LOCALE
-    _in_use: IO[bytes] | None = None
+    _usage_lock: IO[bytes] | None = None
 
     def start(self) -> str:
         """Start the server, or join the one that runs, and return its URL.
@@ -72,13 +72,13 @@ class EmbeddedPostgres:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock_folder():
-                self._in_use = (self.folder / "in-use").open("ab")
-                fcntl.flock(self._in_use, fcntl.LOCK_SH)
+                self._usage_lock = (self.folder / "in-use").open("ab")
+                fcntl.flock(self._usage_lock, fcntl.LOCK_SH)
                 if not self._is_running():
                     self._make_cluster()
                     self._invalidate_stale_pid_file()
                     self._start_server()
-                self._make_database()
+                self._create_database()
                 return self._url(DATABASE)
         except PermissionError as error:
             msg = f"cannot write to {error.filename or self.folder}: {error.strerror}"
@@ -89,22 +89,22 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Leave the server, and stop it if nobody else uses it."""
-        if self._in_use is None:
+        if self._usage_lock is None:
             return
         with self._lock_folder():
             try:
-                fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._usage_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 log.info("embedded_postgres_left_running")
             else:
                 with suppress(FileNotFoundError):  # no pid file: somebody has stopped it already
                     sockets = self._sockets()
-                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
+                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_SECONDS)]
                     self._run("pg_ctl", "-D", str(self._data), *stop, check=False)
                     shutil.rmtree(sockets, ignore_errors=True)
             finally:
-                self._in_use.close()
-                self._in_use = None
+                self._usage_lock.close()
+                self._usage_lock = None
 
     @property
     def _data(self) -> Path:
@@ -122,7 +122,7 @@ class EmbeddedPostgres:
         if not (self._data / "postmaster.pid").exists():
             return False
         try:
-            psycopg.connect(self._url("postgres"), connect_timeout=START_SECONDS).close()
+            psycopg.connect(self._url("postgres"), connect_timeout=START_TIMEOUT_SECONDS).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -164,12 +164,14 @@ class EmbeddedPostgres:
         if account:
             os.chown(sockets, account.pw_uid, account.pw_gid)
         settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), **self.options}
-        given = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in settings.items())
+        server_options = " ".join(
+            f"-c {shlex.quote(f'{key}={value}')}" for key, value in settings.items()
+        )
         logfile = ["-l", str(self._data / "server.log")]
-        wait = ["-w", "-t", str(START_SECONDS)]
-        self._run("pg_ctl", "-D", str(self._data), *logfile, *wait, "-o", given, "start")
+        wait = ["-w", "-t", str(START_TIMEOUT_SECONDS)]
+        self._run("pg_ctl", "-D", str(self._data), *logfile, *wait, "-o", server_options, "start")
 
-    def _make_database(self) -> None:
+    def _create_database(self) -> None:
         with psycopg.connect(self._url("postgres"), autocommit=True) as db:
             known = db.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if known is None:
@@ -186,8 +188,8 @@ class EmbeddedPostgres:
         """Run one of PostgreSQL's programs, not as root: they refuse that."""
         account = self._account()
         if account:
-            _grant_passage(self.programs, account)
-            _grant_passage(self.folder, account)
+            _let_account_pass(self.programs, account)
+            _let_account_pass(self.folder, account)
         # A file takes the output, because the server inherits it and would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments
@@ -204,15 +206,18 @@ class EmbeddedPostgres:
             )
             if check and done.returncode:
                 output.seek(0)
-                said = output.read().decode(errors="replace").strip().splitlines()
-                raise EmbeddedPostgresError(f"{program} failed: {self._why(said)}")
+                output_lines = output.read().decode(errors="replace").strip().splitlines()
+                raise EmbeddedPostgresError(f"{program} failed: {self._find_cause(output_lines)}")
 
-    def _why(self, said: Sequence[str]) -> str:
+    def _find_cause(self, output_lines: Sequence[str]) -> str:
         """The line of the server's log, or of the program's output, that tells the cause."""
         with suppress(OSError):
-            said = [*said, *(self._data / "server.log").read_text().splitlines()[-20:]]
-        telling = [line for line in said if "FATAL" in line or "error" in line]
-        return (telling or said or ["it said nothing"])[-1].strip()
+            output_lines = [
+                *output_lines,
+                *(self._data / "server.log").read_text().splitlines()[-20:],
+            ]
+        error_lines = [line for line in output_lines if "FATAL" in line or "error" in line]
+        return (error_lines or output_lines or ["it said nothing"])[-1].strip()
 
     def _account(self) -> pwd.struct_passwd | None:
         """Whom to run as, when this is root: the data's owner, at first `nobody`."""
@@ -223,7 +228,7 @@ class EmbeddedPostgres:
         return pwd.getpwnam("nobody")
 
 
-def _grant_passage(path: Path, account: pwd.struct_passwd) -> None:
+def _let_account_pass(path: Path, account: pwd.struct_passwd) -> None:
     """Let the account pass the folders above `path`, without letting it list them."""
     for folder in [path, *path.resolve().parents]:
         status = folder.stat()

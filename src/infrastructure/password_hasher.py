@@ -8,20 +8,20 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from application.ports.auth import PasswordHasher
 
-MEMORY = 19 * 1024
+MEMORY_KIB = 19 * 1024
 """KiB; with two passes in one lane the first choice of OWASP's Password Storage Cheat Sheet. Those of
 RFC 9106 take 64 MiB, out of the same worker that takes deliveries."""
 
 
-def _owasp() -> argon2.PasswordHasher:
-    return argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY, parallelism=1)
+def _make_owasp_hasher() -> argon2.PasswordHasher:
+    return argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1)
 
 
 @dataclass(frozen=True)
 class Argon2PasswordHasher(PasswordHasher):
     """Compares with hashes of any parameters, which they carry."""
 
-    hasher: argon2.PasswordHasher = field(default_factory=_owasp)
+    hasher: argon2.PasswordHasher = field(default_factory=_make_owasp_hasher)
 
     def hash(self, password: str) -> str:
         return self.hasher.hash(password)

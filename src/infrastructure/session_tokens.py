@@ -19,9 +19,9 @@ from domain.organization import UserId
 AUDIENCE = "authenticated"
 """What Supabase puts there; ours say the same, so that one check serves both."""
 
-LIFETIME = timedelta(hours=12)
+TOKEN_LIFETIME = timedelta(hours=12)
 LEEWAY_SECONDS = 30
-LONGEST = 8192
+MAX_TOKEN_LENGTH = 8192
 HS256 = "HS256"
 
 
@@ -51,16 +51,16 @@ class JwtSessionTokens(SessionTokens):
             "sub": str(user_id),
             "aud": AUDIENCE,
             "iat": now,
-            "exp": now + LIFETIME,
+            "exp": now + TOKEN_LIFETIME,
             "jti": str(uuid_utils.compat.uuid7()),
         }
         return jwt.encode(claims, self.secret, algorithm=HS256)
 
     async def read(self, token: str) -> Session:
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise NotSignedIn("the token is not valid; sign in again")
         try:
-            key, algorithm = await self._key(token)
+            key, algorithm = await self._find_key(token)
             claims = jwt.decode(
                 token,
                 key,
@@ -81,7 +81,7 @@ class JwtSessionTokens(SessionTokens):
         except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise NotSignedIn("the token is not valid; sign in again") from error
 
-    async def _key(self, token: str) -> tuple[Any, str]:
+    async def _find_key(self, token: str) -> tuple[Any, str]:
         """The key that the token's header points at, and the algorithm that belongs to it."""
         key_id = jwt.get_unverified_header(token).get("kid")
         if self.key_set is not None and key_id is not None:
@@ -93,13 +93,13 @@ class JwtSessionTokens(SessionTokens):
                 if self.secret is None:
                     raise
             else:
-                return key.key, _algorithm(key)
+                return key.key, _algorithm_for(key)
         if self.secret is None:
             raise jwt.InvalidKeyError("no key for the token")
         return self.secret, HS256
 
 
-def _algorithm(key: jwt.PyJWK) -> str:
+def _algorithm_for(key: jwt.PyJWK) -> str:
     if key.key_type == "RSA":
         return "RS256"
     if key.key_type == "EC":

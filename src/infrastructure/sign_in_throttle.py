@@ -24,11 +24,11 @@ class MovingWindowSignInThrottle(SignInThrottle):
     def register_attempt(self, address: str, account: str) -> int:
         # The account is charged only where the address may try at all, or one machine could keep
         # an account's owner out for ever.
-        return self._wait(self.per_address, "address", address) or self._wait(
+        return self._count_attempt(self.per_address, "address", address) or self._count_attempt(
             self.per_account, "account", account
         )
 
-    def _wait(self, limit: RateLimitItem, *key: str) -> int:
+    def _count_attempt(self, limit: RateLimitItem, *key: str) -> int:
         if self.limiter.hit(limit, *key):
             return 0
         return max(

@@ -22,14 +22,14 @@ from application.ports.delivery import Spool, SpooledDelivery
 
 T = TypeVar("T")
 
-PAGE = 4096
-BUSY_SECONDS = 0.7
+PAGE_BYTES = 4096
+BUSY_TIMEOUT_SECONDS = 0.7
 """How long to wait for other workers' writes: each takes the disk some milliseconds."""
 
-RESERVE = 256 * 1024
+RESERVE_BYTES = 256 * 1024
 """Bytes of disk that are kept back, for removing when the disk is full."""
 
-TABLE = """
+CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, arrived_at REAL NOT NULL, body BLOB NOT NULL
 )
@@ -54,7 +54,7 @@ class SqliteSpool(Spool):
             row = (arrived_at.timestamp(), body)
             db.execute("INSERT INTO deliveries (arrived_at, body) VALUES (?, ?)", row)
 
-        await self._do(insert)
+        await self._run_in_thread(insert)
 
     async def read_oldest(self, limit: int, after: int) -> list[SpooledDelivery]:
         def select(db: sqlite3.Connection) -> list[SpooledDelivery]:
@@ -64,16 +64,16 @@ class SqliteSpool(Spool):
                 for id_, arrived_at, body in db.execute(query, (after, limit))
             ]
 
-        return await self._do(select) if self.path.exists() else []
+        return await self._run_in_thread(select) if self.path.exists() else []
 
     async def remove(self, ids: Collection[int]) -> None:
         try:
-            await self._do(partial(_delete, ids=ids))
+            await self._run_in_thread(partial(_delete, ids=ids))
         except SpoolUnavailable:
             # SQLite needs room to remove anything, and the disk has none: a little was kept back.
-            self._reserve.unlink(missing_ok=True)
+            self._reserve_file.unlink(missing_ok=True)
             for id_ in ids:
-                await self._do(partial(_delete, ids=[id_], in_little_room=True))
+                await self._run_in_thread(partial(_delete, ids=[id_], needs_little_space=True))
         self._keep_reserve()
 
     @contextmanager
@@ -94,27 +94,29 @@ class SqliteSpool(Spool):
                 yield True
 
     @property
-    def _reserve(self) -> Path:
+    def _reserve_file(self) -> Path:
         return self.path.with_suffix(".reserve")
 
     def _keep_reserve(self) -> None:
         """Hold some room on the disk; where there is none, the next time will do."""
-        if self._reserve.exists():
+        if self._reserve_file.exists():
             return
         try:
-            self._reserve.touch(mode=0o600)
-            self._reserve.write_bytes(bytes(RESERVE))
+            self._reserve_file.touch(mode=0o600)
+            self._reserve_file.write_bytes(bytes(RESERVE_BYTES))
         except OSError:
             with suppress(OSError):
-                self._reserve.unlink(missing_ok=True)
+                self._reserve_file.unlink(missing_ok=True)
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
+    async def _run_in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._run_and_commit, work
+        )
 
-    def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _run_and_commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Open, work, commit, close: that survives whatever happens to the file meanwhile."""
         try:
-            with self._connection() as db:
+            with self._open_database() as db:
                 result = work(db)
                 db.commit()
                 return result
@@ -122,26 +124,28 @@ class SqliteSpool(Spool):
             raise SpoolUnavailable(f"the spool {self.path} cannot be used: {error}") from error
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _open_database(self) -> Iterator[sqlite3.Connection]:
         is_new = not self.path.exists()
         if is_new:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT, 0o600))  # it holds what people wrote
             self._keep_reserve()
-        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS)
         try:
             # Of the journals that FULL makes durable, the one that is left behind empty.
             db.execute("PRAGMA journal_mode=TRUNCATE")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")  # else what is removed stays in free pages
-            db.execute(f"PRAGMA max_page_count={max(self.largest // PAGE, 4)}")
-            db.execute(TABLE)
+            db.execute(f"PRAGMA max_page_count={max(self.largest // PAGE_BYTES, 4)}")
+            db.execute(CREATE_TABLE)
             yield db
         finally:
             db.close()
 
 
-def _delete(db: sqlite3.Connection, ids: Collection[int], *, in_little_room: bool = False) -> None:
-    if in_little_room:
+def _delete(
+    db: sqlite3.Connection, ids: Collection[int], *, needs_little_space: bool = False
+) -> None:
+    if needs_little_space:
         db.execute("PRAGMA secure_delete=OFF")  # it writes every page, and to the journal too
     db.executemany("DELETE FROM deliveries WHERE id = ?", [(id_,) for id_ in ids])

@@ -15,7 +15,7 @@ from domain.connection import Connection
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-HINT = 4
+HINT_LENGTH = 4
 
 
 class InvalidEncryptionKey(ValueError):
@@ -24,7 +24,7 @@ class InvalidEncryptionKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """A key and the id that sealed tokens carry."""
+    """A key and the id that encrypted tokens carry."""
 
     id: str
     secret: bytes = field(repr=False)
@@ -47,7 +47,7 @@ class EncryptionKey:
 class AesGcmTokenCipher(TokenCipher):
     """Seals with the first key, opens with any: `v1.<key id>.<nonce and ciphertext>.<hint>`.
 
-    Organisation, connection and hint are associated data, so a sealed token moved to another
+    Organisation, connection and hint are associated data, so an encrypted token moved to another
     row does not open.
     """
 
@@ -58,18 +58,24 @@ class AesGcmTokenCipher(TokenCipher):
         return f"v1.{self.keys[0].id}."
 
     def encrypt(self, token: str, connection: Connection) -> str:
-        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT:]
+        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT_LENGTH:]
         cipher = AESGCM(self.keys[0].secret)
-        sealed = nonce + cipher.encrypt(nonce, token.encode(), _bound_to(connection, hint))
-        return f"{self.prefix}{base64.urlsafe_b64encode(sealed).decode()}.{hint}"
+        encrypted = nonce + cipher.encrypt(
+            nonce, token.encode(), _make_associated_data(connection, hint)
+        )
+        return f"{self.prefix}{base64.urlsafe_b64encode(encrypted).decode()}.{hint}"
 
     def decrypt(self, connection: Connection) -> str:
         try:
             _, key_id, encoded, hint = (connection.access_token or "").split(".", 3)
             secret = next(key.secret for key in self.keys if key.id == key_id)
-            sealed = base64.urlsafe_b64decode(encoded)
-            nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-            return AESGCM(secret).decrypt(nonce, ciphertext, _bound_to(connection, hint)).decode()
+            encrypted = base64.urlsafe_b64decode(encoded)
+            nonce, ciphertext = encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:]
+            return (
+                AESGCM(secret)
+                .decrypt(nonce, ciphertext, _make_associated_data(connection, hint))
+                .decode()
+            )
         except StopIteration as error:
             raise TokenDecryptionError(
                 f"the key of connection {connection.id} is missing"
@@ -80,5 +86,5 @@ class AesGcmTokenCipher(TokenCipher):
             ) from error
 
 
-def _bound_to(connection: Connection, hint: str) -> bytes:
+def _make_associated_data(connection: Connection, hint: str) -> bytes:
     return f"{connection.org_id}/{connection.id}/{hint}".encode()

@@ -21,10 +21,10 @@ class RunningService:
 
     url: str
     environ: dict[str, str]
-    printed: str
+    banner: str
     process: "subprocess.Popen[str]"
 
-    def leadport(self, *arguments: str) -> str:
+    def run_command(self, *arguments: str) -> str:
         """What the command prints when it runs beside the service."""
         command = [str(LEADPORT), *arguments]
         done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
@@ -32,12 +32,12 @@ class RunningService:
 
     def simulate(self, *arguments: str) -> dict[str, int]:
         counters: dict[str, int] = json.loads(
-            self.leadport("simulate", *arguments, "--url", self.url)
+            self.run_command("simulate", *arguments, "--url", self.url)
         )
         return counters
 
     @property
-    def database(self) -> str:
+    def database_url(self) -> str:
         """The embedded database's URL, from its pid file."""
         data = Path(self.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
         sockets = (data / "postmaster.pid").read_text().splitlines()[4]

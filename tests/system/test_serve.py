@@ -52,16 +52,16 @@ async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -
 
 def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Path) -> None:
     with run_service(tmp_path) as running:
-        (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.printed)
-        first = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
-        again = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
+        (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.banner)
+        first = json.loads(running.run_command(*line.split(), "--message-id", "wamid.1"))
+        again = json.loads(running.run_command(*line.split(), "--message-id", "wamid.1"))
         assert first == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
         assert again == {"received": 1, "ingested": 0, "skipped": 1, "failed": 0}
-        assert "Hola, ¿cuánto cuesta?" in running.leadport("leads")
+        assert "Hola, ¿cuánto cuesta?" in running.run_command("leads")
         assert running.stop() == 0
 
     with run_service(tmp_path) as running:
-        (lead,) = json.loads(running.leadport("leads", "--json"))
+        (lead,) = json.loads(running.run_command("leads", "--json"))
         assert (lead["organization"], lead["contact"], lead["deal_status"]) == (
             "Demo",
             "Ana Prueba",
@@ -71,7 +71,7 @@ def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Pat
 
 def test_the_embedded_database_ends_with_the_service(tmp_path: Path) -> None:
     with run_service(tmp_path) as running:
-        url = running.database
+        url = running.database_url
         psycopg.connect(url).close()
         running.stop()
 
@@ -87,7 +87,7 @@ async def test_fifty_identical_posts_at_once_store_one_message(
         results = await gather(*(post(client, url, [sample]) for _ in range(50)))
 
     assert Counter(result["ingested"] for result in results) == {0: 49, 1: 1}
-    with psycopg.connect(four_workers.database) as db:
+    with psycopg.connect(four_workers.database_url) as db:
         query = "SELECT count(*) FROM conversation_messages WHERE external_id = 'wamid.identical'"
         assert db.execute(query).fetchone() == (1,)
 
@@ -106,7 +106,7 @@ async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
         JOIN conversation_messages m ON m.thread_id = t.id
         JOIN deals d ON d.contact_id = c.id AND d.status = 'open' WHERE c.phone = '15550009999'
     """
-    with psycopg.connect(four_workers.database) as db:
+    with psycopg.connect(four_workers.database_url) as db:
         assert db.execute(query).fetchone() == (1, 1, 100, 1)
 
 
@@ -121,7 +121,7 @@ def test_simulated_messages_come_in_batches_and_over_both_channels(
 
 
 def test_operators_make_an_organisation_and_connect_a_number(four_workers: RunningService) -> None:
-    run = four_workers.leadport
+    run = four_workers.run_command
     org = json.loads(run("org", "create", "Zapatería", "--owner", "Eva@Z.example", "--json"))
     assert org["password"]
     again = json.loads(
@@ -163,13 +163,13 @@ def test_followed_leads_are_shown_as_they_come(four_workers: RunningService) -> 
 
 
 def test_requests_in_flight_are_answered_after_ctrl_c(tmp_path: Path) -> None:
-    with run_service(tmp_path) as running, psycopg.connect(running.database) as blocker:
+    with run_service(tmp_path) as running, psycopg.connect(running.database_url) as blocker:
         blocker.execute("LOCK TABLE conversation_messages IN ACCESS EXCLUSIVE MODE")
         arguments = ["simulate", "whatsapp", "--to", NUMBER, "--url", running.url]
         with subprocess.Popen(
             [str(LEADPORT), *arguments], env=running.environ, stdout=subprocess.PIPE, text=True
         ) as delivery_in_flight:
-            wait_for_a_lock(running.database)
+            wait_for_a_lock(running.database_url)
             os.killpg(running.process.pid, signal.SIGINT)
             blocker.rollback()
             counters, _ = delivery_in_flight.communicate(timeout=20)

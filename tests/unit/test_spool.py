@@ -12,26 +12,26 @@ from pathlib import Path
 import pytest
 
 from application.errors import SpoolUnavailable
-from infrastructure.spool import PAGE, SqliteSpool
+from infrastructure.spool import PAGE_BYTES, SqliteSpool
 from tests.support.builders import NOON
 
 MEGABYTE = 2**20
 
 
-def spool_in(folder: Path, largest: int = MEGABYTE) -> SqliteSpool:
+def make_spool(folder: Path, largest: int = MEGABYTE) -> SqliteSpool:
     return SqliteSpool(folder / "spool.sqlite3", largest)
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> SqliteSpool:
-    return spool_in(tmp_path)
+    return make_spool(tmp_path)
 
 
-async def bodies(spool: SqliteSpool, limit: int = 1000) -> list[bytes]:
+async def read_bodies(spool: SqliteSpool, limit: int = 1000) -> list[bytes]:
     return [kept.body for kept in await spool.read_oldest(limit, 0)]
 
 
-async def fill(spool: SqliteSpool, size: int = 50_000) -> int:
+async def fill_spool(spool: SqliteSpool, size: int = 50_000) -> int:
     """Put until it is full; how many there was room for."""
     for n in range(10_000):
         try:
@@ -65,7 +65,7 @@ async def test_what_is_removed_is_gone_and_the_rest_stays_in_order(spool: Sqlite
     await spool.remove([kept[0].id, kept[3].id])
     await spool.add(b"5", NOON)
 
-    assert await bodies(spool) == [b"1", b"2", b"4", b"5"]
+    assert await read_bodies(spool) == [b"1", b"2", b"4", b"5"]
 
 
 async def test_nothing_of_what_is_removed_is_left_on_the_disk(spool: SqliteSpool) -> None:
@@ -90,32 +90,32 @@ async def test_an_id_is_never_given_again(spool: SqliteSpool) -> None:
 
     await spool.remove([old.id])
 
-    assert await bodies(spool) == [b"new"]
+    assert await read_bodies(spool) == [b"new"]
 
 
 async def test_it_survives_being_opened_again(tmp_path: Path) -> None:
     for n in range(3):
-        await spool_in(tmp_path).add(b"%d" % n, NOON)
+        await make_spool(tmp_path).add(b"%d" % n, NOON)
 
-    assert await bodies(spool_in(tmp_path)) == [b"0", b"1", b"2"]
+    assert await read_bodies(make_spool(tmp_path)) == [b"0", b"1", b"2"]
 
 
 async def test_nothing_is_made_on_the_disk_until_it_is_needed(tmp_path: Path) -> None:
-    spool = spool_in(tmp_path / "data")
+    spool = make_spool(tmp_path / "data")
 
     assert await spool.read_oldest(10, 0) == []
-    with spool.try_lock() as is_mine:
-        assert not is_mine
+    with spool.try_lock() as has_lock:
+        assert not has_lock
     assert not (tmp_path / "data").exists()
 
     await spool.add(b"", NOON)
-    assert await bodies(spool) == [b""]
+    assert await read_bodies(spool) == [b""]
 
 
 async def test_it_has_an_end_and_room_again_once_something_is_removed(tmp_path: Path) -> None:
-    spool = spool_in(tmp_path)
+    spool = make_spool(tmp_path)
 
-    count = await fill(spool)
+    count = await fill_spool(spool)
 
     assert 10 <= count <= MEGABYTE // 50_000
     assert spool.path.stat().st_size <= MEGABYTE
@@ -123,39 +123,39 @@ async def test_it_has_an_end_and_room_again_once_something_is_removed(tmp_path: 
     assert [each.body[:6] for each in kept] == [b"%06d" % n for n in range(count)]
 
     await spool.remove([each.id for each in kept[:5]])
-    assert 4 <= await fill(spool) <= 6
+    assert 4 <= await fill_spool(spool) <= 6
     assert spool.path.stat().st_size <= MEGABYTE
 
 
 async def test_small_deliveries_have_room_where_a_large_one_has_not(tmp_path: Path) -> None:
-    spool = spool_in(tmp_path, largest=20 * PAGE)
+    spool = make_spool(tmp_path, largest=20 * PAGE_BYTES)
 
     with pytest.raises(
         SpoolUnavailable, match=r"spool\.sqlite3 cannot be used: database or disk is full"
     ):
-        await spool.add(b"x" * 30 * PAGE, NOON)
+        await spool.add(b"x" * 30 * PAGE_BYTES, NOON)
     await spool.add(b"small", NOON)
 
-    assert await bodies(spool) == [b"small"]
+    assert await read_bodies(spool) == [b"small"]
 
 
 async def test_a_full_one_can_be_emptied(tmp_path: Path) -> None:
-    spool = spool_in(tmp_path, largest=1)
-    assert await fill(spool, size=10) > 0
+    spool = make_spool(tmp_path, largest=1)
+    assert await fill_spool(spool, size=10) > 0
 
     await spool.remove([each.id for each in await spool.read_oldest(1000, 0)])
 
-    assert await bodies(spool) == []
+    assert await read_bodies(spool) == []
     await spool.add(b"again", NOON)
 
 
 async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     everybody_may = os.umask(0)
     try:
-        spool = spool_in(tmp_path / "data")
+        spool = make_spool(tmp_path / "data")
         await spool.add(b"secret words", NOON)
-        with spool.try_lock() as is_mine:
-            assert is_mine
+        with spool.try_lock() as has_lock:
+            assert has_lock
     finally:
         os.umask(everybody_may)
 
@@ -164,34 +164,35 @@ async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in with_words} == {0o600}
 
 
-def missing_folder(path: Path) -> None:
+def replace_folder_with_file(path: Path) -> None:
     path.parent.rmdir()
     path.parent.write_text("a file where the folder should be")
 
 
-def a_folder_in_its_place(path: Path) -> None:
+def replace_file_with_folder(path: Path) -> None:
     path.mkdir()
 
 
-def nonsense(path: Path) -> None:
+def write_nonsense(path: Path) -> None:
     path.write_bytes(b"this is no database" * 1000)
 
 
-def another_database(path: Path) -> None:
+def write_other_database(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE deliveries (something TEXT)")
     db.close()
 
 
 @pytest.mark.parametrize(
-    "spoil", [missing_folder, a_folder_in_its_place, nonsense, another_database]
+    "spoil",
+    [replace_folder_with_file, replace_file_with_folder, write_nonsense, write_other_database],
 )
 async def test_where_it_cannot_be_used_it_counts_as_full(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    spool = spool_in(folder)
+    spool = make_spool(folder)
     spoil(spool.path)
 
     with pytest.raises(SpoolUnavailable, match=r"spool\.sqlite3 cannot be used"):
@@ -204,7 +205,7 @@ async def test_where_it_cannot_be_used_it_counts_as_full(
 
 
 async def test_a_folder_that_cannot_be_made_counts_as_full() -> None:
-    spool = spool_in(Path("/dev/null/data"))
+    spool = make_spool(Path("/dev/null/data"))
 
     with pytest.raises(SpoolUnavailable, match="cannot be used"):
         await spool.add(b"", NOON)
@@ -222,20 +223,20 @@ async def test_a_lock_that_cannot_be_made_counts_as_full(spool: SqliteSpool) -> 
 async def test_a_spool_that_was_spoiled_and_repaired_works_again(spool: SqliteSpool) -> None:
     """It is opened anew for each delivery."""
     await spool.add(b"lost", NOON)
-    nonsense(spool.path)
+    write_nonsense(spool.path)
     with pytest.raises(SpoolUnavailable):
         await spool.add(b"refused", NOON)
     spool.path.unlink()
 
     await spool.add(b"kept", NOON)
 
-    assert await bodies(spool) == [b"kept"]
+    assert await read_bodies(spool) == [b"kept"]
 
 
 async def test_a_writer_that_stays_too_long_is_waited_for_and_then_given_up(
     spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.spool.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("infrastructure.spool.BUSY_TIMEOUT_SECONDS", 0.05)
     await spool.add(b"before", NOON)
     other = sqlite3.connect(spool.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -246,68 +247,68 @@ async def test_a_writer_that_stays_too_long_is_waited_for_and_then_given_up(
     other.close()
 
     await spool.add(b"after", NOON)
-    assert await bodies(spool) == [b"before", b"after"]
+    assert await read_bodies(spool) == [b"before", b"after"]
 
 
 async def test_a_commit_is_on_the_disk(spool: SqliteSpool) -> None:
     full = 2
-    with spool._connection() as db:
+    with spool._open_database() as db:
         assert db.execute("PRAGMA synchronous").fetchone() == (full,)
         assert db.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
-        assert db.execute("PRAGMA max_page_count").fetchone() == (MEGABYTE // PAGE,)
-        assert db.execute("PRAGMA page_size").fetchone() == (PAGE,)
+        assert db.execute("PRAGMA max_page_count").fetchone() == (MEGABYTE // PAGE_BYTES,)
+        assert db.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
 
 
 async def test_what_was_not_committed_when_the_process_ended_is_not_there(
     spool: SqliteSpool,
 ) -> None:
     await spool.add(b"committed", NOON)
-    with spool._connection() as db:
+    with spool._open_database() as db:
         db.execute("INSERT INTO deliveries (arrived_at, body) VALUES (0, x'00')")
 
-    assert await bodies(spool) == [b"committed"]
+    assert await read_bodies(spool) == [b"committed"]
 
 
 async def test_one_at_a_time_drains_while_others_put(tmp_path: Path) -> None:
-    one, other = spool_in(tmp_path), spool_in(tmp_path)
+    one, other = make_spool(tmp_path), make_spool(tmp_path)
     await one.add(b"1", NOON)
 
-    with one.try_lock() as is_mine, other.try_lock() as is_theirs:
-        assert (is_mine, is_theirs) == (True, False)
-        with one.try_lock() as is_mine_twice:
-            assert not is_mine_twice
+    with one.try_lock() as has_lock, other.try_lock() as other_has_lock:
+        assert (has_lock, other_has_lock) == (True, False)
+        with one.try_lock() as has_second_lock:
+            assert not has_second_lock
         await other.add(b"2", NOON)
-        assert await bodies(one) == [b"1", b"2"]
-    with other.try_lock() as is_theirs:
-        assert is_theirs
+        assert await read_bodies(one) == [b"1", b"2"]
+    with other.try_lock() as other_has_lock:
+        assert other_has_lock
 
 
 async def test_who_fails_while_draining_lets_others_drain(tmp_path: Path) -> None:
-    spool = spool_in(tmp_path)
+    spool = make_spool(tmp_path)
     await spool.add(b"", NOON)
 
     with pytest.raises(ZeroDivisionError), spool.try_lock():
         raise ZeroDivisionError
 
-    with spool_in(tmp_path).try_lock() as is_mine:
-        assert is_mine
+    with make_spool(tmp_path).try_lock() as has_lock:
+        assert has_lock
 
 
-PUTS, PROCESSES = 25, 4
+DELIVERIES_PER_PROCESS, PROCESS_COUNT = 25, 4
 
 
-def put_many(folder: str, process: int) -> None:
+def add_many(folder: str, process: int) -> None:
     async def put() -> None:
-        spool = spool_in(Path(folder))
-        for n in range(PUTS):
+        spool = make_spool(Path(folder))
+        for n in range(DELIVERIES_PER_PROCESS):
             await spool.add(b"%d %d" % (process, n), NOON)
 
     asyncio.run(put())
 
 
-def hold_the_lock(folder: str, held: "multiprocessing.queues.Queue[bool]") -> None:
-    with spool_in(Path(folder)).try_lock() as is_mine:
-        held.put(is_mine)
+def hold_lock(folder: str, held: "multiprocessing.queues.Queue[bool]") -> None:
+    with make_spool(Path(folder)).try_lock() as has_lock:
+        held.put(has_lock)
         multiprocessing.Event().wait()
 
 
@@ -334,32 +335,32 @@ def spawn() -> Iterator[Callable[..., multiprocessing.process.BaseProcess]]:
 async def test_several_processes_put_at_once_and_nothing_is_lost(
     tmp_path: Path, spawn: Callable[..., multiprocessing.process.BaseProcess]
 ) -> None:
-    processes = [spawn(put_many, str(tmp_path), n) for n in range(PROCESSES)]
+    processes = [spawn(add_many, str(tmp_path), n) for n in range(PROCESS_COUNT)]
     for process in processes:
         process.join()
 
-    assert [process.exitcode for process in processes] == [0] * PROCESSES
-    put = [tuple(map(int, body.split())) for body in await bodies(spool_in(tmp_path))]
-    assert len(put) == PROCESSES * PUTS
-    for process_number in range(PROCESSES):
-        assert [n for p, n in put if p == process_number] == list(range(PUTS))
+    assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
+    put = [tuple(map(int, body.split())) for body in await read_bodies(make_spool(tmp_path))]
+    assert len(put) == PROCESS_COUNT * DELIVERIES_PER_PROCESS
+    for process_number in range(PROCESS_COUNT):
+        assert [n for p, n in put if p == process_number] == list(range(DELIVERIES_PER_PROCESS))
 
 
 async def test_a_process_that_is_killed_while_draining_lets_others_drain(
     tmp_path: Path, spawn: Callable[..., multiprocessing.process.BaseProcess]
 ) -> None:
-    spool = spool_in(tmp_path)
+    spool = make_spool(tmp_path)
     await spool.add(b"", NOON)
     held = multiprocessing.get_context("spawn").Queue()
-    drainer = spawn(hold_the_lock, str(tmp_path), held)
+    drainer = spawn(hold_lock, str(tmp_path), held)
     assert held.get(timeout=60)
-    with spool.try_lock() as is_mine:
-        assert not is_mine
+    with spool.try_lock() as has_lock:
+        assert not has_lock
 
     drainer.kill()
     drainer.join()
 
-    with spool.try_lock() as is_mine:
-        assert is_mine
+    with spool.try_lock() as has_lock:
+        assert has_lock
     held.close()
     held.join_thread()

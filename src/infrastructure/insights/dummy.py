@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from application.ports.insights import InsightProvider
 from domain.insight import Description
 
-SUMMARY_LENGTH = 120
-LONGEST_READ = 1000
+MAX_SUMMARY_LENGTH = 120
+MAX_READ_LENGTH = 1000
 """Characters; who writes more has said by then what they want."""
 
 
@@ -19,7 +19,7 @@ class Intent:
     name: str
     score: int
     next_step: str
-    words: str = ""
+    pattern: str = ""
 
 
 # In order: the first that matches is taken, so the ones that matter most come first.
@@ -85,11 +85,11 @@ INTENTS = (
         r"hola|buen[oa]s\b|buen d[ií]a|hello|hi\b|hey\b|good (?:morning|afternoon|evening)",
     ),
 )
-UNKNOWN = Intent("unknown", 10, "Read the message and ask what they need")
+UNKNOWN_INTENT = Intent("unknown", 10, "Read the message and ask what they need")
 
 # Looked for at once, a group each, at every word: one after the other, and without regard to case,
 # takes three times as long.
-WORDS = re.compile(rf"\b(?=\w)(?={'|'.join(f'({intent.words})' for intent in INTENTS)})")
+INTENT_PATTERN = re.compile(rf"\b(?=\w)(?={'|'.join(f'({intent.pattern})' for intent in INTENTS)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,12 @@ class DummyInsights(InsightProvider):
 
 
 def _describe(text: str) -> Description:
-    text = text[:LONGEST_READ]
-    found = [word.lastindex or 0 for word in WORDS.finditer(text.lower())]
-    intent = INTENTS[min(found) - 1] if found else UNKNOWN
+    text = text[:MAX_READ_LENGTH]
+    matched_groups = [word.lastindex or 0 for word in INTENT_PATTERN.finditer(text.lower())]
+    intent = INTENTS[min(matched_groups) - 1] if matched_groups else UNKNOWN_INTENT
     words = " ".join(text.split())
-    if len(words) > SUMMARY_LENGTH:
-        words = words[: SUMMARY_LENGTH - 1].rstrip() + "…"
+    if len(words) > MAX_SUMMARY_LENGTH:
+        words = words[: MAX_SUMMARY_LENGTH - 1].rstrip() + "…"
     return Description(
         summary=f"{intent.name}: {words}",
         intent=intent.name,
