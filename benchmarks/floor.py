@@ -1,4 +1,4 @@
-"""The least that PostgreSQL takes for the same rows: from a temporary table, a statement a table."""
+"""The floor: PostgreSQL's time for the same rows, written by one statement per table."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from infrastructure.insights.dummy import DummyInsights
 from interfaces.meta.samples import Sample
 
 MESSAGES_PER_BATCH = 1000
-"""As many as Meta puts into a delivery at most."""
+"""The most messages that Meta puts into one delivery."""
 
 CREATE_BATCH = """
 CREATE TEMP TABLE batch (
@@ -68,7 +68,10 @@ INSERT INTO event_log (id, org_id, type, payload)
 
 
 def measure_seconds_per_message(workload: Workload, seconds: float) -> float:
-    """What one of a thousand messages takes, measured for so many seconds."""
+    """Write batches until the transactions have taken `seconds` in total; return the mean cost.
+
+    Filling the temporary table is not timed.
+    """
     durations: list[float] = []
     with psycopg.connect(workload.database_url, autocommit=True) as db:
         db.execute(CREATE_BATCH)
@@ -79,12 +82,12 @@ def measure_seconds_per_message(workload: Workload, seconds: float) -> float:
             with db.transaction():
                 db.execute(WRITE_BATCH)
             durations.append(time.perf_counter() - started_at)
-    workload.count_new_messages()  # which is not what a server has stored
+    workload.count_new_messages()  # so that the next call counts only what a server stores
     return sum(durations) / len(durations) / MESSAGES_PER_BATCH
 
 
 def _fill_batch(db: psycopg.Connection, organization: int, samples: Sequence[Sample]) -> None:
-    """Fill the batch, which is not timed."""
+    """Replace the rows of the temporary table by the samples, with their insights."""
     descriptions = asyncio.run(DummyInsights().describe([sample.text for sample in samples]))
     db.execute("TRUNCATE batch")
     with db.cursor() as cursor, cursor.copy(COPY_BATCH) as copy:

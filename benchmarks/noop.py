@@ -1,4 +1,4 @@
-"""The same server and framework as Leadport's, answering deliveries without any work."""
+"""The idle server: Leadport's HTTP server and framework, answering deliveries without work."""
 
 import argparse
 from typing import Any
@@ -11,28 +11,29 @@ from benchmarks.workload import WEBHOOK_PATH
 from interfaces.web.webhook import LARGEST_BODY
 from leadport import http_server
 
-ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+COUNTERS = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+"""What Leadport answers to a delivery of one new message."""
 
 
 class IdleController(Controller):
-    """The webhook's door, and nobody behind it."""
+    """The webhook endpoint without signature check, parsing and storage."""
 
     path = WEBHOOK_PATH
 
     @post(status_code=200, request_max_body_size=LARGEST_BODY)
     async def deliver(self, request: Request[Any, Any, Any]) -> Response[dict[str, int]]:
-        """Read the body, and say that all went well."""
+        """Read the body and answer that one message was stored."""
         await request.body()
-        return Response(ANSWER)
+        return Response(COUNTERS)
 
 
 @get("/readyz")
 async def ready() -> None:
-    """Answer."""
+    """Answer 200, as a ready service does."""
 
 
 def create_app() -> Litestar:
-    """Build the application with the settings of `interfaces.web.app`."""
+    """Build the application with the same framework settings as `interfaces.web.app`."""
     return Litestar(
         route_handlers=[IdleController, ready],
         openapi_config=OpenAPIConfig(
@@ -46,5 +47,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
-    given = parser.parse_args()
-    http_server.run("benchmarks.noop:create_app", "127.0.0.1", given.port, given.workers)
+    options = parser.parse_args()
+    http_server.run("benchmarks.noop:create_app", "127.0.0.1", options.port, options.workers)

@@ -1,4 +1,4 @@
-"""What is measured, as processes: started, waited for and ended."""
+"""Starts the measured servers as processes, waits until they answer, and stops them."""
 
 import os
 import signal
@@ -20,19 +20,20 @@ STOP_TIMEOUT_SECONDS = 20
 
 
 class ServerNotStarted(Exception):
-    """A server does not answer; the text is what it printed."""
+    """A server ended, or did not answer in time; the text holds the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers on a port of 127.0.0.1, `started` seconds after it was called."""
+    """A running server that answers on a port of 127.0.0.1."""
 
     port: int
     pid: int
     start_seconds: float
+    """Time from starting the process to its first answer."""
 
     def read_peak_memory(self) -> int:
-        """The most bytes that one of its processes has held; 0 if unknown."""
+        """Peak resident bytes of the server's largest process, from /proc; 0 without /proc."""
         return max(_read_peak_memory(pid) for pid in [self.pid, *_find_descendants(self.pid)])
 
 
@@ -49,9 +50,12 @@ BASELINE_COMMAND = (
 def run_server(
     command: Sequence[str], folder: Path, *, workers: int, **settings: str
 ) -> Iterator[Server]:
-    """Run it on a free port until the block ends; what it prints goes into the folder."""
-    port, log = _free_port(), folder / "server.log"
-    begun = time.perf_counter()
+    """Run the command on a free port until the block ends; its output goes into `folder`.
+
+    `settings` are environment variables. Raises ServerNotStarted.
+    """
+    port, log = _find_free_port(), folder / "server.log"
+    started_at = time.perf_counter()
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603 - our own programs
@@ -68,12 +72,12 @@ def run_server(
             while not _is_ready(port):
                 if (
                     process.poll() is not None
-                    or time.perf_counter() - begun > START_TIMEOUT_SECONDS
+                    or time.perf_counter() - started_at > START_TIMEOUT_SECONDS
                 ):
                     raise ServerNotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
                 time.sleep(0.01)
-            started = time.perf_counter() - begun
-            yield Server(port, process.pid, started)
+            start_seconds = time.perf_counter() - started_at
+            yield Server(port, process.pid, start_seconds)
         finally:
             _stop(process)
 
@@ -87,7 +91,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -95,7 +99,7 @@ def _free_port() -> int:
 
 
 def _is_ready(port: int) -> bool:
-    """Whether it answers. Asked with little effort, because it needs the processor to start."""
+    """Whether /readyz answers 200. The plain client leaves the processor to the starting server."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -107,18 +111,18 @@ def _is_ready(port: int) -> bool:
 
 
 def _find_descendants(pid: int) -> list[int]:
-    """The processes that it started, and those that they started."""
+    """Find the children of a process and all their descendants."""
     command = ["ps", "-A", "-o", "pid=,ppid="]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    children = [child for child, parent in parents if parent == pid]
-    return [*children, *(below for child in children for below in _find_descendants(child))]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    pid_pairs = [tuple(map(int, line.split())) for line in output.splitlines()]
+    children = [child for child, parent in pid_pairs if parent == pid]
+    return [*children, *(pid for child in children for pid in _find_descendants(child))]
 
 
 def _read_peak_memory(pid: int) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:  # it has ended, or this is not Linux
+    except OSError:  # the process has ended, or this is not Linux
         return 0
-    lines = dict(line.split(":", 1) for line in status.splitlines())
-    return int(lines.get("VmHWM", "0 kB").split()[0]) * 1024
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""Who writes to whom: organisations, people who are known and new ones, and their deliveries."""
+"""The benchmarks' workload: organisations, known and new senders, and signed deliveries of them."""
 
 import base64
 import itertools
@@ -17,14 +17,14 @@ from domain.connection import Channel
 from interfaces.meta.samples import Sample, delivery
 
 WEBHOOK_PATH = "/api/webhooks/meta"
-APP_SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses
+APP_SECRET = "benchmark"  # noqa: S105 - only the servers of the benchmarks use it
 
 ORGANIZATION_COUNT = 20
 KNOWN_SENDER_COUNT = 20_000
-"""People who have written before and write again."""
+"""Senders with stored conversations, who write again."""
 
 NEW_SENDER_SHARE = 0.3
-"""The share of messages whose sender has never written."""
+"""Share of messages whose sender has no stored conversation, from 0 to 1."""
 
 MESSAGE_TEXTS = (
     "Hola",
@@ -43,6 +43,8 @@ MESSAGE_TEXTS = (
 )
 
 ORGANIZATION_ID_SQL = "('00000000-0000-7000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
+"""The same id as `make_connection_id` makes, as an expression of a number."""
+
 INSERT_ORGANIZATIONS = f"""
 INSERT INTO organizations (id, name)
     SELECT {ORGANIZATION_ID_SQL.format(n="n")}, 'Shop ' || n FROM generate_series(0, %(last)s) AS n
@@ -57,8 +59,9 @@ CONVERSATION_TABLES = (
     "event_log, deal_insights, deals, conversation_messages, conversation_threads,"
     " contact_identities, contacts, state_changes, failed_messages, unmatched_messages"
 )
-# Sender n belongs to the organisation n modulo their number; each has one of everything, and
-# messages of the days before. The server makes the rows itself: COPY would only add the client.
+# Sender n belongs to organisation n modulo ORGANIZATION_COUNT. Each sender has one contact, thread,
+# deal and insight, and one message for each of the last days. PostgreSQL generates the rows, which
+# saves the time of a client that sends them by COPY.
 INSERT_CONVERSATIONS = f"""
 CREATE TEMP TABLE people ON COMMIT DROP AS
     SELECT n, {ORGANIZATION_ID_SQL.format(n="n %% %(organizations)s")} AS org_id, uuidv7() AS contact_id,
@@ -99,98 +102,107 @@ INSERT INTO event_log (id, org_id, type, payload)
     FROM messages
 """
 
-OPEN_TRANSACTIONS = """
+SELECT_OPEN_TRANSACTIONS = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND xact_start IS NOT NULL
 """
 IDLE_POLL_COUNT = 30
-"""Looks in a row that find nothing: a server may still hold requests whose client has gone."""
+"""Consecutive polls without an open transaction after which the server counts as idle.
+
+One poll is not enough: the server may still hold requests whose client has disconnected.
+"""
+
+POLL_INTERVAL_SECONDS = 0.01
 
 
 @dataclass(slots=True)
 class Workload:
-    """The people, and what they write next: nothing is ever written twice."""
+    """One database's stored senders, and the messages that are sent to it; each id is new."""
 
     database_url: str
     random: Random = field(default_factory=lambda: Random(6))  # noqa: S311 - no secret
-    known: range = range(KNOWN_SENDER_COUNT)
-    _stored: int = 0
-    _new: Iterator[int] = field(default_factory=itertools.count)
+    known_senders: range = range(KNOWN_SENDER_COUNT)
+    _stored_count: int = 0
+    _new_senders: Iterator[int] = field(default_factory=itertools.count)
 
     def create_organizations(self) -> None:
-        """Make the organisations and their numbers."""
-        self._execute(INSERT_ORGANIZATIONS, last=ORGANIZATION_COUNT - 1)
-
-    def fill(self, people: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
-        """Begin with these people and as many messages of each, and nothing else."""
+        """Insert the organisations and one WhatsApp connection of each."""
+        parameters = {"last": ORGANIZATION_COUNT - 1}
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
-            # What is written here refers to itself; a million checks of that would take a minute.
+            db.execute(INSERT_ORGANIZATIONS, parameters)
+
+    def fill(self, senders: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
+        """Replace all conversations by `senders` senders with `messages` messages each."""
+        with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
+            # Skip the foreign keys: these rows refer to each other by construction, and checking a
+            # million of them takes a minute.
             db.execute("SET LOCAL session_replication_role = replica")
             db.execute(f"TRUNCATE {CONVERSATION_TABLES}")
-            given = {"people": people, "messages": messages, "organizations": ORGANIZATION_COUNT}
-            db.execute(INSERT_CONVERSATIONS, given)
-        self.known, self._stored = range(0, people, people // KNOWN_SENDER_COUNT), people * messages
+            parameters = {
+                "people": senders,
+                "messages": messages,
+                "organizations": ORGANIZATION_COUNT,
+            }
+            db.execute(INSERT_CONVERSATIONS, parameters)
+        self.known_senders = range(0, senders, senders // KNOWN_SENDER_COUNT)
+        self._stored_count = senders * messages
         with psycopg.connect(self.database_url, autocommit=True) as db:
             db.execute(f"VACUUM (ANALYZE) {CONVERSATION_TABLES}")
             db.execute("CHECKPOINT")
 
     def count_new_messages(self) -> int:
-        """How many messages came since this was last asked, when all that is under way has ended."""
+        """Wait until the database is idle; return the messages stored since the last call."""
         with psycopg.connect(self.database_url, autocommit=True) as db:
-            idle = 0
-            while idle < IDLE_POLL_COUNT:
-                idle = 0 if db.execute(OPEN_TRANSACTIONS).rowcount else idle + 1
-                time.sleep(0.01)
-            counted = db.execute("SELECT count(*) FROM conversation_messages").fetchone()
-        before, self._stored = self._stored, counted[0] if counted else 0
-        return self._stored - before
+            idle_polls = 0
+            while idle_polls < IDLE_POLL_COUNT:
+                idle_polls = 0 if db.execute(SELECT_OPEN_TRANSACTIONS).rowcount else idle_polls + 1
+                time.sleep(POLL_INTERVAL_SECONDS)
+            row = db.execute("SELECT count(*) FROM conversation_messages").fetchone()
+        count_before, self._stored_count = self._stored_count, row[0] if row else 0
+        return self._stored_count - count_before
 
     def make_samples(self, count: int) -> tuple[int, list[Sample]]:
-        """An organisation, and what people write to it next."""
+        """Choose an organisation and make `count` messages to it, from known and new senders."""
         organization = self.random.randrange(ORGANIZATION_COUNT)
         return organization, [
             self.make_sample(self._choose_sender(organization)) for _ in range(count)
         ]
 
     def make_sample(self, sender: str) -> Sample:
-        """What this person writes next."""
+        """Make a message from the sender, with a random text and a new id."""
         return Sample(
             sender=sender,
             name=f"Person {sender}",
             text=self.random.choice(MESSAGE_TEXTS),
-            # As long as Meta's own, and as random.
+            # As long and as random as the ids that Meta makes.
             message_id="wamid." + base64.b64encode(self.random.randbytes(39)).decode(),
             sent_at=datetime.now(UTC),
         )
 
     def make_new_sender(self) -> str:
-        """Somebody who has never written."""
-        return f"347{next(self._new):08}"
+        """Make the phone number of a sender who has not written yet."""
+        return f"347{next(self._new_senders):08}"
 
     def _choose_sender(self, organization: int) -> str:
         if self.random.random() < NEW_SENDER_SHARE:
             return self.make_new_sender()
-        # Of every organisation's people one is as likely as the other.
-        chosen = self.random.randrange(len(self.known) // ORGANIZATION_COUNT)
-        return f"346{self.known[chosen * ORGANIZATION_COUNT] + organization:08}"
-
-    def _execute(self, statements: str, **given: object) -> None:
-        with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
-            db.execute(statements, given)
+        # Each known sender of the organisation is equally likely.
+        position = self.random.randrange(len(self.known_senders) // ORGANIZATION_COUNT)
+        return f"346{self.known_senders[position * ORGANIZATION_COUNT] + organization:08}"
 
 
 def make_external_id(organization: int) -> str:
-    """The external id of the organisation's connection."""
+    """Make the external id of the organisation's connection."""
     return f"9000{organization}"
 
 
 def make_connection_id(organization: int) -> UUID:
-    """The id of the organisation, and of its connection."""
+    """Make the id that the organisation and its connection share."""
     return UUID(f"00000000-0000-7000-8000-{organization:012}")
 
 
 def encode_request(organization: int, samples: Sequence[Sample]) -> bytes:
-    """A signed delivery as it goes over the wire."""
+    """Encode a signed delivery of the samples as a whole HTTP/1.1 request."""
     body = msgspec.json.encode(delivery(Channel.WHATSAPP, make_external_id(organization), samples))
     head = (
         f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
