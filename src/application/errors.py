@@ -22,4 +22,8 @@ class StorageRefused(Exception):
 
 
 class SpoolUnavailable(Exception):
-    """The spool has no room, or cannot be written; its text says which."""
+    """The spool cannot be read, written or locked; the text names the cause."""
+
+
+class SpoolFull(SpoolUnavailable):
+    """The spool has no room left: its file has its largest size, or its disk is full."""
