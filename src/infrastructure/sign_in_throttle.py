@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in, counted by each worker for itself."""
+"""Limits sign-in attempts per network address and per account, in each worker's memory."""
 
 import math
 import time
@@ -13,7 +13,10 @@ from application.ports.auth import SignInThrottle
 
 @dataclass(frozen=True, slots=True)
 class MovingWindowSignInThrottle(SignInThrottle):
-    """So many for a network address, fewer for an account, within a window that moves."""
+    """Counts attempts in moving windows: 30 in 5 min per address, 10 in 15 min per account.
+
+    Workers do not share their counts.
+    """
 
     per_address: RateLimitItem = field(default_factory=lambda: parse("30/5 minutes"))
     per_account: RateLimitItem = field(default_factory=lambda: parse("10/15 minutes"))
@@ -22,15 +25,15 @@ class MovingWindowSignInThrottle(SignInThrottle):
     )
 
     def register_attempt(self, address: str, account: str) -> int:
-        # The account is charged only where the address may try at all, or one machine could keep
-        # an account's owner out for ever.
+        # An attempt counts for the account only if the address is below its limit. Otherwise one
+        # machine could lock an account's owner out permanently.
         return self._count_attempt(self.per_address, "address", address) or self._count_attempt(
             self.per_account, "account", account
         )
 
     def _count_attempt(self, limit: RateLimitItem, *key: str) -> int:
+        """Count an attempt; return 0 if it is allowed, else the seconds until the next one is."""
         if self.limiter.hit(limit, *key):
             return 0
-        return max(
-            1, math.ceil(self.limiter.get_window_stats(limit, *key).reset_time - time.time())
-        )
+        reset_at = self.limiter.get_window_stats(limit, *key).reset_time
+        return max(1, math.ceil(reset_at - time.time()))

@@ -156,7 +156,7 @@ def _delete(
     db: sqlite3.Connection, ids: Collection[int], *, needs_little_space: bool = False
 ) -> None:
     if needs_little_space:
-        # Secure deletion overwrites every page of a delivery and writes the old ones to the journal.
+        # Secure deletion overwrites all pages of a delivery and journals their old contents.
         db.execute("PRAGMA secure_delete=OFF")
     db.executemany("DELETE FROM deliveries WHERE id = ?", [(id_,) for id_ in ids])
 

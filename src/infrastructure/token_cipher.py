@@ -1,4 +1,4 @@
-"""Access tokens encrypted with AES-256-GCM, each for one connection of one organisation."""
+"""Encrypts access tokens with AES-256-GCM, each bound to one connection of one organisation."""
 
 import base64
 import hashlib
@@ -16,22 +16,23 @@ from domain.connection import Connection
 KEY_BYTES = 32
 NONCE_BYTES = 12
 HINT_LENGTH = 4
+"""Last characters of a token that stay readable, so pages can show them."""
 
 
 class InvalidEncryptionKey(ValueError):
-    """A key is not 32 bytes in base64."""
+    """A configured key is not 32 bytes in base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """A key and the id that encrypted tokens carry."""
+    """An AES-256 key; `id` is a hash of it that encrypted tokens carry."""
 
     id: str
     secret: bytes = field(repr=False)
 
     @classmethod
     def read(cls, text: str) -> "EncryptionKey":
-        """Read 32 bytes in base64, of either alphabet. Raises WrongKey."""
+        """Decode 32 bytes in standard or URL-safe base64. Raises InvalidEncryptionKey."""
         try:
             secret = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "==")
         except ValueError as error:
@@ -45,10 +46,10 @@ class EncryptionKey:
 
 @dataclass(frozen=True, slots=True)
 class AesGcmTokenCipher(TokenCipher):
-    """Seals with the first key, opens with any: `v1.<key id>.<nonce and ciphertext>.<hint>`.
+    """Encrypts with the first key, decrypts with any: `v1.<key id>.<nonce, ciphertext>.<hint>`.
 
-    Organisation, connection and hint are associated data, so an encrypted token moved to another
-    row does not open.
+    Organisation, connection and hint are associated data, so decrypting fails for a token that was
+    moved to another row or got another hint.
     """
 
     keys: Sequence[EncryptionKey]
@@ -78,11 +79,11 @@ class AesGcmTokenCipher(TokenCipher):
             )
         except StopIteration as error:
             raise TokenDecryptionError(
-                f"the key of connection {connection.id} is missing"
+                f"no configured key decrypts the token of connection {connection.id}"
             ) from error
         except (ValueError, InvalidTag) as error:
             raise TokenDecryptionError(
-                f"the token of connection {connection.id} does not open"
+                f"the token of connection {connection.id} cannot be decrypted"
             ) from error
 
 

@@ -79,7 +79,7 @@ class Postgres:
 
     def create_cluster(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._programs._make_cluster()
+        self._programs._create_cluster()
 
     def follow(self, primary: "Postgres") -> None:
         """Begin anew, as a standby that streams from the primary, which waits for it."""
@@ -97,7 +97,7 @@ class Postgres:
     def _clone(self, primary: "Postgres") -> None:
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True, mode=0o700)
-        if account := self._programs._account():
+        if account := self._programs._find_account():
             os.chown(self.data, account.pw_uid, account.pw_gid)
         source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
         how = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]
@@ -169,7 +169,7 @@ class Postgres:
         """Beside the folder, whose disk may be full."""
         log = self.folder.with_suffix(".log")
         log.touch()
-        if account := self._programs._account():
+        if account := self._programs._find_account():
             os.chown(log, account.pw_uid, account.pw_gid)
         return log
 

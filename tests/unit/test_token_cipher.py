@@ -1,4 +1,4 @@
-"""Access tokens: encrypted for one connection, opened for no other."""
+"""Tests of the token cipher: round trip, key rotation, binding to a connection, key format."""
 
 import base64
 from dataclasses import replace
@@ -24,7 +24,7 @@ SHOP = Connection(
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=300))
-def test_what_was_sealed_opens_and_shows_its_end_alone(token: str) -> None:
+def test_a_token_decrypts_and_shows_only_its_last_four_characters(token: str) -> None:
     encrypted = replace(SHOP, access_token=CIPHER.encrypt(token, SHOP))
 
     assert CIPHER.decrypt(encrypted) == token
@@ -32,11 +32,11 @@ def test_what_was_sealed_opens_and_shows_its_end_alone(token: str) -> None:
     assert token not in str(encrypted.access_token)
 
 
-def test_the_same_token_is_never_sealed_alike() -> None:
+def test_encrypting_a_token_twice_gives_different_texts() -> None:
     assert CIPHER.encrypt("EAAGcanary", SHOP) != CIPHER.encrypt("EAAGcanary", SHOP)
 
 
-def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
+def test_a_token_of_an_old_key_decrypts_only_while_the_key_is_configured() -> None:
     encrypted = replace(SHOP, access_token=AesGcmTokenCipher([OLD_KEY]).encrypt("EAAGcanary", SHOP))
 
     assert CIPHER.decrypt(encrypted) == "EAAGcanary"
@@ -50,7 +50,7 @@ def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
     [{"org_id": OrgId(new_id())}, {"id": ConnectionId(new_id())}],
     ids=["organisation", "connection"],
 )
-def test_a_token_moved_to_another_row_does_not_open(moved: dict[str, OrgId]) -> None:
+def test_a_token_moved_to_another_row_does_not_decrypt(moved: dict[str, OrgId]) -> None:
     encrypted = replace(SHOP, access_token=CIPHER.encrypt("EAAGcanary", SHOP))
 
     with pytest.raises(TokenDecryptionError):
@@ -58,24 +58,24 @@ def test_a_token_moved_to_another_row_does_not_open(moved: dict[str, OrgId]) -> 
 
 
 @pytest.mark.parametrize("broken", [None, "", "EAAGcanary", "v1.a.b", "v1.x.AAAA.1234"])
-def test_what_was_never_sealed_does_not_open(broken: str | None) -> None:
+def test_a_text_that_was_not_encrypted_does_not_decrypt(broken: str | None) -> None:
     with pytest.raises(TokenDecryptionError) as refusal:
         CIPHER.decrypt(replace(SHOP, access_token=broken))
     assert "EAAG" not in str(refusal.value)
 
 
-def test_a_changed_letter_or_hint_does_not_open() -> None:
+def test_a_changed_ciphertext_or_hint_does_not_decrypt() -> None:
     head, key, body, hint = CIPHER.encrypt("EAAGcanary", SHOP).split(".", 3)
     for changed in (f"{head}.{key}.{body[:-5]}AAAAA.{hint}", f"{head}.{key}.{body}.zzzz"):
         with pytest.raises(TokenDecryptionError):
             CIPHER.decrypt(replace(SHOP, access_token=changed))
 
 
-def test_keys_are_32_bytes_in_either_base64() -> None:
+def test_a_key_is_32_bytes_in_standard_or_url_safe_base64() -> None:
     secret = bytes(range(224, 256))
-    ways = {base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode()}
+    encodings = {base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode()}
 
-    assert {EncryptionKey.read(way).secret for way in ways} == {secret}
+    assert {EncryptionKey.read(text).secret for text in encodings} == {secret}
     for wrong in ("", "AAAA", "A" * 44 + "AAAA", "ñ"):
         with pytest.raises(InvalidEncryptionKey):
             EncryptionKey.read(wrong)
