@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,18 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder for a server, which is killed after the test if it still runs."""
-    folder = tmp_path / "postgres"
-    yield folder
-    if (folder / "data" / "postmaster.pid").exists():
-        kill_process_tree(read_postmaster_pid(folder))
+def folder() -> Iterator[Path]:
+    """A folder for a server, which is killed after the test if it still runs.
+
+    It is not in pytest's folder, from which another run of pytest would lock out the account that
+    PostgreSQL runs as under root.
+    """
+    made = tempfile.TemporaryDirectory(prefix="leadport-embedded-", ignore_cleanup_errors=True)
+    with made as name:
+        folder = Path(name) / "postgres"
+        yield folder
+        if (folder / "data" / "postmaster.pid").exists():
+            kill_process_tree(read_postmaster_pid(folder))
 
 
 def read_postmaster_pid(folder: Path) -> int:
