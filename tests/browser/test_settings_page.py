@@ -1,4 +1,4 @@
-"""The settings page in a real Chromium, over a real service."""
+"""Tests of the settings pages in Chromium, with a running service."""
 
 import json
 import shutil
@@ -20,16 +20,17 @@ AXE_PACKAGE = "axe-core@4.10"
 SCREENSHOT_FOLDER = ROOT / "var/screenshots"
 CANARY_TOKEN = "EAAGcanary0123456789ZDZ"
 TIMEOUT_MILLISECONDS = 30_000
-"""Milliseconds; a busy machine is no failure."""
+"""Long enough that a busy machine does not fail a test."""
 
 expect.set_options(timeout=TIMEOUT_MILLISECONDS)
+pytestmark = pytest.mark.slow
 
-NUMBER, OTHER_NUMBER = "200000000000001", "200000000000002"
+SCRIPT_NUMBER, NO_SCRIPT_NUMBER = "200000000000001", "200000000000002"
 
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The accessibility checker's script, from its npm package."""
+    """The script of the accessibility checker axe-core, from its npm package."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm to fetch axe-core with")
@@ -73,7 +74,7 @@ def browser(running: RunningService) -> Iterator[Browser]:
 
 @dataclass
 class Owner:
-    """Somebody with an account, and what they look at the page with."""
+    """An organisation's owner, with a browser and the accessibility checker."""
 
     running: RunningService
     browser: Browser
@@ -104,25 +105,29 @@ class Owner:
         page.click("main form button")
 
     def take_screenshot(self, page: Page, name: str) -> None:
-        """A screenshot for whoever looks at the artefacts; nothing may stick out of the window."""
+        """Save a screenshot of the whole page, for a review by eye."""
         SCREENSHOT_FOLDER.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOT_FOLDER / f"{name}.png", full_page=True)
 
     def check_page(self, page: Page, name: str) -> None:
-        """No serious finding of axe-core, and no sideways scrolling."""
+        """Assert that axe-core finds nothing serious and the page does not scroll sideways."""
         self.take_screenshot(page, name)
-        # Not by a script tag: the page's own policy forbids that, rightly.
+        # By the debugger, because the page's content security policy forbids a script tag.
         client = page.context.new_cdp_session(page)
         expression = f"{self.axe};axe.run().then(r => JSON.stringify(r.violations))"
         answer = client.send(
             "Runtime.evaluate",
             {"expression": expression, "awaitPromise": True, "returnByValue": True},
         )
-        found: list[dict[str, Any]] = json.loads(answer["result"]["value"])
-        serious = [(v["id"], v["help"]) for v in found if v["impact"] in ("serious", "critical")]
+        violations: list[dict[str, Any]] = json.loads(answer["result"]["value"])
+        serious = [
+            (violation["id"], violation["help"])
+            for violation in violations
+            if violation["impact"] in ("serious", "critical")
+        ]
         assert serious == []
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wide) <= 0
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) <= 0
 
 
 @pytest.fixture
@@ -130,10 +135,10 @@ def owner(
     running: RunningService, browser: Browser, axe: str, request: pytest.FixtureRequest
 ) -> Owner:
     """A new owner of a new organisation."""
-    name = "Organización" + "x" * 60  # one word that no phone is wide enough for
+    name = "Organización" + "x" * 60  # one word that is wider than a phone
     email = f"{abs(hash(request.node.name))}@shop.example"
-    made = json.loads(running.run_command("org", "create", name, "--owner", email, "--json"))
-    return Owner(running, browser, axe, email, made["password"], made["org_id"])
+    created = json.loads(running.run_command("org", "create", name, "--owner", email, "--json"))
+    return Owner(running, browser, axe, email, created["password"], created["org_id"])
 
 
 def submit_connection(page: Page, external_id: str, **fields: str) -> None:
@@ -152,10 +157,10 @@ def find_row(page: Page, external_id: str) -> Any:
     [(1440, True, "en"), (360, False, "es-MX")],
     ids=["desktop", "phone, without JavaScript, in Spanish"],
 )
-def test_a_number_is_connected_used_changed_and_removed(
+def test_a_connection_is_added_used_renamed_disabled_and_removed(
     owner: Owner, *, width: int, script: bool, language: str
 ) -> None:
-    number = NUMBER if script else OTHER_NUMBER
+    number = SCRIPT_NUMBER if script else NO_SCRIPT_NUMBER
     labels = {
         "en": {"wait": "Waiting for the first message", "active": "Active", "off": "Disabled"},
         "es-MX": {"wait": "En espera del primer mensaje", "active": "Activ", "off": "Desactivad"},
@@ -190,7 +195,9 @@ def test_a_number_is_connected_used_changed_and_removed(
         assert CANARY_TOKEN not in page.content()
 
 
-def test_wrong_fields_say_so_where_they_are_and_keep_what_was_typed(owner: Owner) -> None:
+def test_invalid_fields_show_their_errors_and_keep_their_values_but_the_token(
+    owner: Owner,
+) -> None:
     with owner.open_page() as page:
         owner.sign_in(page)
         submit_connection(
@@ -207,7 +214,7 @@ def test_wrong_fields_say_so_where_they_are_and_keep_what_was_typed(owner: Owner
         owner.check_page(page, "errors")
 
 
-def test_a_number_of_somebody_elses_is_refused_without_a_name(owner: Owner) -> None:
+def test_a_number_of_another_organisation_is_refused_without_naming_it(owner: Owner) -> None:
     with owner.open_page() as page:
         owner.sign_in(page)
         submit_connection(page, "100000000000001")
@@ -219,7 +226,7 @@ def test_a_number_of_somebody_elses_is_refused_without_a_name(owner: Owner) -> N
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-def test_the_page_is_for_everybody(owner: Owner, *, width: int, dark: bool) -> None:
+def test_pages_pass_axe_at_both_widths_and_themes(owner: Owner, *, width: int, dark: bool) -> None:
     with owner.open_page(width=width, dark=dark) as page:
         name = f"{width}-{'dark' if dark else 'light'}"
         owner.check_page(page, f"sign-in-{name}")
@@ -231,7 +238,7 @@ def test_the_page_is_for_everybody(owner: Owner, *, width: int, dark: bool) -> N
         owner.check_page(page, f"remove-{name}")
 
 
-def test_the_keyboard_alone_is_enough(owner: Owner) -> None:
+def test_signing_in_and_adding_a_connection_work_with_the_keyboard_alone(owner: Owner) -> None:
     with owner.open_page() as page:
         expect(page.locator("#email")).to_be_focused()
         page.keyboard.type(owner.email)
@@ -245,7 +252,7 @@ def test_the_keyboard_alone_is_enough(owner: Owner) -> None:
         expect(find_row(page, "4000")).to_be_visible()
 
 
-def test_language_and_organisation_can_be_switched(owner: Owner) -> None:
+def test_the_page_switches_the_organisation_and_the_language(owner: Owner) -> None:
     run = owner.running.run_command
     run("org", "create", "Segunda", "--owner", owner.email)
     with owner.open_page(language="es-AR") as page:
@@ -259,7 +266,7 @@ def test_language_and_organisation_can_be_switched(owner: Owner) -> None:
         expect(page.locator(".lead")).to_contain_text("Segunda")
 
 
-def test_signing_out_ends_the_session(owner: Owner) -> None:
+def test_cookies_of_a_signed_out_session_no_longer_sign_in(owner: Owner) -> None:
     with owner.open_page() as page:
         owner.sign_in(page)
         expect(page.locator("#form")).to_be_visible()
@@ -271,7 +278,7 @@ def test_signing_out_ends_the_session(owner: Owner) -> None:
         expect(page.locator("#email")).to_be_visible()
 
 
-def test_the_callback_url_can_be_copied(owner: Owner) -> None:
+def test_the_page_shows_the_callback_url_and_hides_the_verify_token(owner: Owner) -> None:
     with owner.open_page() as page:
         owner.sign_in(page)
         callback = f"{owner.running.url}/api/webhooks/meta"
@@ -283,7 +290,7 @@ def test_the_callback_url_can_be_copied(owner: Owner) -> None:
         assert token not in page.content()
 
 
-def test_a_token_is_stored_sealed_and_nowhere_else(owner: Owner) -> None:
+def test_no_table_holds_an_access_token_in_plain_text(owner: Owner) -> None:
     with owner.open_page() as page:
         owner.sign_in(page)
         submit_connection(page, "5000", access_token=CANARY_TOKEN)

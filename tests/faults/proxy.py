@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.support.service_process import free_port
+from tests.support.service_process import find_free_port
 
 CHUNK_BYTES = 65536
 COMMIT_QUERY = b"COMMIT\0"
@@ -29,7 +29,7 @@ class Proxy:
 
     to_port: int
     random: Random
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=find_free_port)
     broken_commit_share: float = 0.0
     broken_commits: int = 0
     _open: set[asyncio.StreamWriter] = field(default_factory=set)

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 
 from infrastructure.embedded_postgres import LOCALE, EmbeddedPostgres, EmbeddedPostgresError
-from tests.support.service_process import ROOT, free_port
+from tests.support.service_process import ROOT, find_free_port
 
 APP_SECRET = "fault secret"
 SERVICE_SETTINGS = {
@@ -67,7 +67,7 @@ class Postgres:
     """One PostgreSQL server under a folder, reached by TCP."""
 
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=find_free_port)
 
     @property
     def url(self) -> str:
@@ -198,7 +198,7 @@ class Leadport:
     database_url: str
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 2
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=find_free_port)
     _process: "subprocess.Popen[bytes] | None" = None
     _log: IO[bytes] | None = None
 

@@ -1,4 +1,4 @@
-"""What the HTTP server takes from strangers, before anybody has seen a signature."""
+"""Tests of the HTTP server's bounds on requests: time and size of headers, time of bodies."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ ANSWER_TIMEOUT_SECONDS = 30
 
 
 async def echo_length(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with how many bytes the body has; at `/early` before it has come, `/late` later."""
+    """Answer with the length of the body: `/early` before it arrives, `/late` after a pause."""
     if scope["path"] == "/late":
         await asyncio.sleep(4 * SHORT_TIMEOUT_SECONDS)
     size, more = 0, scope["path"] != "/early"
@@ -34,7 +34,7 @@ async def echo_length(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Client:
-    """A connection."""
+    """A client's connection to the server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -44,7 +44,7 @@ class Client:
         await self.writer.drain()
 
     async def read_answer(self) -> bytes:
-        """The body of the next answer, which must be 200."""
+        """Read the next answer, which must be 200, and return its body."""
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             head = await self.reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 "), head
@@ -52,21 +52,21 @@ class Client:
             return await self.reader.readexactly(length)
 
     async def read_until_closed(self) -> bytes:
-        """Whatever comes until the server hangs up."""
+        """Read everything that the server sends before it closes the connection."""
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             return await self.reader.read()
 
     async def wait_for_silent_close(self) -> bool:
-        """Wait for the server to hang up without a word."""
+        """Wait until the server closes the connection; return whether it sent nothing before."""
         try:
             return await self.read_until_closed() == b""
         except ConnectionError:
             return True
 
-    async def send_repeatedly(self, data: bytes, most: int) -> bool:
-        """Send it over and over; whether the server hangs up before `most` bytes."""
+    async def send_repeatedly(self, data: bytes, max_bytes: int) -> bool:
+        """Send the data repeatedly; return whether the server closes before `max_bytes` bytes."""
         try:
-            for _ in range(most // len(data)):
+            for _ in range(max_bytes // len(data)):
                 await self.send(data)
         except ConnectionError:
             return True
@@ -74,7 +74,7 @@ class Client:
 
 
 class RecordingProtocol(BoundedProtocol):
-    """Remembers the last connection that was made."""
+    """Records the transport of the last connection."""
 
     last: asyncio.Transport
 
@@ -113,8 +113,8 @@ def short_body_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "SLOWEST_BODY", SHORT_TIMEOUT_SECONDS)
 
 
-async def test_an_answer_does_not_wait_for_its_second_half(client: Client) -> None:
-    """Neither where the socket was bound before, as that of several workers is."""
+async def test_head_and_body_of_an_answer_are_sent_without_delay(client: Client) -> None:
+    """Also on a socket that was bound before the server started, as with several workers."""
     await client.send(HEAD + b"Content-Length: 2\r\n\r\nhi")
     assert await client.read_answer() == b"2"
 
@@ -124,14 +124,18 @@ async def test_an_answer_does_not_wait_for_its_second_half(client: Client) -> No
 
 @pytest.mark.usefixtures("short_header_timeout")
 @pytest.mark.parametrize("sent", [b"", b"POST", HEAD])
-async def test_who_does_not_finish_their_headers_is_hung_up_on(client: Client, sent: bytes) -> None:
+async def test_a_connection_with_incomplete_headers_is_closed_in_time(
+    client: Client, sent: bytes
+) -> None:
     await client.send(sent)
 
     assert await client.wait_for_silent_close()
 
 
 @pytest.mark.usefixtures("short_header_timeout")
-async def test_so_is_who_does_not_finish_those_of_the_second_request(client: Client) -> None:
+async def test_a_connection_with_incomplete_headers_of_a_second_request_is_closed_in_time(
+    client: Client,
+) -> None:
     await client.send(HEAD + b"Content-Length: 2\r\n\r\nhi")
     assert await client.read_answer() == b"2"
     await client.send(HEAD)
@@ -140,9 +144,11 @@ async def test_so_is_who_does_not_finish_those_of_the_second_request(client: Cli
 
 
 @pytest.mark.usefixtures("short_body_timeout")
-@pytest.mark.parametrize("half", [b"", b"half"])
-async def test_who_does_not_finish_their_body_is_told_so(client: Client, half: bytes) -> None:
-    await client.send(HEAD + b"Content-Length: 8\r\n\r\n" + half)
+@pytest.mark.parametrize("sent", [b"", b"half"])
+async def test_a_request_with_an_incomplete_body_is_answered_with_408(
+    client: Client, sent: bytes
+) -> None:
+    await client.send(HEAD + b"Content-Length: 8\r\n\r\n" + sent)
 
     head, _, body = (await client.read_until_closed()).partition(b"\r\n\r\n")
     assert head.startswith(
@@ -152,21 +158,24 @@ async def test_who_does_not_finish_their_body_is_told_so(client: Client, half: b
 
 
 @pytest.mark.usefixtures("short_body_timeout")
-async def test_a_byte_now_and_then_does_not_help(client: Client) -> None:
+async def test_a_body_that_arrives_byte_by_byte_is_answered_with_408(client: Client) -> None:
     await client.send(HEAD + b"Content-Length: 1000000\r\n\r\n")
 
-    async def drip() -> None:
+    async def send_bytes() -> None:
         while True:
             await client.send(b"x")
             await asyncio.sleep(SHORT_TIMEOUT_SECONDS / 10)
 
-    dripping = asyncio.create_task(drip())
+    sender = asyncio.create_task(send_bytes())
     assert (await client.reader.readline()).startswith(b"HTTP/1.1 408 ")
-    dripping.cancel()
+    sender.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_body_timeout")
-async def test_answers_and_pauses_may_take_longer(client: Client) -> None:
+async def test_slow_answers_and_pauses_between_requests_do_not_count_as_body_time(
+    client: Client,
+) -> None:
     for path in (b"/late", b"/"):
         await client.send(HEAD.replace(b"/", path, 1) + b"Content-Length: 2\r\n\r\nhi")
         assert await client.read_answer() == b"2"
@@ -174,7 +183,7 @@ async def test_answers_and_pauses_may_take_longer(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("short_body_timeout")
-async def test_nobody_is_answered_twice(client: Client) -> None:
+async def test_a_request_answered_before_its_body_gets_no_408_too(client: Client) -> None:
     await client.send(HEAD.replace(b"/", b"/early", 1) + b"Content-Length: 8\r\n\r\nhalf")
     assert await client.read_answer() == b"0"
 
@@ -182,15 +191,16 @@ async def test_nobody_is_answered_twice(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("short_body_timeout")
-async def test_nobody_gets_the_answer_to_another_request(client: Client) -> None:
+async def test_a_408_is_not_sent_in_place_of_a_pending_answer(client: Client) -> None:
     first = HEAD.replace(b"/", b"/late", 1) + b"Content-Length: 2\r\n\r\nhi"
     await client.send(first + HEAD + b"Content-Length: 8\r\n\r\nhalf")
 
     assert await client.wait_for_silent_close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_header_timeout")
-async def test_bodies_may_take_longer_than_headers(client: Client) -> None:
+async def test_the_header_timeout_does_not_apply_to_bodies_and_pauses(client: Client) -> None:
     for _ in range(2):
         await client.send(HEAD + b"Content-Length: 2\r\n\r\nh")
         await asyncio.sleep(2 * SHORT_TIMEOUT_SECONDS)
@@ -209,7 +219,7 @@ async def test_bodies_may_take_longer_than_headers(client: Client) -> None:
         pytest.param(CHUNKED_HEAD + b"1;", KILOBYTE, id="chunk extension"),
     ],
 )
-async def test_who_never_comes_to_an_end_is_hung_up_on(
+async def test_a_request_without_an_end_is_closed_after_a_bounded_number_of_bytes(
     client: Client, head: bytes, endless: bytes
 ) -> None:
     await client.send(head)
@@ -217,7 +227,7 @@ async def test_who_never_comes_to_an_end_is_hung_up_on(
     assert await client.send_repeatedly(endless, 1000 * LARGEST_HEADERS)
 
 
-async def test_bodies_are_as_long_as_they_are(client: Client) -> None:
+async def test_long_bodies_do_not_count_for_the_limit_of_headers(client: Client) -> None:
     count = 4 * LARGEST_HEADERS // len(KILOBYTE)
     for _ in range(2):
         await client.send(CHUNKED_HEAD)
