@@ -1,4 +1,4 @@
-"""Disks that fill up: small mounts where that is allowed, else a limit on the size of files."""
+"""Disks that tests can fill: small tmpfs mounts under root, otherwise a limit on file sizes."""
 
 import os
 import subprocess
@@ -13,13 +13,13 @@ BLOCK_BYTES = 4096
 
 class Disk(Protocol):
     def fill(self) -> AbstractContextManager[None]:
-        """Until the block ends nothing more can be written to it."""
+        """Leave no room on the disk until the block ends."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MountedDisk(Disk):
-    """A file system of its own, which one more file fills."""
+    """A file system of its own, which `fill` fills with a file."""
 
     folder: Path
 
@@ -36,42 +36,42 @@ class MountedDisk(Disk):
 
 @dataclass(frozen=True, slots=True)
 class LimitedDisk(Disk):
-    """The same for whom may not mount: no file that these processes write may grow."""
+    """A stand-in without the right to mount: no file that the processes write may grow."""
 
-    processes: Callable[[], Sequence[int]]
+    list_processes: Callable[[], Sequence[int]]
 
     @contextmanager
     def fill(self) -> Iterator[None]:
-        _limit_file_size(self.processes(), "0")
+        _limit_file_size(self.list_processes(), "0")
         try:
             yield
         finally:
-            _limit_file_size(self.processes(), "unlimited")
+            _limit_file_size(self.list_processes(), "unlimited")
 
 
 @contextmanager
 def open_disk(
-    folder: Path, megabytes: int, processes: Callable[[], Sequence[int]]
+    folder: Path, megabytes: int, list_processes: Callable[[], Sequence[int]]
 ) -> Iterator[Disk]:
-    """A disk under `folder`, which nobody but these processes writes to."""
+    """Mount a disk on `folder` until the block ends; only the listed processes write to it."""
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={megabytes}m,mode=0755"
     mount = ["mount", "-t", "tmpfs", "-o", options, "leadport", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        yield LimitedDisk(processes)
+        yield LimitedDisk(list_processes)
         return
     try:
         yield MountedDisk(folder)
     finally:
-        # Lazily: it goes when the last process that holds a file of it is gone.
+        # `--lazy` detaches the mount now and frees it when the last process has closed its files.
         unmount = ["umount", "--lazy", str(folder)]
         subprocess.run(unmount, check=True)
 
 
 def _write_until_full(file: int) -> None:
-    free = os.fstatvfs(file).f_bavail * BLOCK_BYTES
+    free_bytes = os.fstatvfs(file).f_bavail * BLOCK_BYTES
     try:
-        os.posix_fallocate(file, 0, max(free, 1))
+        os.posix_fallocate(file, 0, max(free_bytes, 1))
         while True:
             os.write(file, bytes(BLOCK_BYTES))
     except OSError:
@@ -79,9 +79,9 @@ def _write_until_full(file: int) -> None:
 
 
 def _limit_file_size(processes: Sequence[int], size: str) -> None:
-    """As their owner: not even root may do that to others everywhere."""
+    """Set the limit as each process's owner: not every system lets root limit other accounts."""
     for pid in processes:
-        with suppress(FileNotFoundError):  # it has ended meanwhile
+        with suppress(FileNotFoundError):  # the process has ended
             owner = Path(f"/proc/{pid}").stat()
             user, group = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (None, None)
             command = ["prlimit", "--pid", str(pid), f"--fsize={size}:"]

@@ -1,4 +1,4 @@
-"""The faults. Each breaks something for a moment, and heals it before it returns."""
+"""The faults: each function breaks one thing for some seconds and repairs it before it returns."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ Fault = Callable[[FaultEnvironment], None]
 
 FREEZE_SECONDS = 10
 DAY_SECONDS = 86400
+STEP_BACK_SECONDS = (1, 60, 3600, 3 * DAY_SECONDS)
 
 
 def kill_service(env: FaultEnvironment) -> None:
@@ -53,6 +54,7 @@ def restart_service_while_postgres_is_frozen(env: FaultEnvironment) -> None:
 
 
 def reset_commits(env: FaultEnvironment, seconds: float = 4) -> None:
+    """Reset the connection of three commits in ten, before or after PostgreSQL has received it."""
     for proxy in env.proxies:
         proxy.broken_commit_share = 0.3
     time.sleep(seconds)
@@ -68,6 +70,7 @@ def reset_connections(env: FaultEnvironment) -> None:
 
 
 def fill_spool_disk(env: FaultEnvironment) -> None:
+    """Fill the spool's disk while PostgreSQL is down."""
     env.primary.stop("immediate")
     with env.spool_disk.fill():
         _pause(env, 4)
@@ -76,13 +79,17 @@ def fill_spool_disk(env: FaultEnvironment) -> None:
 
 
 def fill_postgres_disk(env: FaultEnvironment, seconds: float = 4) -> None:
-    """Whatever it does then: it refuses to write, or it cannot write its log and crashes."""
-    crashes = env.random.random() < 0.7
-    until = time.monotonic() + seconds
+    """Fill PostgreSQL's disk.
+
+    In seven cases of ten new log segments are requested as well, which cannot be written, so the
+    server crashes. Otherwise it refuses writes as they come.
+    """
+    needs_segments = env.random.random() < 0.7
+    end = time.monotonic() + seconds
     with env.disks[env.primary].fill():
-        while time.monotonic() < until:
+        while time.monotonic() < end:
             time.sleep(0.3)
-            if crashes:
+            if needs_segments:
                 with suppress(psycopg.Error):
                     env.primary.execute("SELECT pg_switch_wal()")
     env.primary.start_if_down()
@@ -95,7 +102,11 @@ def lose_primary(env: FaultEnvironment) -> None:
 
 
 def lose_primary_after_replication_stopped(env: FaultEnvironment) -> None:
-    """Nothing that the primary committed alone was ever confirmed, so the standby lacks nothing."""
+    """Stop replication, then lose the primary.
+
+    Replication is synchronous: a commit that only the primary has was not confirmed to the service,
+    so the standby lacks no confirmed message.
+    """
     env.ensure_standby()
     env.standby.stop_replication()
     time.sleep(6)
@@ -104,7 +115,8 @@ def lose_primary_after_replication_stopped(env: FaultEnvironment) -> None:
 
 
 def step_clock_back(env: FaultEnvironment) -> None:
-    env.clock.step(-env.random.choice([1, 60, 3600, 3 * DAY_SECONDS]))
+    """Set the service's clock back by up to three days, and forward again after some seconds."""
+    env.clock.step(-env.random.choice(STEP_BACK_SECONDS))
     _pause(env, 4)
     env.clock.step(0)
 
@@ -127,5 +139,5 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def _pause(env: FaultEnvironment, longest: float) -> None:
-    time.sleep(env.random.uniform(longest / 4, longest))
+def _pause(env: FaultEnvironment, max_seconds: float) -> None:
+    time.sleep(env.random.uniform(max_seconds / 4, max_seconds))

@@ -1,4 +1,4 @@
-"""Whatever breaks: what was answered with 200 is stored, once and where it belongs."""
+"""Tests that each message answered with 200 is stored once and in its place, under every fault."""
 
 import asyncio
 import json
@@ -24,19 +24,24 @@ from tests.faults.workload import Load, Workload
 log = logging.getLogger(__name__)
 
 SHORT_TEST_TIMEOUT_SECONDS = 120
-"""Seconds that a short test may take at most."""
+"""Limit for the load and the faults of a test that is not marked `long`."""
 
 LONG_TEST_SECONDS = float(os.environ.get("FAULTS_SECONDS", "600"))
+"""Length of the test that is marked `long`."""
+
 MIN_FAULTS_IN_TEN_MINUTES = 40
 
 
-def seeded_random(seed: int) -> Random:
+def make_random(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - no secret
+
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultEnvironment]:
-    with open_fault_environment(tmp_path_factory.mktemp("house"), seeded_random(5)) as built:
+    with open_fault_environment(tmp_path_factory.mktemp("logs"), make_random(5)) as built:
         yield built
 
 
@@ -46,20 +51,20 @@ def load(env: FaultEnvironment) -> Load:
 
 
 def make_load(env: FaultEnvironment) -> Load:
+    """Make a load for organisations of its own, once the service is ready."""
     wait_until(lambda: env.service.is_answering("/readyz"), "the service is ready")
     return Load(env.service.url, Workload.build(env.primary, env.random))
 
 
-async def run_faults(
-    env: FaultEnvironment, load: Load, *faults: Callable[[FaultEnvironment], None]
+async def run_fault(
+    env: FaultEnvironment, load: Load, fault: Callable[..., None], **options: float
 ) -> Ledger:
+    """Cause the fault under load; return the ledger, which must have no flaw."""
     async with asyncio.timeout(SHORT_TEST_TIMEOUT_SECONDS), load.run():
-        for fault in faults:
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(fault, env)
         await asyncio.sleep(0.5)
-    title = ", ".join(fault.__name__.replace("_", " ") for fault in faults)
-    return await reconcile_load(env, load, title)
+        await asyncio.to_thread(fault, env, **options)
+        await asyncio.sleep(0.5)
+    return await reconcile_load(env, load, fault.__name__.replace("_", " "))
 
 
 async def reconcile_load(env: FaultEnvironment, load: Load, title: str) -> Ledger:
@@ -67,7 +72,8 @@ async def reconcile_load(env: FaultEnvironment, load: Load, title: str) -> Ledge
 
 
 @contextmanager
-def crashed(server: Postgres) -> Iterator[None]:
+def take_down(server: Postgres) -> Iterator[None]:
+    """Crash the server and start it again when the block ends."""
     server.stop("immediate")
     try:
         yield
@@ -75,66 +81,67 @@ def crashed(server: Postgres) -> Iterator[None]:
         server.start()
 
 
-async def test_the_service_is_killed(env: FaultEnvironment, load: Load) -> None:
-    await run_faults(env, load, faults.kill_service)
-
-
-async def test_postgresql_crashes(env: FaultEnvironment, load: Load) -> None:
-    ledger = await run_faults(env, load, faults.crash_postgres)
-
-    assert ledger.deferred
-    assert set(load.answers) == {"200"}
-
-
-async def test_postgresql_is_frozen(env: FaultEnvironment, load: Load) -> None:
-    def freeze_postgres(env: FaultEnvironment) -> None:
-        faults.freeze_postgres(env, seconds=4)
-
-    ledger = await run_faults(env, load, freeze_postgres)
-
-    assert ledger.deferred
-    assert set(load.answers) == {"200"}
-
-
-async def test_connections_are_reset_in_the_middle_of_a_commit(
+async def test_no_answered_message_is_lost_when_the_service_is_killed(
     env: FaultEnvironment, load: Load
 ) -> None:
-    def reset_commits(env: FaultEnvironment) -> None:
-        faults.reset_commits(env, seconds=2)
+    await run_fault(env, load, faults.kill_service)
 
-    await run_faults(env, load, reset_commits)
+
+async def test_every_delivery_is_answered_with_200_while_postgresql_crashes(
+    env: FaultEnvironment, load: Load
+) -> None:
+    ledger = await run_fault(env, load, faults.crash_postgres)
+
+    assert ledger.deferred
+    assert set(load.answers) == {"200"}
+
+
+async def test_every_delivery_is_answered_with_200_while_postgresql_is_frozen(
+    env: FaultEnvironment, load: Load
+) -> None:
+    ledger = await run_fault(env, load, faults.freeze_postgres, seconds=4)
+
+    assert ledger.deferred
+    assert set(load.answers) == {"200"}
+
+
+async def test_no_message_is_lost_or_doubled_when_connections_are_reset_at_commit(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.reset_commits, seconds=2)
 
     assert sum(proxy.broken_commits for proxy in env.proxies)
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_postgresql_is_full(env: FaultEnvironment, load: Load) -> None:
-    def fill_postgres_disk(env: FaultEnvironment) -> None:
-        faults.fill_postgres_disk(env, seconds=3)
-
-    await run_faults(env, load, fill_postgres_disk)
+async def test_every_delivery_is_answered_with_200_while_the_disk_of_postgresql_is_full(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.fill_postgres_disk, seconds=3)
 
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_the_spool_is_full(env: FaultEnvironment, load: Load) -> None:
-    await run_faults(env, load, faults.fill_spool_disk)
+async def test_deliveries_are_answered_with_503_while_the_disk_of_the_spool_is_full(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.fill_spool_disk)
 
     assert set(load.answers) == {"200", "503"}
 
 
-async def test_the_primary_is_lost_and_a_standby_takes_its_place(
+async def test_every_delivery_is_answered_with_200_while_a_standby_replaces_the_primary(
     env: FaultEnvironment, load: Load
 ) -> None:
     env.ensure_standby()
 
-    ledger = await run_faults(env, load, faults.lose_primary)
+    ledger = await run_fault(env, load, faults.lose_primary)
 
     assert ledger.deferred
     assert set(load.answers) == {"200"}
 
 
-async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
+async def test_messages_that_only_a_lost_primary_committed_are_stored_after_the_failover(
     env: FaultEnvironment, load: Load
 ) -> None:
     env.ensure_standby()
@@ -148,18 +155,20 @@ async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
     await reconcile_load(env, load, "what the lost primary committed alone")
 
 
-async def test_the_clock_steps_back(env: FaultEnvironment, load: Load) -> None:
-    await run_faults(env, load, faults.step_clock_back)
+async def test_every_delivery_is_answered_with_200_while_the_clock_steps_back(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.step_clock_back)
 
     assert set(load.answers) == {"200"}
 
 
-async def test_without_postgresql_each_of_200_posts_is_answered_in_time(
+async def test_without_postgresql_each_of_200_deliveries_is_answered_within_2_seconds(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with crashed(env.primary):
-        every = [load.workload.make_single() for _ in range(200)]
-        answers = await load.post_all(every)
+    with take_down(env.primary):
+        deliveries = [load.workload.make_single() for _ in range(200)]
+        answers = await load.post_all(deliveries)
 
     assert {answer.status_code for answer, _ in answers} == {200}
     assert max(seconds for _, seconds in answers) < 2
@@ -167,10 +176,10 @@ async def test_without_postgresql_each_of_200_posts_is_answered_in_time(
     assert (ledger.answered, ledger.deferred, ledger.stored) == (200, 200, 200)
 
 
-async def test_a_full_disk_of_the_spool_is_a_503_until_there_is_room(
+async def test_a_delivery_refused_by_a_full_spool_disk_is_accepted_once_there_is_room(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with crashed(env.primary):
+    with take_down(env.primary):
         refused = load.workload.make_single()
         with env.spool_disk.fill():
             answer, _ = await load.post(refused)
@@ -181,10 +190,10 @@ async def test_a_full_disk_of_the_spool_is_a_503_until_there_is_room(
     await reconcile_load(env, load, "no room, then room")
 
 
-async def test_a_spool_of_its_largest_size_is_a_503_until_it_is_emptied(
+async def test_a_delivery_refused_by_a_full_spool_is_accepted_once_it_is_drained(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with crashed(env.primary):
+    with take_down(env.primary):
         for _ in range(20):
             refused = load.workload.make_delivery(*["long " * 800] * 200)
             answer, _ = await load.post(refused)
@@ -192,31 +201,31 @@ async def test_a_spool_of_its_largest_size_is_a_503_until_it_is_emptied(
                 break
         assert_problem(answer)
 
-    wait_until(lambda: count_spooled(env.service) == 0, "the spool is emptied")
+    wait_until(lambda: count_spooled(env.service) == 0, "the spool is drained")
     answer, _ = await load.post(refused)
     assert answer.status_code == 200
     await reconcile_load(env, load, "the spool reached its size")
 
 
-async def test_a_spool_on_a_full_disk_is_emptied_all_the_same(
+async def test_the_spool_is_drained_although_its_disk_is_full(
     env: FaultEnvironment, load: Load
 ) -> None:
     with ExitStack() as stack:
-        with crashed(env.primary):
+        with take_down(env.primary):
             answers = await load.post_all([load.workload.make_single() for _ in range(100)])
             assert {answer.status_code for answer, _ in answers} == {200}
-            # Before it is back: what is still being filled would take the room kept for emptying.
+            # Before PostgreSQL is back: a fill during the draining would take the freed reserve.
             stack.enter_context(env.spool_disk.fill())
 
         if isinstance(env.spool_disk, MountedDisk):
-            wait_until(lambda: count_spooled(env.service) == 0, "the spool is emptied", 10)
+            wait_until(lambda: count_spooled(env.service) == 0, "the spool is drained", 10)
     await reconcile_load(env, load, "the spool's disk is full when PostgreSQL is back")
 
 
-async def test_a_spool_of_large_deliveries_is_emptied(env: FaultEnvironment, load: Load) -> None:
-    with crashed(env.primary):
-        every = [load.workload.make_delivery(*["short"] * 1000) for _ in range(6)]
-        answers = await load.post_all(every, at_once=2)
+async def test_a_spool_of_large_deliveries_is_drained(env: FaultEnvironment, load: Load) -> None:
+    with take_down(env.primary):
+        deliveries = [load.workload.make_delivery(*["short"] * 1000) for _ in range(6)]
+        answers = await load.post_all(deliveries, concurrency=2)
         assert {answer.status_code for answer, _ in answers} == {200}
 
     await reconcile_load(env, load, "large deliveries in the spool")
@@ -241,7 +250,7 @@ FOR EACH ROW EXECUTE FUNCTION refuse()
 """
 
 
-async def test_what_cannot_be_stored_is_kept_and_its_neighbours_are_stored(
+async def test_a_refused_message_is_kept_for_a_retry_and_its_neighbours_are_stored(
     env: FaultEnvironment, load: Load
 ) -> None:
     env.primary.execute(CREATE_REFUSING_TRIGGER)
@@ -250,30 +259,30 @@ async def test_what_cannot_be_stored_is_kept_and_its_neighbours_are_stored(
         answer, _ = await load.post(posted)
         assert answer.json() == {"received": 4, "ingested": 3, "skipped": 0, "failed": 1}
         (listed,) = json.loads(env.service.command("failed", "list", "--json"))
-        again = json.loads(env.service.command("failed", "retry", "--all", "--json"))
+        failed_retry = json.loads(env.service.command("failed", "retry", "--all", "--json"))
     finally:
         env.primary.execute("DROP FUNCTION refuse CASCADE")
 
     assert listed["org_id"] == str(posted.messages[2].number.org_id)
     assert "poison" not in json.dumps(listed)
-    assert again == {"tried": 1, "resolved": 0, "failed": 1}
-    resolved = json.loads(env.service.command("failed", "retry", "--all", "--json"))
-    assert resolved == {"tried": 1, "resolved": 1, "failed": 0}
+    assert failed_retry == {"tried": 1, "resolved": 0, "failed": 1}
+    later_retry = json.loads(env.service.command("failed", "retry", "--all", "--json"))
+    assert later_retry == {"tried": 1, "resolved": 1, "failed": 0}
     ledger = await reconcile_load(env, load, "one of four is refused, and retried")
     assert ledger.stored == 4
 
 
 @pytest.mark.long
-async def test_ten_minutes_of_faults(tmp_path: Path) -> None:
+async def test_ten_minutes_of_random_faults_lose_no_answered_message(tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", time.time_ns() % 1_000_000))
-    random, fault_counts = seeded_random(seed), Counter[str]()
-    with open_fault_environment(tmp_path, seeded_random(seed)) as env:
+    random, fault_counts = make_random(seed), Counter[str]()
+    with open_fault_environment(tmp_path, make_random(seed)) as env:
         load = make_load(env)
         env.ensure_standby()
         end = time.monotonic() + LONG_TEST_SECONDS
         async with (
             asyncio.timeout(LONG_TEST_SECONDS + SHORT_TEST_TIMEOUT_SECONDS),
-            load.run(patience=60),
+            load.run(timeout_seconds=60),
         ):
             while time.monotonic() < end:
                 for fault in random.sample(faults.FAULTS, k=len(faults.FAULTS)):
