@@ -1,1 +1,1 @@
-"""How fast Leadport is beside a straightforward service, an idle server and plain SQL."""
+"""Benchmarks that compare Leadport with a straightforward service, an idle server and plain SQL."""

@@ -1,8 +1,9 @@
-"""What a straightforward service would be: FastAPI, pydantic and SQLAlchemy's ORM.
+"""The baseline: a straightforward webhook service of FastAPI, pydantic and SQLAlchemy's ORM.
 
-It stores the same rows in the same tables as the same role, one transaction a message, with a
-select and an insert a step. Asynchronous, as FastAPI is commonly used; engine and pool as they
-come; whoever loses a race to another transaction tries again.
+It stores the same rows as Leadport, in the same tables and as the same role: one transaction for
+each message, and one SELECT and one INSERT for each step. It is asynchronous, as FastAPI is
+commonly used, and keeps the defaults of SQLAlchemy's engine and pool. A message whose transaction
+loses a race is tried again.
 """
 
 import hashlib
@@ -21,10 +22,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from benchmarks.workload import WEBHOOK
+from benchmarks.workload import WEBHOOK_PATH
 from infrastructure.insights.dummy import DummyInsights
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 
 class Profile(BaseModel):
@@ -77,14 +78,14 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB}
 
 
-class Owned:
-    """A row of an organisation."""
+class OrganizationRow:
+    """A row that belongs to an organisation."""
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
 
 
-class ChannelConnection(Owned, Base):
+class ChannelConnection(OrganizationRow, Base):
     __tablename__ = "channel_connections"
 
     provider: Mapped[str]
@@ -93,7 +94,7 @@ class ChannelConnection(Owned, Base):
     is_enabled: Mapped[bool]
 
 
-class Contact(Owned, Base):
+class Contact(OrganizationRow, Base):
     __tablename__ = "contacts"
 
     name: Mapped[str]
@@ -102,7 +103,7 @@ class Contact(Owned, Base):
     profile_seen_at: Mapped[datetime | None]
 
 
-class ContactIdentity(Owned, Base):
+class ContactIdentity(OrganizationRow, Base):
     __tablename__ = "contact_identities"
 
     contact_id: Mapped[UUID]
@@ -110,7 +111,7 @@ class ContactIdentity(Owned, Base):
     value: Mapped[str]
 
 
-class ConversationThread(Owned, Base):
+class ConversationThread(OrganizationRow, Base):
     __tablename__ = "conversation_threads"
 
     contact_id: Mapped[UUID]
@@ -120,7 +121,7 @@ class ConversationThread(Owned, Base):
     last_message_at: Mapped[datetime | None]
 
 
-class ConversationMessage(Owned, Base):
+class ConversationMessage(OrganizationRow, Base):
     __tablename__ = "conversation_messages"
 
     thread_id: Mapped[UUID]
@@ -133,7 +134,7 @@ class ConversationMessage(Owned, Base):
     sent_at: Mapped[datetime]
 
 
-class Deal(Owned, Base):
+class Deal(OrganizationRow, Base):
     __tablename__ = "deals"
 
     contact_id: Mapped[UUID]
@@ -142,7 +143,7 @@ class Deal(Owned, Base):
     message_id: Mapped[UUID | None]
 
 
-class DealInsight(Owned, Base):
+class DealInsight(OrganizationRow, Base):
     __tablename__ = "deal_insights"
 
     deal_id: Mapped[UUID]
@@ -155,7 +156,7 @@ class DealInsight(Owned, Base):
     message_external_id: Mapped[str]
 
 
-class Event(Owned, Base):
+class Event(OrganizationRow, Base):
     __tablename__ = "event_log"
 
     type: Mapped[str]
@@ -180,7 +181,7 @@ async def ready() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.post(WEBHOOK)
+@app.post(WEBHOOK_PATH)
 async def deliver(request: Request) -> dict[str, int]:
     body = await request.body()
     secret = os.environ["META_APP_SECRET"].encode()
@@ -202,8 +203,8 @@ async def deliver(request: Request) -> dict[str, int]:
 
 
 async def ingest(value: Value, name: str, message: Message) -> str:
-    """Store one message, again where another transaction was first."""
-    for _ in range(ATTEMPTS):
+    """Store one message; try again where another transaction stored a conflicting row first."""
+    for _ in range(MAX_ATTEMPTS):
         try:
             async with Session() as session, session.begin():
                 return await store(session, value.metadata.phone_number_id, name, message)

@@ -1,4 +1,4 @@
-"""What the parts share: the databases, the services on them, and their rivals."""
+"""The resources that the benchmark parts share: databases, Leadport and comparison servers."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,14 +9,14 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.load import CountMismatch
-from benchmarks.servers import LEADPORT, Server, serving
-from benchmarks.workload import SECRET, Workload
+from benchmarks.servers import LEADPORT_COMMAND, Server, run_server
+from benchmarks.workload import APP_SECRET, Workload
 from infrastructure.postgres.migrations import migrate
 from leadport.database import open_database
 from leadport.settings import Settings
 
-# Whatever is set for a real service stays out of this: above all its database.
-UNSET = dict.fromkeys(
+# Settings of a real service must not leak into a benchmark, above all its database.
+UNSET_SETTINGS = dict.fromkeys(
     (
         "AUTH_JWKS_URL",
         "AUTH_JWT_SECRET",
@@ -32,36 +32,38 @@ UNSET = dict.fromkeys(
     ),
     "",
 )
-DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+DURABILITY_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 @dataclass
 class Bench:
-    """Things are started when they are first needed, and end with `stack`."""
+    """Starts databases and servers when a part first needs them; `stack` stops them."""
 
     folder: Path
     seconds: float
+    """Length of one measurement."""
+
     workers: int
-    """Of every server."""
+    """Worker processes of each server."""
 
     stack: ExitStack
-    _service: ExitStack = field(default_factory=ExitStack)
-    rivals: dict[str, Server] = field(default_factory=dict)
-    """Servers that the service is compared with, by their parts' names."""
+    _leadport_stack: ExitStack = field(default_factory=ExitStack)
+    comparison_servers: dict[str, Server] = field(default_factory=dict)
+    """Servers that Leadport is compared with, by the name of their part."""
 
-    def settings(self, name: str) -> dict[str, str]:
-        """Those of a service with its own data folder, else as they come."""
+    def make_settings(self, name: str) -> dict[str, str]:
+        """Make the settings of a service with the data folder `name` and defaults for the rest."""
         data = self.folder / name
-        return {**UNSET, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": SECRET}
+        return {**UNSET_SETTINGS, "LEADPORT_DATA_DIR": str(data), "META_APP_SECRET": APP_SECRET}
 
     @cached_property
     def workload(self) -> Workload:
-        """The people, in the embedded database that the service starts."""
-        settings = Settings.read(self.settings("data"))
+        """The default workload, in an embedded database. Raises CountMismatch if not durable."""
+        settings = Settings.read(self.make_settings("data"))
         self.stack.enter_context(open_database(settings))
         workload = Workload(self._database_url("leadport"))
         with psycopg.connect(workload.database_url) as db:
-            for name in DURABLE:
+            for name in DURABILITY_SETTINGS:
                 if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
                     raise CountMismatch(f"{name} is not on")
         workload.create_organizations()
@@ -69,10 +71,10 @@ class Bench:
 
     @cached_property
     def large_workload(self) -> Workload:
-        """As many people as it takes, in another database of the same server."""
+        """A workload in another database of the same server; the part that uses it fills it."""
         with psycopg.connect(self.workload.database_url, autocommit=True) as db:
-            db.execute("CREATE DATABASE city")
-        large_workload = Workload(self._database_url("city"))
+            db.execute("CREATE DATABASE large")
+        large_workload = Workload(self._database_url("large"))
         migrate(large_workload.database_url)
         large_workload.create_organizations()
         return large_workload
@@ -83,28 +85,34 @@ class Bench:
 
     @cached_property
     def leadport(self) -> Server:
-        """The service itself, as `leadport serve` comes."""
-        _ = self.workload
-        served = serving(LEADPORT, self.folder, workers=self.workers, **self.settings("data"))
-        return self.stack.enter_context(self._service).enter_context(served)
+        """Leadport on the default workload's database, started by `leadport serve`."""
+        _ = self.workload  # starts the database that the service joins
+        served = run_server(
+            LEADPORT_COMMAND, self.folder, workers=self.workers, **self.make_settings("data")
+        )
+        return self.stack.enter_context(self._leadport_stack).enter_context(served)
 
     @cached_property
     def large_leadport(self) -> Server:
-        """Another one, for the city."""
-        settings = {**self.settings("city"), "DATABASE_URL": self.large_workload.database_url}
+        """A second Leadport, on the large workload's database."""
+        database_url = self.large_workload.database_url
+        settings = {**self.make_settings("large"), "DATABASE_URL": database_url}
         return self.stack.enter_context(
-            serving(LEADPORT, self.folder, workers=self.workers, **settings)
+            run_server(LEADPORT_COMMAND, self.folder, workers=self.workers, **settings)
         )
 
-    def start_fresh(self) -> None:
-        """End a service that could not keep up: it would go on with what it has spooled."""
-        self._service.close()
+    def discard_leadport(self) -> None:
+        """Stop Leadport and delete its spool, which it would otherwise drain in the next part.
+
+        The next use of `leadport` starts it again.
+        """
+        self._leadport_stack.close()
         self.__dict__.pop("leadport", None)
         for file in (self.folder / "data").glob("spool.*"):
             file.unlink()
 
     def start_comparison_server(self, name: str, command: Sequence[str], **settings: str) -> Server:
-        """Run it to the end, because it is measured again in turns with the service."""
-        served = serving(command, self.folder, workers=self.workers, **settings)
-        self.rivals[name] = self.stack.enter_context(served)
-        return self.rivals[name]
+        """Start a server that stays until the end, because later parts measure it again."""
+        served = run_server(command, self.folder, workers=self.workers, **settings)
+        self.comparison_servers[name] = self.stack.enter_context(served)
+        return self.comparison_servers[name]

@@ -1,4 +1,4 @@
-"""Connections that ask and time the answers, in this process: paced, all at once, or in turns."""
+"""An asyncio HTTP client for the benchmarks: sends prepared requests and times each answer."""
 
 import asyncio
 import math
@@ -13,117 +13,127 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CONTENT_LENGTH_PATTERN = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What a measurement saw. Times are in seconds; an answer is its status and body."""
+class Measurement:
+    """The result of one measurement: latencies in seconds, and how often each answer came.
+
+    The keys of `answers` are an answer's status and body, joined by a space.
+    """
 
     seconds: float
+    """How long the measurement ran."""
+
     mean: float
     p50: float
     p99: float
     longest: float
     answers: Counter[str]
-    over: float = 0.0
-    """The share of answers that took longer than Meta asks for."""
+    over_limit_share: float = 0.0
+    """Share of answers that took longer than `META_MEDIAN_LIMIT_SECONDS`, from 0 to 1."""
 
     @property
     def requests(self) -> int:
-        """How many were answered."""
+        """Number of answered requests."""
         return self.answers.total()
 
     @property
     def rate(self) -> float:
-        """How many were answered a second."""
+        """Answered requests per second."""
         return self.requests / self.seconds
 
 
-class FellBehind(Exception):
-    """The server cannot take what is due."""
+class ServerFellBehind(Exception):
+    """A request was not sent within `MAX_DELAY_SECONDS` of its due time."""
 
 
-LATEST = 5.0
-"""Seconds that a request waits for its turn until that is so."""
+MAX_DELAY_SECONDS = 5.0
+"""A paced request that starts later than this after its due time ends the measurement."""
 
-MOST_CONNECTIONS = 256
-"""Of the paced measurement; a server that falls behind makes those wait that are due."""
+MAX_PACED_CONNECTIONS = 256
+"""Concurrent requests of the paced measurement; further ones queue until a connection is free."""
 
-TOLERATED = 0.25
-"""Seconds; Meta asks for a median of at most that."""
+META_MEDIAN_LIMIT_SECONDS = 0.25
+"""Meta asks for a median latency of at most 250 ms."""
 
 
 @dataclass(slots=True)
-class Stopwatch:
-    """Collects answers and how long they took."""
+class LatencyRecorder:
+    """Collects the answers of a measurement and how long each took."""
 
-    took: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
 
-    def note(self, answer: str, seconds: float) -> None:
-        """Keep one."""
+    def record(self, answer: str, seconds: float) -> None:
+        """Add one answer and its latency."""
         self.answers[answer] += 1
-        self.took.append(seconds)
+        self.durations.append(seconds)
 
-    def read(self, seconds: float) -> Measured:
-        """All of them together."""
-        ordered = sorted(self.took)
-        return Measured(
+    def summarize(self, seconds: float) -> Measurement:
+        """Compute the figures of a measurement that ran `seconds` and had at least one answer."""
+        ordered = sorted(self.durations)
+        over_limit = sum(duration > META_MEDIAN_LIMIT_SECONDS for duration in ordered)
+        return Measurement(
             seconds=seconds,
             mean=fmean(ordered),
-            p50=_percentile(ordered, 50),
-            p99=_percentile(ordered, 99),
+            p50=_find_percentile(ordered, 50),
+            p99=_find_percentile(ordered, 99),
             longest=ordered[-1],
             answers=self.answers,
-            over=sum(took > TOLERATED for took in ordered) / len(ordered),
+            over_limit_share=over_limit / len(ordered),
         )
 
 
-def _percentile(ordered: Sequence[float], share: int) -> float:
-    return ordered[math.ceil(len(ordered) * share / 100) - 1]
+def _find_percentile(ordered: Sequence[float], percent: int) -> float:
+    """Nearest-rank percentile of durations in ascending order."""
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 class Connection(asyncio.Protocol):
-    """One connection, with one request under way."""
+    """A persistent HTTP/1.1 connection that carries one request at a time."""
 
     def __init__(self) -> None:
         self._received = bytearray()
         self._answer: asyncio.Future[str] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Keep the transport to write to."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP has
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer, once all of it is here."""
+        """Complete the pending answer once its head and whole body have arrived."""
         self._received += data
         head = self._received.find(b"\r\n\r\n")
-        length = LENGTH.search(self._received, 0, head + 2) if head > 0 else None
+        length = CONTENT_LENGTH_PATTERN.search(self._received, 0, head + 2) if head > 0 else None
         if self._answer and length and len(self._received) >= head + 4 + int(length[1]):
             body = self._received[head + 4 :].decode()
             self._answer.set_result(f"{self._received[9:12].decode()} {body}")
             self._received.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is still asked."""
+        """Fail the pending answer, if there is one."""
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("closed without an answer"))
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is no use to ask."""
+        """Whether either side has closed the connection."""
         return self._transport.is_closing()
 
-    async def ask(self, request: bytes) -> str:
-        """Send it; the answer's status and body. The connection must be open."""
+    async def send(self, request: bytes) -> str:
+        """Send the request and return its answer's status and body, joined by a space.
+
+        The connection must be open. Raises OSError where it breaks before the answer is complete.
+        """
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.close()
 
 
@@ -132,85 +142,95 @@ async def _connect(port: int) -> Connection:
     return (await loop.create_connection(Connection, "127.0.0.1", port))[1]
 
 
-def paced(port: int, requests: Sequence[bytes], rate: float) -> Measured:
-    """Send so many a second, whatever the answers take, and time each from when it was due."""
+def send_paced(port: int, requests: Sequence[bytes], rate: float) -> Measurement:
+    """Send `rate` requests per second, independently of how fast the answers come.
 
-    async def send() -> Measured:
+    A latency counts from the time at which the request was due, so queueing is included. Raises
+    ServerFellBehind where a request could not start within `MAX_DELAY_SECONDS`.
+    """
+
+    async def send_all() -> Measurement:
         clock = asyncio.get_running_loop().time
-        watch, idle = Stopwatch(), [await _connect(port)]
-        turns, is_behind = asyncio.Semaphore(MOST_CONNECTIONS), False
+        recorder, idle_connections = LatencyRecorder(), [await _connect(port)]
+        free_slots, is_behind = asyncio.Semaphore(MAX_PACED_CONNECTIONS), False
 
-        async def one(request: bytes, due: float) -> None:
+        async def send_one(request: bytes, due: float) -> None:
             nonlocal is_behind
-            async with turns:
-                is_behind = is_behind or clock() - due > LATEST
+            async with free_slots:
+                is_behind = is_behind or clock() - due > MAX_DELAY_SECONDS
                 if not is_behind:
-                    connection = idle.pop() if idle else await _connect(port)
-                    if connection.is_closed:  # by the server, which keeps none that is idle
+                    connection = (
+                        idle_connections.pop() if idle_connections else await _connect(port)
+                    )
+                    if connection.is_closed:  # the server closes idle connections
                         connection = await _connect(port)
-                    watch.note(await connection.ask(request), clock() - due)
-                    idle.append(connection)
+                    recorder.record(await connection.send(request), clock() - due)
+                    idle_connections.append(connection)
 
-        begun = clock()
-        async with asyncio.TaskGroup() as under_way:
-            for number, request in enumerate(requests):
-                due = begun + number / rate
+        started_at = clock()
+        async with asyncio.TaskGroup() as tasks:
+            for position, request in enumerate(requests):
+                due = started_at + position / rate
                 await asyncio.sleep(due - clock())
                 if is_behind:
                     break
-                under_way.create_task(one(request, due))
-        measured = watch.read(clock() - begun)
-        for connection in idle:
+                tasks.create_task(send_one(request, due))
+        measurement = recorder.summarize(clock() - started_at)
+        for connection in idle_connections:
             connection.close()
         if is_behind:
-            raise FellBehind(f"{rate} requests/s are more than the server can take")
-        return measured
+            raise ServerFellBehind(f"{rate} requests/s are more than the server can take")
+        return measurement
 
-    return _run(send())
+    return _run_with_precise_timers(send_all())
 
 
-def at_once(port: int, requests: Sequence[bytes]) -> Measured:
-    """Send all in the same instant, each over a connection of its own."""
+def send_at_once(port: int, requests: Sequence[bytes]) -> Measurement:
+    """Open a connection for each request, then send all requests at the same time."""
 
-    async def send() -> Measured:
-        watch = Stopwatch()
+    async def send_all() -> Measurement:
+        recorder = LatencyRecorder()
         connections = [await _connect(port) for _ in requests]
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
 
-        async def one(connection: Connection, request: bytes) -> None:
-            watch.note(await connection.ask(request), time.perf_counter() - begun)
+        async def send_one(connection: Connection, request: bytes) -> None:
+            recorder.record(await connection.send(request), time.perf_counter() - started_at)
             connection.close()
 
-        await asyncio.gather(*map(one, connections, requests))
-        return watch.read(time.perf_counter() - begun)
+        await asyncio.gather(*map(send_one, connections, requests))
+        return recorder.summarize(time.perf_counter() - started_at)
 
-    return asyncio.run(send())
+    return asyncio.run(send_all())
 
 
-def in_turns(port: int, requests: Iterable[bytes], connections: int, seconds: float) -> Measured:
-    """Send the next one over each connection as soon as it has its answer."""
+def send_in_turn(
+    port: int, requests: Iterable[bytes], connections: int, seconds: float
+) -> Measurement:
+    """Keep each of `connections` busy for `seconds`: the next request follows the last answer."""
 
-    async def send() -> Measured:
-        watch, waiting = Stopwatch(), iter(requests)
-        begun = time.perf_counter()
-        await asyncio.gather(*(keep_asking(watch, waiting, begun) for _ in range(connections)))
-        return watch.read(time.perf_counter() - begun)
+    async def send_all() -> Measurement:
+        recorder, unsent = LatencyRecorder(), iter(requests)
+        started_at = time.perf_counter()
+        await asyncio.gather(*(keep_busy(recorder, unsent, started_at) for _ in range(connections)))
+        return recorder.summarize(time.perf_counter() - started_at)
 
-    async def keep_asking(watch: Stopwatch, waiting: Iterator[bytes], begun: float) -> None:
+    async def keep_busy(
+        recorder: LatencyRecorder, unsent: Iterator[bytes], started_at: float
+    ) -> None:
         connection = await _connect(port)
-        asked = time.perf_counter()
-        while asked - begun < seconds:
-            answer = await connection.ask(next(waiting))
-            answered = time.perf_counter()
-            watch.note(answer, answered - asked)
-            asked = answered
+        sent_at = time.perf_counter()
+        while sent_at - started_at < seconds:
+            answer = await connection.send(next(unsent))
+            answered_at = time.perf_counter()
+            recorder.record(answer, answered_at - sent_at)
+            sent_at = answered_at
         connection.close()
 
-    return asyncio.run(send())
+    return asyncio.run(send_all())
 
 
-def _run(work: Coroutine[None, None, T]) -> T:
-    """Run it in a loop that wakes up to the microsecond: epoll would wake a millisecond late."""
-    make = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731
-    with asyncio.Runner(loop_factory=make) as runner:
+def _run_with_precise_timers(work: Coroutine[None, None, T]) -> T:
+    """Run in a loop on select(), whose timeouts have microseconds; epoll rounds up to 1 ms."""
+    make_loop = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731
+    with asyncio.Runner(loop_factory=make_loop) as runner:
         return runner.run(work)

@@ -1,4 +1,4 @@
-"""The least that PostgreSQL takes for the same rows: from a temporary table, a statement a table."""
+"""The floor: PostgreSQL's time for the same rows, written by one statement per table."""
 
 import asyncio
 import time
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.workload import Workload, connection_id, number
+from benchmarks.workload import Workload, make_connection_id, make_external_id
 from infrastructure.insights.dummy import DummyInsights
 from interfaces.meta.samples import Sample
 
-MESSAGES = 1000
-"""As many as Meta puts into a delivery at most."""
+MESSAGES_PER_BATCH = 1000
+"""The most messages that Meta puts into one delivery."""
 
-MAKE = """
+CREATE_BATCH = """
 CREATE TEMP TABLE batch (
     org_id uuid, number text, phone text, name text, external_id text, sent_at timestamptz,
     body text, summary text, intent text, score smallint, next_step text
 )
 """
-COPY = """
+COPY_BATCH = """
 COPY batch FROM STDIN
 """
-WRITE = """
+WRITE_BATCH = """
 CREATE TEMP TABLE decided ON COMMIT DROP AS
     SELECT batch.*, uuidv7() AS message_id, coalesce(i.contact_id, uuidv7()) AS contact_id,
         coalesce(t.id, uuidv7()) AS thread_id, coalesce(d.id, uuidv7()) AS deal_id,
@@ -67,41 +67,44 @@ INSERT INTO event_log (id, org_id, type, payload)
 """
 
 
-def seconds_a_message(workload: Workload, seconds: float) -> float:
-    """What one of a thousand messages takes, measured for so many seconds."""
-    took: list[float] = []
+def measure_seconds_per_message(workload: Workload, seconds: float) -> float:
+    """Write batches until the transactions have taken `seconds` in total; return the mean cost.
+
+    Filling the temporary table is not timed.
+    """
+    durations: list[float] = []
     with psycopg.connect(workload.database_url, autocommit=True) as db:
-        db.execute(MAKE)
-        while sum(took) < seconds:
-            organization, samples = workload.samples(MESSAGES)
-            _copy(db, organization, samples)
-            begun = time.perf_counter()
+        db.execute(CREATE_BATCH)
+        while sum(durations) < seconds:
+            organization, samples = workload.make_samples(MESSAGES_PER_BATCH)
+            _fill_batch(db, organization, samples)
+            started_at = time.perf_counter()
             with db.transaction():
-                db.execute(WRITE)
-            took.append(time.perf_counter() - begun)
-    workload.newly_stored()  # which is not what a server has stored
-    return sum(took) / len(took) / MESSAGES
+                db.execute(WRITE_BATCH)
+            durations.append(time.perf_counter() - started_at)
+    workload.count_new_messages()  # so that the next call counts only what a server stores
+    return sum(durations) / len(durations) / MESSAGES_PER_BATCH
 
 
-def _copy(db: psycopg.Connection, organization: int, samples: Sequence[Sample]) -> None:
-    """Fill the batch, which is not timed."""
-    described = asyncio.run(DummyInsights().describe([sample.text for sample in samples]))
+def _fill_batch(db: psycopg.Connection, organization: int, samples: Sequence[Sample]) -> None:
+    """Replace the rows of the temporary table by the samples, with their insights."""
+    descriptions = asyncio.run(DummyInsights().describe([sample.text for sample in samples]))
     db.execute("TRUNCATE batch")
-    with db.cursor() as cursor, cursor.copy(COPY) as copy:
-        for sample, said in zip(samples, described, strict=True):
+    with db.cursor() as cursor, cursor.copy(COPY_BATCH) as copy:
+        for sample, description in zip(samples, descriptions, strict=True):
             copy.write_row(
                 (
-                    connection_id(organization),
-                    number(organization),
+                    make_connection_id(organization),
+                    make_external_id(organization),
                     sample.sender,
                     sample.name,
                     sample.message_id,
                     sample.sent_at,
                     sample.text,
-                    said.summary,
-                    said.intent,
-                    said.score,
-                    said.next_step,
+                    description.summary,
+                    description.intent,
+                    description.score,
+                    description.next_step,
                 )
             )
     db.execute("ANALYZE batch")

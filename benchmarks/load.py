@@ -1,4 +1,4 @@
-"""Puts a server under load, as hard as it can take, and checks that its answers were true."""
+"""Puts a server under maximum load and checks that each message answered as stored is stored."""
 
 import json
 import math
@@ -10,84 +10,95 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.clients import Measured, in_turns
-from benchmarks.workload import Workload, request
+from benchmarks.clients import Measurement, send_in_turn
+from benchmarks.workload import Workload, encode_request
 
-SCRIPT = Path(__file__).with_name("wrk.lua")
+WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 
-WARM_UP = 1.0
-"""Seconds, which also tell how many requests to prepare."""
+WARM_UP_SECONDS = 1.0
+"""Length of the first run, whose rate decides how many requests the next run prepares."""
 
-FASTEST = 20_000
-"""Messages a second that no server here exceeds."""
+MAX_MESSAGES_PER_SECOND = 20_000
+"""No measured server exceeds this rate, so it bounds the requests of the warm-up."""
 
-SPARE = 2.5
-"""How many times faster than while warming up a server may be."""
+PREPARATION_FACTOR = 2.5
+"""Requests are prepared for a server this many times as fast as it was in the run before."""
 
-SLOWEST = 3_000
-"""Messages a second that are prepared at least: while warming up it may have been held up."""
+MIN_PREPARED_MESSAGES_PER_SECOND = 3_000
+"""Requests are prepared for at least this rate, because a warm-up may have been held up."""
 
 
 class CountMismatch(Exception):
-    """The answers were not what they must be, so the figures would mean nothing."""
+    """Answers or stored rows are not what was sent, so the measured figures mean nothing."""
 
 
 @dataclass(slots=True)
 class Load:
-    """Connections that each send the next delivery when the last one is answered."""
+    """Connections to one server that each send the next delivery when the last one is answered."""
 
     workload: Workload
     port: int
     connections: int
     messages: int = 1
-    """In each delivery."""
+    """Messages in each delivery."""
 
     is_idle: bool = False
-    """The server stores nothing, and says that it does."""
+    """Whether the server stores nothing and answers as if it did."""
 
     _rate: float = 0.0
-    """Answers a second, as far as is known."""
+    """The highest measured rate in answers per second; 0 before the warm-up."""
 
-    def run(self, seconds: float) -> Measured:
-        """Warm up if this is the first time, then measure. Raises Untrue."""
+    def measure(self, seconds: float) -> Measurement:
+        """Warm up on the first call, then measure for `seconds`. Raises CountMismatch."""
         if not self._rate:
-            self._rate = self._measure(min(WARM_UP, seconds), FASTEST // self.messages).rate
-        rate = max(self._rate * SPARE, SLOWEST / self.messages)
-        measured = self._measure(seconds, int(rate * max(seconds, 1)) + 4 * self.connections)
-        self._rate = max(self._rate, measured.rate)
-        return measured
+            warm_up_requests = MAX_MESSAGES_PER_SECOND // self.messages
+            warm_up = self._measure_once(min(WARM_UP_SECONDS, seconds), warm_up_requests)
+            self._rate = warm_up.rate
+        rate = max(
+            self._rate * PREPARATION_FACTOR, MIN_PREPARED_MESSAGES_PER_SECOND / self.messages
+        )
+        request_count = int(rate * max(seconds, 1)) + 4 * self.connections
+        measurement = self._measure_once(seconds, request_count)
+        self._rate = max(self._rate, measurement.rate)
+        return measurement
 
-    def _measure(self, seconds: float, most: int) -> Measured:
-        requests = [request(*self.workload.samples(self.messages)) for _ in range(most)]
+    def _measure_once(self, seconds: float, request_count: int) -> Measurement:
+        requests = [
+            encode_request(*self.workload.make_samples(self.messages)) for _ in range(request_count)
+        ]
         if shutil.which("wrk"):
-            measured = _wrk(self.port, requests, self.connections, seconds)
+            measurement = _run_wrk(self.port, requests, self.connections, seconds)
         else:
-            measured = in_turns(self.port, requests, self.connections, seconds)
-        stored = measured.requests if self.is_idle else self.workload.newly_stored()
-        check(measured, stored, self.messages, self.connections)
-        return measured
+            measurement = send_in_turn(self.port, requests, self.connections, seconds)
+        stored = measurement.requests if self.is_idle else self.workload.count_new_messages()
+        check_answers(measurement, stored, self.messages, self.connections)
+        return measurement
 
 
-def check(measured: Measured, stored: int, messages: int, under_way: int = 0) -> None:
-    """Raise Untrue unless each answer says that all was stored, and that is so.
+def check_answers(
+    measurement: Measurement, stored: int, messages: int, max_unanswered: int = 0
+) -> None:
+    """Raise CountMismatch unless every answer reports all messages as stored, and they are.
 
-    `under_way` requests may be without an answer, because the measurement was over.
+    `messages` is the size of each delivery and `stored` the number of new rows. Up to
+    `max_unanswered` deliveries may be stored without an answer, because the measurement ended
+    while they were in flight.
     """
-    for answer, times in measured.answers.items():
+    for answer, times in measurement.answers.items():
         status, _, body = answer.partition(" ")
         counters = json.loads(body) if status == "200" else {}
         if counters.get("ingested") != messages or counters.get("received") != messages:
             raise CountMismatch(f"answered {times} times, to {messages} messages: {answer}")
-    answered = measured.requests * messages
-    if not answered <= stored <= answered + under_way * messages:
+    answered = measurement.requests * messages
+    if not answered <= stored <= answered + max_unanswered * messages:
         raise CountMismatch(f"{answered} messages were answered as stored, and {stored} are")
 
 
-def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measured:
-    """Have wrk send them: it takes far less of the processor than any server here."""
+def _run_wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measurement:
+    """Let wrk send the requests: it uses far less processor time than any measured server."""
     with tempfile.NamedTemporaryFile() as file:
-        for one in requests:
-            file.write(b"%d\n%b" % (len(one), one))
+        for request in requests:
+            file.write(b"%d\n%b" % (len(request), request))
         file.flush()
         done = subprocess.run(  # noqa: S603 - our own program and arguments
             [  # noqa: S607 - wherever wrk is
@@ -96,7 +107,7 @@ def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float)
                 f"--connections={connections}",
                 f"--duration={math.ceil(seconds)}s",
                 "--timeout=60s",
-                f"--script={SCRIPT}",
+                f"--script={WRK_SCRIPT}",
                 f"http://127.0.0.1:{port}",
                 "--",
                 file.name,
@@ -105,14 +116,14 @@ def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float)
             capture_output=True,
             text=True,
         )
-    figures, *answers = done.stdout.partition("\n{")[2].splitlines()
-    figures = json.loads("{" + figures)
-    if figures.pop("broken") or not answers:
+    figures_json, *answer_lines = done.stdout.partition("\n{")[2].splitlines()
+    figures = json.loads("{" + figures_json)
+    if figures.pop("broken") or not answer_lines:
         raise CountMismatch(f"connections broke, or nothing was answered:\n{done.stdout}")
     if figures.pop("is_exhausted"):
         raise CountMismatch("the server was faster than while warming up, and requests ran out")
-    counted: Counter[str] = Counter()
-    for line in answers:
+    answers: Counter[str] = Counter()
+    for line in answer_lines:
         times, _, answer = line.partition(" ")
-        counted[answer] += int(times)
-    return Measured(**figures, answers=counted)
+        answers[answer] += int(times)
+    return Measurement(**figures, answers=answers)

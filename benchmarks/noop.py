@@ -1,4 +1,4 @@
-"""The same server and framework as Leadport's, answering deliveries without any work."""
+"""The idle server: Leadport's HTTP server and framework, answering deliveries without work."""
 
 import argparse
 from typing import Any
@@ -7,32 +7,33 @@ from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from benchmarks.workload import WEBHOOK
+from benchmarks.workload import WEBHOOK_PATH
 from interfaces.web.webhook import MAX_BODY_BYTES
 from leadport import http_server
 
-ANSWER = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+COUNTERS = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
+"""What Leadport answers to a delivery of one new message."""
 
 
 class IdleController(Controller):
-    """The webhook's door, and nobody behind it."""
+    """The webhook endpoint without signature check, parsing and storage."""
 
-    path = WEBHOOK
+    path = WEBHOOK_PATH
 
     @post(status_code=200, request_max_body_size=MAX_BODY_BYTES)
     async def deliver(self, request: Request[Any, Any, Any]) -> Response[dict[str, int]]:
-        """Read the body, and say that all went well."""
+        """Read the body and answer that one message was stored."""
         await request.body()
-        return Response(ANSWER)
+        return Response(COUNTERS)
 
 
 @get("/readyz")
 async def ready() -> None:
-    """Answer."""
+    """Answer 200, as a ready service does."""
 
 
-def create() -> Litestar:
-    """Build the application with the settings of `interfaces.web.app`."""
+def create_app() -> Litestar:
+    """Build the application with the same framework settings as `interfaces.web.app`."""
     return Litestar(
         route_handlers=[IdleController, ready],
         openapi_config=OpenAPIConfig(
@@ -46,5 +47,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
-    given = parser.parse_args()
-    http_server.run("benchmarks.noop:create", "127.0.0.1", given.port, given.workers)
+    options = parser.parse_args()
+    http_server.run("benchmarks.noop:create_app", "127.0.0.1", options.port, options.workers)

@@ -1,4 +1,4 @@
-"""What is measured, part by part, and what must hold."""
+"""The parts of `bin/bench`: what each one measures, and the bounds that its ratios must keep."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,254 +8,307 @@ from statistics import mean, median
 import psycopg
 
 from benchmarks.bench import Bench
-from benchmarks.clients import TOLERATED, Measured, at_once, paced
-from benchmarks.floor import seconds_a_message
-from benchmarks.load import CountMismatch, Load, check
+from benchmarks.clients import META_MEDIAN_LIMIT_SECONDS, Measurement, send_at_once, send_paced
+from benchmarks.floor import measure_seconds_per_message
+from benchmarks.load import CountMismatch, Load, check_answers
 from benchmarks.report import Figure, Ratio
-from benchmarks.servers import BASELINE, BIN_SERVE, NOOP, serving
-from benchmarks.workload import number, request
+from benchmarks.servers import BASELINE_COMMAND, BIN_SERVE_COMMAND, NOOP_COMMAND, run_server
+from benchmarks.workload import encode_request, make_external_id
 from leadport.settings import ROOT
 
-MANY = 64
-CONNECTIONS = (1, 8, MANY, 256)
-LARGEST = 1000
-DELIVERIES = (10, 100, LARGEST)
-PEOPLE, MESSAGES_EACH = 200_000, 5
+COMPARISON_CONNECTIONS = 64
+"""Connections of the runs whose throughput is compared with other servers or settings."""
 
-RATE = 264
-"""Messages a second. Meta asks for capacity for as much for a number at the default rate of 80 sent
-a second: 24 answers and 240 statuses. Here all are messages that people sent, which is harder."""
+CONNECTION_COUNTS = (1, 8, COMPARISON_CONNECTIONS, 256)
+MAX_DELIVERY_MESSAGES = 1000
+"""The most messages that Meta puts into one delivery."""
 
-PACED = 10
-"""How many times as long as others the paced measurement takes."""
+DELIVERY_SIZES = (10, 100, MAX_DELIVERY_MESSAGES)
+LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER = 200_000, 5
 
-HOT = 500
-ROUNDS = 3
-AT_LEAST = {"baseline": 30, "noop": 0.35}
-"""How many times as many messages a second as these with 64 connections."""
+PACED_MESSAGES_PER_SECOND = 264
+"""The capacity that Meta asks for, for a number at the default rate of 80 messages per second.
 
-ALTERNATIONS = 2
-LARGEST_WORKER = 160e6
-LONGEST_START = 3.0
+Meta counts 24 answers and 240 statuses. Here all 264 are messages from people, which cost more.
+"""
+
+PACED_DURATION_FACTOR = 10
+"""The paced run takes this many times `--seconds`."""
+
+NEW_SENDER_MESSAGES = 500
+COMPARISON_ROUNDS = 3
+"""Rounds in which Leadport and the comparison servers are measured in turn."""
+
+MIN_THROUGHPUT_RATIOS = {"baseline": 30, "noop": 0.35}
+"""Leadport's messages per second by those of the comparison server, with 64 connections."""
+
+ALTERNATING_ROUNDS = 2
+"""Rounds in which one setting and the other are measured in turn."""
+
+MAX_WORKER_BYTES = 160e6
+"""Upper bound for the peak memory of a worker."""
+
+MAX_START_SECONDS = 3.0
+"""Upper bound for the time from `bin/serve` to the first answer."""
 
 
-def start(bench: Bench) -> Iterator[Figure]:
-    """From `bin/serve` to the first answer, with a data folder that is there already."""
-    settings = bench.settings("start")
-    took = []
+def measure_start(bench: Bench) -> Iterator[Figure]:
+    """Measure the time from `bin/serve` to its first answer, with an existing data folder.
+
+    The first of three starts creates the data folder and does not count.
+    """
+    settings = bench.make_settings("start")
+    durations = []
     for _ in range(3):
-        with serving(BIN_SERVE, bench.folder, workers=bench.workers, **settings) as server:
-            took.append(server.started)
-    _, *warm = took
-    limit = Ratio(value=max(warm) / LONGEST_START, to=f"{LONGEST_START:g} s", at_most=1)
+        with run_server(
+            BIN_SERVE_COMMAND, bench.folder, workers=bench.workers, **settings
+        ) as server:
+            durations.append(server.start_seconds)
+    _, *warm = durations
+    limit = Ratio(value=max(warm) / MAX_START_SECONDS, to=f"{MAX_START_SECONDS:g} s", at_most=1)
     yield Figure(part="start", what="warm", value=max(warm), unit="s", ratios=[limit])
 
 
-def baseline(bench: Bench) -> Iterator[Figure]:
-    """A straightforward service."""
-    settings = bench.settings("data") | {
+def measure_baseline(bench: Bench) -> Iterator[Figure]:
+    """Measure the straightforward service of `benchmarks/baseline.py`."""
+    settings = bench.make_settings("data") | {
         "DATABASE_URL": bench.workload.database_url,
         "PYTHONPATH": str(ROOT / "var/baseline"),
     }
-    server = bench.start_comparison_server("baseline", BASELINE, **settings)
+    server = bench.start_comparison_server("baseline", BASELINE_COMMAND, **settings)
     bench.workload.fill()
-    for connections in (1, MANY):
+    for connections in (1, COMPARISON_CONNECTIONS):
         load = Load(bench.workload, server.port, connections)
-        yield _single("baseline", connections, load.run(bench.seconds / 2))
+        yield _make_single_figure("baseline", connections, load.measure(bench.seconds / 2))
 
 
-def noop(bench: Bench) -> Iterator[Figure]:
-    """The same server and framework without work."""
-    server = bench.start_comparison_server("noop", NOOP)
-    for connections in (1, MANY):
+def measure_noop(bench: Bench) -> Iterator[Figure]:
+    """Measure the idle server: Leadport's HTTP server and framework without work."""
+    server = bench.start_comparison_server("noop", NOOP_COMMAND)
+    for connections in (1, COMPARISON_CONNECTIONS):
         load = Load(bench.workload, server.port, connections, is_idle=True)
-        yield _single("noop", connections, load.run(bench.seconds / 2))
+        yield _make_single_figure("noop", connections, load.measure(bench.seconds / 2))
 
 
-def floor(bench: Bench) -> Iterator[Figure]:
-    """The same rows by SQL alone."""
+def measure_floor(bench: Bench) -> Iterator[Figure]:
+    """Measure plain SQL that writes the same rows from a temporary table."""
     bench.workload.fill()
-    cost = seconds_a_message(bench.workload, bench.seconds / 2)
-    yield Figure(part="floor", what=f"{LARGEST} messages", value=cost * 1e6, unit="µs a message")
+    cost = measure_seconds_per_message(bench.workload, bench.seconds / 2)
+    yield Figure(
+        part="floor",
+        what=f"{MAX_DELIVERY_MESSAGES} messages",
+        value=cost * 1e6,
+        unit="µs a message",
+    )
 
 
-def singles(bench: Bench) -> Iterator[Figure]:
-    """One message in each delivery: with 1 and 64 connections in turns with the rivals."""
+def measure_singles(bench: Bench) -> Iterator[Figure]:
+    """Measure deliveries of one message.
+
+    Runs with 1 and 64 connections alternate with the comparison servers, where these have run.
+    """
     bench.workload.fill()
-    for connections in CONNECTIONS:
-        if connections in (1, MANY) and bench.rivals:
-            yield _against_rivals(bench, connections)
+    for connections in CONNECTION_COUNTS:
+        if connections in (1, COMPARISON_CONNECTIONS) and bench.comparison_servers:
+            yield _compare_singles(bench, connections)
         else:
             load = Load(bench.workload, bench.leadport.port, connections)
-            yield _single("singles", connections, load.run(bench.seconds))
+            yield _make_single_figure("singles", connections, load.measure(bench.seconds))
 
 
-def _against_rivals(bench: Bench, connections: int) -> Figure:
-    """The median of some rounds, and the medians of their ratios.
+def _compare_singles(bench: Bench, connections: int) -> Figure:
+    """Measure Leadport and the comparison servers in turn; return medians of the rounds.
 
-    A machine's speed drifts within a minute by more than what is to be shown.
+    They alternate because a machine's speed drifts within a minute by more than the differences
+    that the ratios show.
     """
-    servers = {**bench.rivals, "singles": bench.leadport}
+    servers = {**bench.comparison_servers, "singles": bench.leadport}
     loads = {
         name: Load(bench.workload, server.port, connections, is_idle=name == "noop")
         for name, server in servers.items()
     }
     rounds = [
-        {name: load.run(bench.seconds / 3) for name, load in loads.items()} for _ in range(ROUNDS)
+        {name: load.measure(bench.seconds / 3) for name, load in loads.items()}
+        for _ in range(COMPARISON_ROUNDS)
     ]
-    ours = sorted((each["singles"] for each in rounds), key=lambda measured: measured.rate)
+    own_results = sorted((each["singles"] for each in rounds), key=lambda result: result.rate)
 
-    def compared(to: str, figure: Callable[[Measured], float]) -> float:
-        return median(figure(each["singles"]) / figure(each[to]) for each in rounds)
+    def compute_median_ratio(to: str, read_value: Callable[[Measurement], float]) -> float:
+        return median(read_value(each["singles"]) / read_value(each[to]) for each in rounds)
 
     ratios = []
-    for name in bench.rivals:
-        at_least = AT_LEAST.get(name) if connections == MANY else None
-        value = compared(name, lambda measured: measured.rate)
+    for name in bench.comparison_servers:
+        at_least = (
+            MIN_THROUGHPUT_RATIOS.get(name) if connections == COMPARISON_CONNECTIONS else None
+        )
+        value = compute_median_ratio(name, lambda result: result.rate)
         ratios.append(Ratio(value=value, to=name, at_least=at_least))
-    if connections == 1 and "baseline" in bench.rivals:
-        value = compared("baseline", lambda measured: measured.p50)
+    if connections == 1 and "baseline" in bench.comparison_servers:
+        value = compute_median_ratio("baseline", lambda result: result.p50)
         ratios.append(Ratio(value=value, to="baseline, p50", at_most=0.35))
-    figure = _single("singles", connections, ours[ROUNDS // 2])
+    figure = _make_single_figure("singles", connections, own_results[COMPARISON_ROUNDS // 2])
     return replace(figure, ratios=ratios)
 
 
-def deliveries(bench: Bench) -> Iterator[Figure]:
-    """Many messages in each delivery, over one connection: the largest in turns with the floor."""
+def measure_deliveries(bench: Bench) -> Iterator[Figure]:
+    """Measure deliveries of many messages over one connection; the largest alternates with SQL."""
     bench.workload.fill()
-    for messages in DELIVERIES:
+    for messages in DELIVERY_SIZES:
         load = Load(bench.workload, bench.leadport.port, 1, messages)
-        if messages < LARGEST:
-            yield _delivery("deliveries", messages, load.run(bench.seconds), [])
+        if messages < MAX_DELIVERY_MESSAGES:
+            yield _make_delivery_figure("deliveries", messages, load.measure(bench.seconds), [])
             continue
         rounds = [
-            (seconds_a_message(bench.workload, bench.seconds / 6), load.run(bench.seconds / 2))
-            for _ in range(ROUNDS)
+            (
+                measure_seconds_per_message(bench.workload, bench.seconds / 6),
+                load.measure(bench.seconds / 2),
+            )
+            for _ in range(COMPARISON_ROUNDS)
         ]
-        costs = [_cost(measured, messages) / least for least, measured in rounds]
+        costs = [_compute_cost(result, messages) / floor_cost for floor_cost, result in rounds]
         ratio = Ratio(value=median(costs), to="floor", at_most=3)
-        yield _delivery("deliveries", messages, rounds[-1][1], [ratio])
+        yield _make_delivery_figure("deliveries", messages, rounds[-1][1], [ratio])
 
 
-def million(bench: Bench) -> Iterator[Figure]:
-    """Both again where a million messages are stored, in turns with the small database."""
+def measure_million(bench: Bench) -> Iterator[Figure]:
+    """Measure both on a database of a million messages, alternating with the small database."""
     bench.workload.fill()
-    bench.large_workload.fill(PEOPLE, MESSAGES_EACH)
-    for connections in CONNECTIONS:
-        measured, ratio = _grown(bench, connections, 1)
-        yield replace(_single("million", connections, measured), ratios=[ratio])
-    for messages in DELIVERIES:
-        measured, ratio = _grown(bench, 1, messages)
-        yield _delivery("million", messages, measured, [ratio])
+    bench.large_workload.fill(LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER)
+    for connections in CONNECTION_COUNTS:
+        measurement, ratio = _compare_sizes(bench, connections, 1)
+        yield replace(_make_single_figure("million", connections, measurement), ratios=[ratio])
+    for messages in DELIVERY_SIZES:
+        measurement, ratio = _compare_sizes(bench, 1, messages)
+        yield _make_delivery_figure("million", messages, measurement, [ratio])
 
 
-def _grown(bench: Bench, connections: int, messages: int) -> tuple[Measured, Ratio]:
-    """What was measured in the city, and the cost of a message there by that in the town."""
+def _compare_sizes(bench: Bench, connections: int, messages: int) -> tuple[Measurement, Ratio]:
+    """Return the large database's last measurement, and its cost per message by the small one's."""
     small = Load(bench.workload, bench.leadport.port, connections, messages)
     large = Load(bench.large_workload, bench.large_leadport.port, connections, messages)
     seconds = bench.seconds / (2 if messages > 1 else 3)
-    rounds = [(small.run(seconds), large.run(seconds)) for _ in range(ALTERNATIONS)]
-    costs = [_cost(there, messages) / _cost(here, messages) for here, there in rounds]
+    rounds = [(small.measure(seconds), large.measure(seconds)) for _ in range(ALTERNATING_ROUNDS)]
+    costs = [
+        _compute_cost(in_large, messages) / _compute_cost(in_small, messages)
+        for in_small, in_large in rounds
+    ]
     return rounds[-1][1], Ratio(value=mean(costs), to="cost in a small one", at_most=1.25)
 
 
-def _single(part: str, connections: int, measured: Measured) -> Figure:
+def _make_single_figure(part: str, connections: int, measurement: Measurement) -> Figure:
     return Figure(
         part=part,
         what=f"{connections} connection{'s' * (connections > 1)}",
-        value=measured.rate,
+        value=measurement.rate,
         unit="messages/s",
-        details=_times(measured),
+        details=_make_time_details(measurement),
     )
 
 
-def _delivery(part: str, messages: int, measured: Measured, ratios: Sequence[Ratio]) -> Figure:
+def _make_delivery_figure(
+    part: str, messages: int, measurement: Measurement, ratios: Sequence[Ratio]
+) -> Figure:
     return Figure(
         part=part,
         what=f"{messages} messages",
-        value=_cost(measured, messages) * 1e6,
+        value=_compute_cost(measurement, messages) * 1e6,
         unit="µs a message",
-        details=_times(measured),
+        details=_make_time_details(measurement),
         ratios=ratios,
     )
 
 
-def _cost(measured: Measured, messages: int) -> float:
-    """Seconds that a message takes, as the one who sends it sees it.
+def _compute_cost(measurement: Measurement, messages: int) -> float:
+    """Compute a message's share of its delivery's latency.
 
-    Not by the rate: what is under way at the end would count for nothing, and it may be much.
+    The rate would not do: it ignores deliveries that are in flight when the run ends, which may be
+    a large part of it.
     """
-    return measured.mean / messages
+    return measurement.mean / messages
 
 
-def arrival(bench: Bench) -> Iterator[Figure]:
-    """As many messages as Meta may send, each when it is due; one connection before and after."""
+def measure_paced(bench: Bench) -> Iterator[Figure]:
+    """Measure latency at the rate that Meta asks for, compared with the p50 of one connection.
+
+    One connection is measured before and after the paced run, and their mean p50 is used.
+    """
     bench.workload.fill()
-    port, count = bench.leadport.port, int(bench.seconds * PACED * RATE)
+    port = bench.leadport.port
+    count = int(bench.seconds * PACED_DURATION_FACTOR * PACED_MESSAGES_PER_SECOND)
     alone = Load(bench.workload, port, 1)
-    before = alone.run(bench.seconds / 3)
-    requests = [request(*bench.workload.samples(1)) for _ in range(count)]
-    measured = paced(port, requests, RATE)
-    check(measured, bench.workload.newly_stored(), 1)
-    after = alone.run(bench.seconds / 3)
+    before = alone.measure(bench.seconds / 3)
+    requests = [encode_request(*bench.workload.make_samples(1)) for _ in range(count)]
+    measurement = send_paced(port, requests, PACED_MESSAGES_PER_SECOND)
+    check_answers(measurement, bench.workload.count_new_messages(), 1)
+    after = alone.measure(bench.seconds / 3)
     p50 = mean((before.p50, after.p50))
-    usual = Ratio(value=measured.p99 / p50, to="p50 of 1 connection", at_most=5)
-    limit = f"{TOLERATED * 1000:g} ms"
-    slowest = Ratio(value=measured.longest / TOLERATED, to=limit, at_most=1)
+    p99_ratio = Ratio(value=measurement.p99 / p50, to="p50 of 1 connection", at_most=5)
+    limit = f"{META_MEDIAN_LIMIT_SECONDS * 1000:g} ms"
+    longest_ratio = Ratio(
+        value=measurement.longest / META_MEDIAN_LIMIT_SECONDS, to=limit, at_most=1
+    )
     yield Figure(
         part="paced",
-        what=f"{RATE} messages/s",
-        value=measured.p99 * 1000,
+        what=f"{PACED_MESSAGES_PER_SECOND} messages/s",
+        value=measurement.p99 * 1000,
         unit="ms p99",
-        details={**_times(measured), f"over {limit} %": measured.over * 100},
-        ratios=[usual, slowest],
+        details={
+            **_make_time_details(measurement),
+            f"over {limit} %": measurement.over_limit_share * 100,
+        },
+        ratios=[p99_ratio, longest_ratio],
     )
 
 
-def hot(bench: Bench) -> Iterator[Figure]:
-    """A new sender, whose messages come all at once."""
+def measure_new_sender(bench: Bench) -> Iterator[Figure]:
+    """Measure a burst of messages from one new sender, who must get one thread.
+
+    Raises CountMismatch where the sender has another number of threads.
+    """
     bench.workload.fill()
-    sender = bench.workload.new_sender()
-    requests = [request(0, [bench.workload.sample(sender)]) for _ in range(HOT)]
-    measured = at_once(bench.leadport.port, requests)
-    check(measured, bench.workload.newly_stored(), 1)
+    sender = bench.workload.make_new_sender()
+    requests = [
+        encode_request(0, [bench.workload.make_sample(sender)]) for _ in range(NEW_SENDER_MESSAGES)
+    ]
+    measurement = send_at_once(bench.leadport.port, requests)
+    check_answers(measurement, bench.workload.count_new_messages(), 1)
     with psycopg.connect(bench.workload.database_url) as db:
-        theirs = "SELECT count(*) FROM conversation_threads WHERE external_id = %s"
-        if db.execute(theirs, [f"wa:{number(0)}:{sender}"]).fetchone() != (1,):
-            raise CountMismatch("one sender has not one thread")
+        query = "SELECT count(*) FROM conversation_threads WHERE external_id = %s"
+        if db.execute(query, [f"wa:{make_external_id(0)}:{sender}"]).fetchone() != (1,):
+            raise CountMismatch("the new sender does not have exactly one thread")
     yield Figure(
         part="hot",
-        what=f"{HOT} of one new sender",
-        value=measured.rate,
+        what=f"{NEW_SENDER_MESSAGES} of one new sender",
+        value=measurement.rate,
         unit="messages/s",
-        details=_times(measured),
+        details=_make_time_details(measurement),
     )
 
 
-def row_security(bench: Bench) -> Iterator[Figure]:
-    """What row-level security costs: with and without it, in turns."""
+def measure_row_security(bench: Bench) -> Iterator[Figure]:
+    """Measure throughput with and without row-level security, alternating."""
     bench.workload.fill()
-    load = Load(bench.workload, bench.leadport.port, MANY)
+    load = Load(bench.workload, bench.leadport.port, COMPARISON_CONNECTIONS)
     rates: dict[bool, list[float]] = {True: [], False: []}
-    for _ in range(ALTERNATIONS):
-        with _without_row_security(bench.workload.database_url):
-            measured = load.run(bench.seconds)
-        rates[False].append(measured.rate)
-        measured = load.run(bench.seconds)
-        rates[True].append(measured.rate)
+    for _ in range(ALTERNATING_ROUNDS):
+        with _disable_row_security(bench.workload.database_url):
+            measurement = load.measure(bench.seconds)
+        rates[False].append(measurement.rate)
+        measurement = load.measure(bench.seconds)
+        rates[True].append(measurement.rate)
     secured, unsecured = mean(rates[True]), mean(rates[False])
-    costs = Ratio(value=unsecured / secured, to="cost without", at_most=1.1)
-    what = f"{MANY} connections"
+    cost_ratio = Ratio(value=unsecured / secured, to="cost without", at_most=1.1)
+    what = f"{COMPARISON_CONNECTIONS} connections"
     unit = "messages/s"
-    yield Figure(part="rls", what=what, value=secured, unit=unit, ratios=[costs])
+    yield Figure(part="rls", what=what, value=secured, unit=unit, ratios=[cost_ratio])
     yield Figure(part="rls", what=f"{what}, without", value=unsecured, unit=unit)
 
 
 @contextmanager
-def _without_row_security(database_url: str) -> Iterator[None]:
-    secured = "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity"
+def _disable_row_security(database_url: str) -> Iterator[None]:
+    query = "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity"
     with psycopg.connect(database_url, autocommit=True) as db:
-        tables = [name for (name,) in db.execute(secured)]
+        tables = [name for (name,) in db.execute(query)]
         for table in tables:
             db.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
         try:
@@ -265,30 +318,30 @@ def _without_row_security(database_url: str) -> Iterator[None]:
                 db.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
 
 
-def memory(bench: Bench) -> Iterator[Figure]:
-    """The most that the worker has held until now."""
-    peak = bench.leadport.peak_memory()
+def measure_memory(bench: Bench) -> Iterator[Figure]:
+    """Measure the peak memory of a worker over all parts that have run; nothing without /proc."""
+    peak = bench.leadport.read_peak_memory()
     if peak:
-        limit = Ratio(value=peak / LARGEST_WORKER, to=f"{LARGEST_WORKER / 1e6:g} MB", at_most=1)
+        limit = Ratio(value=peak / MAX_WORKER_BYTES, to=f"{MAX_WORKER_BYTES / 1e6:g} MB", at_most=1)
         yield Figure(part="memory", what="a worker", value=peak / 1e6, unit="MB", ratios=[limit])
 
 
-def _times(measured: Measured) -> dict[str, float]:
-    times = {"p50": measured.p50, "p99": measured.p99, "longest": measured.longest}
+def _make_time_details(measurement: Measurement) -> dict[str, float]:
+    times = {"p50": measurement.p50, "p99": measurement.p99, "longest": measurement.longest}
     return {f"{name} ms": seconds * 1000 for name, seconds in times.items()}
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
-    "start": start,
-    "baseline": baseline,
-    "noop": noop,
-    "floor": floor,
-    "singles": singles,
-    "deliveries": deliveries,
-    "paced": arrival,
-    "hot": hot,
-    "rls": row_security,
-    "million": million,
-    "memory": memory,
+    "start": measure_start,
+    "baseline": measure_baseline,
+    "noop": measure_noop,
+    "floor": measure_floor,
+    "singles": measure_singles,
+    "deliveries": measure_deliveries,
+    "paced": measure_paced,
+    "hot": measure_new_sender,
+    "rls": measure_row_security,
+    "million": measure_million,
+    "memory": measure_memory,
 }
-"""In order: later ones are compared with earlier ones."""
+"""The parts by name, in the order in which they run: later ones are compared with earlier ones."""

@@ -1,4 +1,4 @@
-"""What is measured, as processes: started, waited for and ended."""
+"""Starts the measured servers as processes, waits until they answer, and stops them."""
 
 import os
 import signal
@@ -15,43 +15,47 @@ from pathlib import Path
 
 from leadport.settings import ROOT
 
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 20
 
 
-class NotStarted(Exception):
-    """A server does not answer; the text is what it printed."""
+class ServerNotStarted(Exception):
+    """A server ended, or did not answer in time; the text holds the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers on a port of 127.0.0.1, `started` seconds after it was called."""
+    """A running server that answers on a port of 127.0.0.1."""
 
     port: int
     pid: int
-    started: float
+    start_seconds: float
+    """Time from starting the process to its first answer."""
 
-    def peak_memory(self) -> int:
-        """The most bytes that one of its processes has held; 0 if unknown."""
-        return max(_peak(pid) for pid in [self.pid, *_below(self.pid)])
+    def read_peak_memory(self) -> int:
+        """Peak resident bytes of the server's largest process, from /proc; 0 without /proc."""
+        return max(_read_peak_memory(pid) for pid in [self.pid, *_find_descendants(self.pid)])
 
 
-LEADPORT = (sys.executable, "-m", "leadport", "serve")
-BIN_SERVE = (str(ROOT / "bin/serve"),)
-NOOP = (sys.executable, "-m", "benchmarks.noop")
-BASELINE = (
+LEADPORT_COMMAND = (sys.executable, "-m", "leadport", "serve")
+BIN_SERVE_COMMAND = (str(ROOT / "bin/serve"),)
+NOOP_COMMAND = (sys.executable, "-m", "benchmarks.noop")
+BASELINE_COMMAND = (
     *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:app"),
     *("--log-level", "warning", "--no-access-log"),
 )
 
 
 @contextmanager
-def serving(
+def run_server(
     command: Sequence[str], folder: Path, *, workers: int, **settings: str
 ) -> Iterator[Server]:
-    """Run it on a free port until the block ends; what it prints goes into the folder."""
-    port, log = _free_port(), folder / "server.log"
-    begun = time.perf_counter()
+    """Run the command on a free port until the block ends; its output goes into `folder`.
+
+    `settings` are environment variables. Raises ServerNotStarted.
+    """
+    port, log = _find_free_port(), folder / "server.log"
+    started_at = time.perf_counter()
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603 - our own programs
@@ -66,25 +70,28 @@ def serving(
     ):
         try:
             while not _is_ready(port):
-                if process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
-                    raise NotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
+                if (
+                    process.poll() is not None
+                    or time.perf_counter() - started_at > START_TIMEOUT_SECONDS
+                ):
+                    raise ServerNotStarted(f"{command}:\n{log.read_text(errors='replace')[-3000:]}")
                 time.sleep(0.01)
-            started = time.perf_counter() - begun
-            yield Server(port, process.pid, started)
+            start_seconds = time.perf_counter() - started_at
+            yield Server(port, process.pid, start_seconds)
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -92,7 +99,7 @@ def _free_port() -> int:
 
 
 def _is_ready(port: int) -> bool:
-    """Whether it answers. Asked with little effort, because it needs the processor to start."""
+    """Whether /readyz answers 200. The plain client leaves the processor to the starting server."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -103,19 +110,19 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def _below(pid: int) -> list[int]:
-    """The processes that it started, and those that they started."""
+def _find_descendants(pid: int) -> list[int]:
+    """Find the children of a process and all their descendants."""
     command = ["ps", "-A", "-o", "pid=,ppid="]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    children = [child for child, parent in parents if parent == pid]
-    return [*children, *(below for child in children for below in _below(child))]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    pid_pairs = [tuple(map(int, line.split())) for line in output.splitlines()]
+    children = [child for child, parent in pid_pairs if parent == pid]
+    return [*children, *(pid for child in children for pid in _find_descendants(child))]
 
 
-def _peak(pid: int) -> int:
+def _read_peak_memory(pid: int) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:  # it has ended, or this is not Linux
+    except OSError:  # the process has ended, or this is not Linux
         return 0
-    lines = dict(line.split(":", 1) for line in status.splitlines())
-    return int(lines.get("VmHWM", "0 kB").split()[0]) * 1024
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""Who writes to whom: organisations, people who are known and new ones, and their deliveries."""
+"""The benchmarks' workload: organisations, known and new senders, and signed deliveries of them."""
 
 import base64
 import itertools
@@ -16,17 +16,17 @@ from domain.connection import Channel
 from interfaces.meta.samples import Sample, make_delivery
 from interfaces.meta.signature import sign
 
-WEBHOOK = "/api/webhooks/meta"
-SECRET = "benchmark"  # noqa: S105 - of no service that anybody uses
+WEBHOOK_PATH = "/api/webhooks/meta"
+APP_SECRET = "benchmark"  # noqa: S105 - only the servers of the benchmarks use it
 
-ORGANIZATIONS = 20
-SENDERS = 20_000
-"""People who have written before and write again."""
+ORGANIZATION_COUNT = 20
+KNOWN_SENDER_COUNT = 20_000
+"""Senders with stored conversations, who write again."""
 
-NEW = 0.3
-"""The share of messages whose sender has never written."""
+NEW_SENDER_SHARE = 0.3
+"""Share of messages whose sender has no stored conversation, from 0 to 1."""
 
-TEXTS = (
+MESSAGE_TEXTS = (
     "Hola",
     "Hola, ¿cuánto cuesta?",
     "¿Tienen stock del modelo negro en talle 42?",
@@ -42,29 +42,32 @@ TEXTS = (
     "Is it still available?",
 )
 
-ORGANIZATION = "('00000000-0000-7000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
-FOUND = f"""
+ORGANIZATION_ID_SQL = "('00000000-0000-7000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
+"""The same id as `make_connection_id` makes, as an expression of a number."""
+
+INSERT_ORGANIZATIONS = f"""
 INSERT INTO organizations (id, name)
-    SELECT {ORGANIZATION.format(n="n")}, 'Shop ' || n FROM generate_series(0, %(last)s) AS n
+    SELECT {ORGANIZATION_ID_SQL.format(n="n")}, 'Shop ' || n FROM generate_series(0, %(last)s) AS n
     ON CONFLICT DO NOTHING;
 INSERT INTO channel_connections (id, org_id, channel, external_id)
-    SELECT {ORGANIZATION.format(n="n")}, {ORGANIZATION.format(n="n")}, 'whatsapp', '9000' || n
+    SELECT {ORGANIZATION_ID_SQL.format(n="n")}, {ORGANIZATION_ID_SQL.format(n="n")}, 'whatsapp', '9000' || n
     FROM generate_series(0, %(last)s) AS n
     ON CONFLICT DO NOTHING
 """
 
-PEOPLE = (
+CONVERSATION_TABLES = (
     "event_log, deal_insights, deals, conversation_messages, conversation_threads,"
     " contact_identities, contacts, state_changes, failed_messages, unmatched_messages"
 )
-# Sender n belongs to the organisation n modulo their number; each has one of everything, and
-# messages of the days before. The server makes the rows itself: COPY would only add the client.
-FILL = f"""
+# Sender n belongs to organisation n modulo ORGANIZATION_COUNT. Each sender has one contact, thread,
+# deal and insight, and one message for each of the last days. PostgreSQL generates the rows, which
+# saves the time of a client that sends them by COPY.
+INSERT_CONVERSATIONS = f"""
 CREATE TEMP TABLE people ON COMMIT DROP AS
-    SELECT n, {ORGANIZATION.format(n="n %% %(organizations)s")} AS org_id, uuidv7() AS contact_id,
+    SELECT n, {ORGANIZATION_ID_SQL.format(n="n %% %(organizations)s")} AS org_id, uuidv7() AS contact_id,
         uuidv7() AS thread_id, uuidv7() AS deal_id, '346' || lpad(n::text, 8, '0') AS phone
     FROM generate_series(0, %(people)s - 1) AS n;
-CREATE TEMP TABLE said ON COMMIT DROP AS
+CREATE TEMP TABLE messages ON COMMIT DROP AS
     SELECT people.*, m, uuidv7() AS message_id,
         'wamid.' || md5(n || ' ' || m) || left(md5(m || ' ' || n), 20) AS external_id,
         now() - interval '1 day' * (%(messages)s - m + 1) AS sent_at
@@ -83,116 +86,129 @@ INSERT INTO conversation_messages
         (id, org_id, thread_id, channel, external_id, direction, kind, body, sent_at)
     SELECT message_id, org_id, thread_id, 'whatsapp', external_id, 'inbound', 'text',
         'Hola, ¿cuánto cuesta? (' || m || ')', sent_at
-    FROM said;
+    FROM messages;
 INSERT INTO deals (id, org_id, contact_id, title, message_id)
     SELECT deal_id, org_id, contact_id, 'Hola, ¿cuánto cuesta? (1)', message_id
-    FROM said WHERE m = 1;
+    FROM messages WHERE m = 1;
 INSERT INTO deal_insights (id, org_id, deal_id, summary, intent, score, next_step, provider,
         updated_at, message_external_id)
     SELECT uuidv7(), org_id, deal_id, 'price: Hola, ¿cuánto cuesta?', 'price', 75,
         'Send the price and ask when they need it', 'dummy', sent_at, external_id
-    FROM said WHERE m = %(messages)s;
+    FROM messages WHERE m = %(messages)s;
 INSERT INTO event_log (id, org_id, type, payload)
     SELECT uuidv7(), org_id, 'lead_captured', jsonb_build_object('channel', 'whatsapp',
         'message_id', message_id, 'thread_id', thread_id, 'contact_id', contact_id,
         'deal_id', deal_id, 'deal_opened', m = 1)
-    FROM said
+    FROM messages
 """
 
-UNDER_WAY = """
+SELECT_OPEN_TRANSACTIONS = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND xact_start IS NOT NULL
 """
-SETTLED = 30
-"""Looks in a row that find nothing: a server may still hold requests whose client has gone."""
+IDLE_POLL_COUNT = 30
+"""Consecutive polls without an open transaction after which the server counts as idle.
+
+One poll is not enough: the server may still hold requests whose client has disconnected.
+"""
+
+POLL_INTERVAL_SECONDS = 0.01
 
 
 @dataclass(slots=True)
 class Workload:
-    """The people, and what they write next: nothing is ever written twice."""
+    """One database's stored senders, and the messages that are sent to it; each id is new."""
 
     database_url: str
     random: Random = field(default_factory=lambda: Random(6))  # noqa: S311 - no secret
-    known: range = range(SENDERS)
-    _stored: int = 0
-    _new: Iterator[int] = field(default_factory=itertools.count)
+    known_senders: range = range(KNOWN_SENDER_COUNT)
+    _stored_count: int = 0
+    _new_senders: Iterator[int] = field(default_factory=itertools.count)
 
     def create_organizations(self) -> None:
-        """Make the organisations and their numbers."""
-        self._execute(FOUND, last=ORGANIZATIONS - 1)
-
-    def fill(self, people: int = SENDERS, messages: int = 1) -> None:
-        """Begin with these people and as many messages of each, and nothing else."""
+        """Insert the organisations and one WhatsApp connection of each."""
+        parameters = {"last": ORGANIZATION_COUNT - 1}
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
-            # What is written here refers to itself; a million checks of that would take a minute.
+            db.execute(INSERT_ORGANIZATIONS, parameters)
+
+    def fill(self, senders: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
+        """Replace all conversations by `senders` senders with `messages` messages each."""
+        with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
+            # Skip the foreign keys: these rows refer to each other by construction, and checking a
+            # million of them takes a minute.
             db.execute("SET LOCAL session_replication_role = replica")
-            db.execute(f"TRUNCATE {PEOPLE}")
-            given = {"people": people, "messages": messages, "organizations": ORGANIZATIONS}
-            db.execute(FILL, given)
-        self.known, self._stored = range(0, people, people // SENDERS), people * messages
+            db.execute(f"TRUNCATE {CONVERSATION_TABLES}")
+            parameters = {
+                "people": senders,
+                "messages": messages,
+                "organizations": ORGANIZATION_COUNT,
+            }
+            db.execute(INSERT_CONVERSATIONS, parameters)
+        self.known_senders = range(0, senders, senders // KNOWN_SENDER_COUNT)
+        self._stored_count = senders * messages
         with psycopg.connect(self.database_url, autocommit=True) as db:
-            db.execute(f"VACUUM (ANALYZE) {PEOPLE}")
+            db.execute(f"VACUUM (ANALYZE) {CONVERSATION_TABLES}")
             db.execute("CHECKPOINT")
 
-    def newly_stored(self) -> int:
-        """How many messages came since this was last asked, when all that is under way has ended."""
+    def count_new_messages(self) -> int:
+        """Wait until the database is idle; return the messages stored since the last call."""
         with psycopg.connect(self.database_url, autocommit=True) as db:
-            idle = 0
-            while idle < SETTLED:
-                idle = 0 if db.execute(UNDER_WAY).rowcount else idle + 1
-                time.sleep(0.01)
-            counted = db.execute("SELECT count(*) FROM conversation_messages").fetchone()
-        before, self._stored = self._stored, counted[0] if counted else 0
-        return self._stored - before
+            idle_polls = 0
+            while idle_polls < IDLE_POLL_COUNT:
+                idle_polls = 0 if db.execute(SELECT_OPEN_TRANSACTIONS).rowcount else idle_polls + 1
+                time.sleep(POLL_INTERVAL_SECONDS)
+            row = db.execute("SELECT count(*) FROM conversation_messages").fetchone()
+        count_before, self._stored_count = self._stored_count, row[0] if row else 0
+        return self._stored_count - count_before
 
-    def samples(self, count: int) -> tuple[int, list[Sample]]:
-        """An organisation, and what people write to it next."""
-        organization = self.random.randrange(ORGANIZATIONS)
-        return organization, [self.sample(self._sender(organization)) for _ in range(count)]
+    def make_samples(self, count: int) -> tuple[int, list[Sample]]:
+        """Choose an organisation and make `count` messages to it, from known and new senders."""
+        organization = self.random.randrange(ORGANIZATION_COUNT)
+        return organization, [
+            self.make_sample(self._choose_sender(organization)) for _ in range(count)
+        ]
 
-    def sample(self, sender: str) -> Sample:
-        """What this person writes next."""
+    def make_sample(self, sender: str) -> Sample:
+        """Make a message from the sender, with a random text and a new id."""
         return Sample(
             sender=sender,
             name=f"Person {sender}",
-            text=self.random.choice(TEXTS),
-            # As long as Meta's own, and as random.
+            text=self.random.choice(MESSAGE_TEXTS),
+            # As long and as random as the ids that Meta makes.
             message_id="wamid." + base64.b64encode(self.random.randbytes(39)).decode(),
             sent_at=datetime.now(UTC),
         )
 
-    def new_sender(self) -> str:
-        """Somebody who has never written."""
-        return f"347{next(self._new):08}"
+    def make_new_sender(self) -> str:
+        """Make the phone number of a sender who has not written yet."""
+        return f"347{next(self._new_senders):08}"
 
-    def _sender(self, organization: int) -> str:
-        if self.random.random() < NEW:
-            return self.new_sender()
-        # Of every organisation's people one is as likely as the other.
-        chosen = self.random.randrange(len(self.known) // ORGANIZATIONS)
-        return f"346{self.known[chosen * ORGANIZATIONS] + organization:08}"
-
-    def _execute(self, statements: str, **given: object) -> None:
-        with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
-            db.execute(statements, given)
+    def _choose_sender(self, organization: int) -> str:
+        if self.random.random() < NEW_SENDER_SHARE:
+            return self.make_new_sender()
+        # Each known sender of the organisation is equally likely.
+        position = self.random.randrange(len(self.known_senders) // ORGANIZATION_COUNT)
+        return f"346{self.known_senders[position * ORGANIZATION_COUNT] + organization:08}"
 
 
-def number(organization: int) -> str:
-    """The external id of the organisation's connection."""
+def make_external_id(organization: int) -> str:
+    """Make the external id of the organisation's connection."""
     return f"9000{organization}"
 
 
-def connection_id(organization: int) -> UUID:
-    """The id of the organisation, and of its connection."""
+def make_connection_id(organization: int) -> UUID:
+    """Make the id that the organisation and its connection share."""
     return UUID(f"00000000-0000-7000-8000-{organization:012}")
 
 
-def request(organization: int, samples: Sequence[Sample]) -> bytes:
-    """A signed delivery as it goes over the wire."""
-    body = msgspec.json.encode(make_delivery(Channel.WHATSAPP, number(organization), samples))
+def encode_request(organization: int, samples: Sequence[Sample]) -> bytes:
+    """Encode a signed delivery of the samples as a whole HTTP/1.1 request."""
+    body = msgspec.json.encode(
+        make_delivery(Channel.WHATSAPP, make_external_id(organization), samples)
+    )
     head = (
-        f"POST {WEBHOOK} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
+        f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: facebookexternalua\r\n"
         f"Accept: */*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-Hub-Signature-256: {sign(body, SECRET)}\r\n\r\n"
+        f"X-Hub-Signature-256: {sign(body, APP_SECRET)}\r\n\r\n"
     )
     return head.encode() + body

@@ -1,11 +1,12 @@
--- Sends each request of a file once, over all connections of the only thread, and says what came
--- back: a line of figures, then a line for each kind of answer, with how often it came.
+-- wrk script: sends each request of a file once and prints what came back.
+-- The file holds, for each request, its length in bytes on a line and then the request.
+-- The output is one line of JSON figures, then a line for each distinct answer with its count.
 
-local answers_of
-local requests, is_checked
+local answering_thread
+local requests, is_probed
 
 function setup(thread)
-    answers_of = thread
+    answering_thread = thread
 end
 
 function init(arguments)
@@ -14,7 +15,7 @@ function init(arguments)
     is_exhausted = false
 end
 
-local function following()
+local function read_next_request()
     local length = requests:read("*n")
     if length == nil then return nil end
     requests:read(1)
@@ -22,18 +23,18 @@ local function following()
 end
 
 function request()
-    local given = following()
-    if given == nil then
+    local next_request = read_next_request()
+    if next_request == nil then
         is_exhausted = true
         wrk.thread:stop()
         return ""
     end
-    if not is_checked then
-        -- wrk looks at the first one without sending it.
-        is_checked = true
+    if not is_probed then
+        -- wrk calls this function once before the run and does not send the result.
+        is_probed = true
         requests:seek("set", 0)
     end
-    return given
+    return next_request
 end
 
 function response(status, _, body)
@@ -48,9 +49,9 @@ function done(summary, latency, _)
             .. ' "is_exhausted": %s}\n',
         summary.duration / 1e6, latency.mean / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
         latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
-        tostring(answers_of:get("is_exhausted"))
+        tostring(answering_thread:get("is_exhausted"))
     ))
-    for answer, times in pairs(answers_of:get("answers")) do
+    for answer, times in pairs(answering_thread:get("answers")) do
         io.write(string.format("%d %s\n", times, answer))
     end
 end

@@ -1,4 +1,7 @@
-"""Runs migrations on the connection it is given, or on DATABASE_URL when alembic is called."""
+"""Alembic's environment: runs the migrations on a given connection, or else on DATABASE_URL.
+
+The service passes its connection in `config.attributes`; the `alembic` command passes none.
+"""
 
 import os
 
@@ -7,7 +10,8 @@ from alembic import context
 from infrastructure.postgres.migrations import connect
 from infrastructure.postgres.tables import metadata
 
-# Two processes that start together take turns; the second finds nothing left to do.
+# The key of an advisory lock: of two processes that start together, the second waits for the first
+# and finds its schema up to date.
 LOCK = 7_358_110_021
 
 

@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @cache
-def docker_answers() -> bool:
+def is_docker_available() -> bool:
     with warnings.catch_warnings():
         # The client forgets its socket when it finds no engine.
         warnings.simplefilter("ignore", ResourceWarning)
@@ -48,7 +48,9 @@ def docker_answers() -> bool:
 
 
 def pytest_report_header() -> str:
-    where = f"testcontainers, {IMAGE}" if docker_answers() else "embedded (Docker does not answer)"
+    where = (
+        f"testcontainers, {IMAGE}" if is_docker_available() else "embedded (Docker does not answer)"
+    )
     return f"PostgreSQL: {where}"
 
 
@@ -65,13 +67,13 @@ def pytest_runtest_makereport(
 
 
 @contextmanager
-def container() -> Iterator[str]:
+def run_container() -> Iterator[str]:
     with PostgresContainer(IMAGE, driver=None) as postgres:
         yield postgres.get_connection_url()
 
 
 @contextmanager
-def embedded(folder: Path) -> Iterator[str]:
+def run_embedded(folder: Path) -> Iterator[str]:
     server = EmbeddedPostgres(folder, options=UNSAFE_FAST_SETTINGS)
     try:
         yield server.start()
@@ -83,7 +85,7 @@ def embedded(folder: Path) -> Iterator[str]:
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server; its first database is nobody's in particular."""
     folder = tmp_path_factory.mktemp("postgres")
-    with container() if docker_answers() else embedded(folder) as url:
+    with run_container() if is_docker_available() else run_embedded(folder) as url:
         yield url
 
 
@@ -104,12 +106,12 @@ def database_url(migrated_url: str) -> str:
 
 
 @asynccontextmanager
-async def memory() -> AsyncIterator[Transactions]:
+async def open_memory() -> AsyncIterator[Transactions]:
     yield MemoryTransactions()
 
 
 @asynccontextmanager
-async def postgres(url: str) -> AsyncIterator[Transactions]:
+async def open_postgres(url: str) -> AsyncIterator[Transactions]:
     engine = open_pool(url)
     yield PostgresTransactions(
         share_pool(engine), timeout_seconds=60
@@ -121,14 +123,14 @@ async def postgres(url: str) -> AsyncIterator[Transactions]:
 async def transactions(request: pytest.FixtureRequest) -> AsyncIterator[Transactions]:
     """Each adapter in turn."""
     if request.param == "memory":
-        adapter = memory()
+        adapter = open_memory()
     else:
-        adapter = postgres(request.getfixturevalue("database_url"))
+        adapter = open_postgres(request.getfixturevalue("database_url"))
     async with adapter as transactions:
         yield transactions
 
 
 @pytest.fixture
 async def postgres_transactions(database_url: str) -> AsyncIterator[Transactions]:
-    async with postgres(database_url) as transactions:
+    async with open_postgres(database_url) as transactions:
         yield transactions

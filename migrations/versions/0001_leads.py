@@ -1,4 +1,4 @@
-"""Organisations, connections, and all that becomes of a message."""
+"""Create the tables of organisations, connections, conversations, deals, events and failures."""
 
 from alembic import op
 
@@ -7,7 +7,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# On Supabase auth.users is there; elsewhere we make one and remember that it is ours.
+# Supabase has auth.users. Elsewhere this migration creates it, with a comment by which later
+# migrations and the downgrade recognise it.
 USERS = """
 DO $$ BEGIN
     IF to_regclass('auth.users') IS NULL THEN

@@ -1,4 +1,4 @@
-"""Who may do what: roles, grants and row-level security."""
+"""Create roles, grants and row-level security policies, and the table of ended sessions."""
 
 from alembic import op
 
@@ -7,9 +7,9 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Roles belong to the whole server, so another database's migration may have made them. Whoever
-# migrates must be able to act as them; a superuser can anyway, elsewhere it takes a grant, which
-# from PostgreSQL 16 on only who made the role (or has it with ADMIN OPTION) may give.
+# Roles belong to the whole server, so the migration of another database may have created them.
+# The migrating role must be able to act as each of them: as a superuser, or by a grant.
+# Since PostgreSQL 16 only the role's creator, or a member with ADMIN OPTION, may give that grant.
 ROLES = """
 DO $$
 DECLARE
@@ -45,8 +45,8 @@ BEGIN
 END $$
 """
 
-# Supabase has auth.uid(); elsewhere it is made with the same meaning: the person that the
-# transaction's claims name, or null.
+# Supabase has auth.uid(). Elsewhere this migration creates it with the same meaning: the user ID in
+# the transaction's JWT claims, or null.
 UID = """
 DO $outer$ BEGIN
     IF to_regprocedure('auth.uid()') IS NULL THEN
@@ -68,8 +68,8 @@ DO $outer$ BEGIN
 END $outer$
 """
 
-# Supabase grants everything on new tables to its API's roles, `anon` among them, and what
-# TRUNCATE empties no policy keeps.
+# Supabase grants all privileges on new tables to its API's roles, including `anon`. Row-level
+# security does not apply to TRUNCATE, so the grants themselves are revoked.
 REVOKE = """
 DO $$ BEGIN
     REVOKE ALL ON {table} FROM PUBLIC, authenticated, leadport_ingest, leadport_auth;
@@ -87,7 +87,7 @@ CREATE TABLE ended_sessions (
 CREATE INDEX idx_ended_sessions_expires_at ON ended_sessions (expires_at)
 """
 
-# What members may read, by what makes a row their organisation's.
+# Tables that members may read, with the column that holds the organisation's ID.
 READ_BY_MEMBERS = {
     "organizations": "id",
     "contacts": "org_id",
@@ -99,7 +99,8 @@ READ_BY_MEMBERS = {
     "event_log": "org_id",
 }
 
-# What the webhook writer may do: no table whole, nothing deleted, no membership read.
+# Privileges of the webhook's role by table. It cannot delete, cannot read memberships, and cannot
+# read access tokens.
 INGEST = {
     "channel_connections": "SELECT (id, org_id, provider, channel, external_id, is_enabled)",
     "contacts": "SELECT, INSERT",
@@ -120,8 +121,9 @@ SECURED = [
     "ended_sessions",
 ]
 
-# org_members shows everybody only their own rows, so every policy may ask it without recursing.
-# auth.uid() stands in a sub-select, so it and the memberships are asked once a statement.
+# The policy of org_members shows users only their own rows and queries no other table, so other
+# policies may query org_members without recursion. auth.uid() is in a sub-select, so PostgreSQL
+# evaluates it and the memberships once per statement, not per row.
 MY_ORGANIZATIONS = "SELECT org_id FROM org_members WHERE user_id = (SELECT auth.uid())"
 MANAGED_BY_ME = f"org_id IN ({MY_ORGANIZATIONS} AND role IN ('owner', 'admin'))"
 
@@ -188,7 +190,7 @@ def _let_the_webhook_write() -> None:
 
 
 def downgrade() -> None:
-    """Take everything back but the roles, which other databases of the server may use."""
+    """Drop everything except the roles, which other databases of the server may use."""
     op.execute("DROP TABLE ended_sessions")
     for table in SECURED:
         if table != "ended_sessions":

@@ -1,4 +1,4 @@
-"""What happens after the first word: state changes, consent, first names and first sources."""
+"""Add state changes, marketing consent, profile names, and the message and source of a deal."""
 
 from alembic import op
 
@@ -51,7 +51,7 @@ CREATE TABLE state_changes (
 CREATE INDEX idx_state_changes_org_id_channel_subject ON state_changes (org_id, channel, subject)
 """
 
-# As in 0002: Supabase grants everything on new tables to its API's roles.
+# As in 0002: Supabase grants all privileges on new tables to its API's roles.
 REVOKE = """
 DO $$ BEGIN
     REVOKE ALL ON state_changes FROM PUBLIC, authenticated, leadport_ingest, leadport_auth;
@@ -61,7 +61,7 @@ DO $$ BEGIN
 END $$
 """
 
-# What the webhook writer may change now; state_changes is nobody else's to read.
+# Columns that the webhook's role may now update. No other role may read state_changes.
 CONTACT = "name, phone, profile_name, profile_seen_at, marketing_consent, marketing_consent_at, updated_at"
 UPDATES = {
     "contacts": CONTACT,
@@ -90,7 +90,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it back, with what was only known by it: parent ids, consent, sources."""
+    """Drop the additions, with the data that only they hold: parent IDs, consent, sources."""
     for table, columns in UPDATES.items():
         op.execute(f"DROP POLICY ingest_update ON {table}")
         op.execute(f"REVOKE UPDATE ({columns}) ON {table} FROM leadport_ingest")

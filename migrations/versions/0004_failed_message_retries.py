@@ -1,4 +1,4 @@
-"""What is kept for another try, and what arrived for numbers that nobody has connected."""
+"""Add retries of failed messages, and counts of messages to numbers without a connection."""
 
 from alembic import op
 
@@ -25,7 +25,7 @@ CREATE TABLE unmatched_messages (
 )
 """
 
-# As in 0002: Supabase grants everything on new tables to its API's roles.
+# As in 0002: Supabase grants all privileges on new tables to its API's roles.
 REVOKE = """
 DO $$ BEGIN
     REVOKE ALL ON unmatched_messages FROM PUBLIC, authenticated, leadport_ingest, leadport_auth;

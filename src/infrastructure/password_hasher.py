@@ -1,4 +1,4 @@
-"""Passwords as argon2id hashes."""
+"""Hashes passwords with argon2id."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,26 +8,29 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from application.ports.auth import PasswordHasher
 
-MEMORY = 19 * 1024
-"""KiB; with two passes in one lane the first choice of OWASP's Password Storage Cheat Sheet. Those of
-RFC 9106 take 64 MiB, out of the same worker that takes deliveries."""
+MEMORY_KIB = 19 * 1024
+"""19 MiB, with two passes and one lane: the first choice of OWASP's Password Storage Cheat Sheet.
+
+RFC 9106 recommends 64 MiB, but hashing shares the memory of the worker that receives deliveries.
+"""
 
 
-def _owasp() -> argon2.PasswordHasher:
-    return argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY, parallelism=1)
+def _make_owasp_hasher() -> argon2.PasswordHasher:
+    return argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1)
 
 
 @dataclass(frozen=True)
 class Argon2PasswordHasher(PasswordHasher):
-    """Compares with hashes of any parameters, which they carry."""
+    """Hashes with the parameters of `hasher`; verifies hashes of any parameters they record."""
 
-    hasher: argon2.PasswordHasher = field(default_factory=_owasp)
+    hasher: argon2.PasswordHasher = field(default_factory=_make_owasp_hasher)
 
     def hash(self, password: str) -> str:
         return self.hasher.hash(password)
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        dummy_hash = self._dummy_hash  # made by the first attempt, whoever's it is
+        # Read it in every case: otherwise the first attempt without an account takes longer.
+        dummy_hash = self._dummy_hash
         try:
             return self.hasher.verify(password_hash or dummy_hash, password) and (
                 password_hash is not None
@@ -37,5 +40,5 @@ class Argon2PasswordHasher(PasswordHasher):
 
     @cached_property
     def _dummy_hash(self) -> str:
-        """Compared with where nobody has the address, so that it takes as long."""
-        return self.hasher.hash("nobody's")
+        """The hash to compare with where no account has the address, so timing reveals nothing."""
+        return self.hasher.hash("no account")

@@ -1,4 +1,4 @@
-"""Sessions as JSON Web Tokens: ours (HS256), and those of an identity provider (Supabase's too)."""
+"""Session tokens: issues Leadport's JSON Web Tokens, reads those and an identity provider's."""
 
 import asyncio
 import hashlib
@@ -17,20 +17,24 @@ from domain.errors import NotSignedIn
 from domain.organization import UserId
 
 AUDIENCE = "authenticated"
-"""What Supabase puts there; ours say the same, so that one check serves both."""
+"""The `aud` claim of Supabase's tokens; Leadport's have the same, so one check serves both."""
 
-LIFETIME = timedelta(hours=12)
+TOKEN_LIFETIME = timedelta(hours=12)
 LEEWAY_SECONDS = 30
-LONGEST = 8192
+"""Tolerated difference between the clocks of issuer and reader."""
+
+MAX_TOKEN_LENGTH = 8192
+"""Characters; a longer token is refused unread."""
+
 HS256 = "HS256"
 
 
 @dataclass(frozen=True, slots=True)
 class JwtSessionTokens(SessionTokens):
-    """Issues with the secret; reads what the secret or the provider's key set signed.
+    """Issues tokens with `secret` (HS256); reads tokens signed by it or by a key of `key_set`.
 
-    The algorithm follows from the key that is found, never from the token: a token cannot choose
-    `none`, nor have a public key taken for a secret.
+    The algorithm follows from the key and never from the token's header. A token therefore can
+    neither choose `none` nor make a public RSA key serve as an HS256 secret.
     """
 
     clock: Clock
@@ -39,7 +43,7 @@ class JwtSessionTokens(SessionTokens):
 
     @classmethod
     def of(cls, clock: Clock, secret: str | None, jwks_url: str | None) -> "JwtSessionTokens":
-        """Read keys from the URL when they are first needed, and again after five minutes."""
+        """Build the adapter; keys are fetched from `jwks_url` on first use, then every 5 min."""
         key_set = jwt.PyJWKClient(jwks_url, lifespan=300, timeout=3) if jwks_url else None
         return cls(clock, secret, key_set)
 
@@ -51,16 +55,16 @@ class JwtSessionTokens(SessionTokens):
             "sub": str(user_id),
             "aud": AUDIENCE,
             "iat": now,
-            "exp": now + LIFETIME,
+            "exp": now + TOKEN_LIFETIME,
             "jti": str(uuid_utils.compat.uuid7()),
         }
         return jwt.encode(claims, self.secret, algorithm=HS256)
 
     async def read(self, token: str) -> Session:
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise NotSignedIn("the token is not valid; sign in again")
         try:
-            key, algorithm = await self._key(token)
+            key, algorithm = await self._find_key(token)
             claims = jwt.decode(
                 token,
                 key,
@@ -70,8 +74,8 @@ class JwtSessionTokens(SessionTokens):
                 options={"require": ["exp", "sub", "aud"]},
             )
             return Session(
-                # Of what was signed: not every provider gives a token an id, and a signature can
-                # be written in more than one way.
+                # A hash of the signed part: not every provider sets `jti`, and one signature has
+                # several encodings.
                 id=UUID(bytes=hashlib.sha256(token.rpartition(".")[0].encode()).digest()[:16]),
                 user_id=UserId(UUID(claims["sub"])),
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
@@ -81,8 +85,12 @@ class JwtSessionTokens(SessionTokens):
         except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise NotSignedIn("the token is not valid; sign in again") from error
 
-    async def _key(self, token: str) -> tuple[Any, str]:
-        """The key that the token's header points at, and the algorithm that belongs to it."""
+    async def _find_key(self, token: str) -> tuple[Any, str]:
+        """Return the key that the token's `kid` header names, and the key's algorithm.
+
+        Without a `kid`, or where the key set lacks it, that is the secret. Raises PyJWTError where
+        there is no key, and PyJWKClientConnectionError where the key set cannot be fetched.
+        """
         key_id = jwt.get_unverified_header(token).get("kid")
         if self.key_set is not None and key_id is not None:
             try:
@@ -93,13 +101,13 @@ class JwtSessionTokens(SessionTokens):
                 if self.secret is None:
                     raise
             else:
-                return key.key, _algorithm(key)
+                return key.key, _algorithm_for(key)
         if self.secret is None:
             raise jwt.InvalidKeyError("no key for the token")
         return self.secret, HS256
 
 
-def _algorithm(key: jwt.PyJWK) -> str:
+def _algorithm_for(key: jwt.PyJWK) -> str:
     if key.key_type == "RSA":
         return "RS256"
     if key.key_type == "EC":

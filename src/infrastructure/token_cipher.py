@@ -61,7 +61,9 @@ class AesGcmTokenCipher(TokenCipher):
     def encrypt(self, token: str, connection: Connection) -> str:
         nonce, hint = os.urandom(NONCE_BYTES), token[-HINT_LENGTH:]
         cipher = AESGCM(self.keys[0].secret)
-        data = nonce + cipher.encrypt(nonce, token.encode(), _associated_data(connection, hint))
+        data = nonce + cipher.encrypt(
+            nonce, token.encode(), _make_associated_data(connection, hint)
+        )
         ciphertext = base64.urlsafe_b64encode(data).decode()
         return str(EncryptedToken(self.key_id, ciphertext, hint))
 
@@ -71,7 +73,7 @@ class AesGcmTokenCipher(TokenCipher):
             secret = next(key.secret for key in self.keys if key.id == token.key_id)
             data = base64.urlsafe_b64decode(token.ciphertext)
             nonce, ciphertext = data[:NONCE_BYTES], data[NONCE_BYTES:]
-            associated_data = _associated_data(connection, token.hint)
+            associated_data = _make_associated_data(connection, token.hint)
             return AESGCM(secret).decrypt(nonce, ciphertext, associated_data).decode()
         except StopIteration as error:
             raise TokenDecryptionError(
@@ -83,5 +85,5 @@ class AesGcmTokenCipher(TokenCipher):
             ) from error
 
 
-def _associated_data(connection: Connection, hint: str) -> bytes:
+def _make_associated_data(connection: Connection, hint: str) -> bytes:
     return f"{connection.org_id}/{connection.id}/{hint}".encode()

@@ -1,4 +1,4 @@
-"""The settings page in a real Chromium, over a real service."""
+"""Tests of the settings pages in Chromium, with a running service."""
 
 import json
 import shutil
@@ -16,26 +16,36 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.service_process import ROOT, RunningService, run_service
 
 CHROMIUM = Path("/usr/bin/chromium")
-AXE = "axe-core@4.10"
-ARTEFACTS = ROOT / "var/screenshots"
-CANARY = "EAAGcanary0123456789ZDZ"
-PATIENCE = 30_000
-"""Milliseconds; a busy machine is no failure."""
+AXE_PACKAGE = "axe-core@4.10"
+SCREENSHOT_FOLDER = ROOT / "var/screenshots"
+CANARY_TOKEN = "EAAGcanary0123456789ZDZ"
+TIMEOUT_MILLISECONDS = 30_000
+"""Long enough that a busy machine does not fail a test."""
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
+pytestmark = pytest.mark.slow
 
-NUMBER, OTHER = "200000000000001", "200000000000002"
+SCRIPT_NUMBER, NO_SCRIPT_NUMBER = "200000000000001", "200000000000002"
 
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The accessibility checker's script, from its npm package."""
+    """The script of the accessibility checker axe-core, from its npm package."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm to fetch axe-core with")
     folder = tmp_path_factory.mktemp("axe")
     subprocess.run(
-        [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), AXE],
+        [
+            npm,
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            str(folder),
+            AXE_PACKAGE,
+        ],
         check=True,
         capture_output=True,
     )
@@ -63,8 +73,8 @@ def browser(running: RunningService) -> Iterator[Browser]:
 
 
 @dataclass
-class Person:
-    """Somebody with an account, and what they look at the page with."""
+class Owner:
+    """An organisation's owner, with a browser and the accessibility checker."""
 
     running: RunningService
     browser: Browser
@@ -74,7 +84,7 @@ class Person:
     org_id: str
 
     @contextmanager
-    def looking(
+    def open_page(
         self, *, width: int = 1440, script: bool = True, dark: bool = False, language: str = "en"
     ) -> Iterator[Page]:
         context = self.browser.new_context(
@@ -83,7 +93,7 @@ class Person:
             java_script_enabled=script,
             locale=language,
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
         page = context.new_page()
         page.goto(f"{self.running.url}/settings/channels")
         yield page
@@ -94,47 +104,51 @@ class Person:
         page.fill("#password", self.password)
         page.click("main form button")
 
-    def keep(self, page: Page, name: str) -> None:
-        """A screenshot for whoever looks at the artefacts; nothing may stick out of the window."""
-        ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+    def take_screenshot(self, page: Page, name: str) -> None:
+        """Save a screenshot of the whole page, for a review by eye."""
+        SCREENSHOT_FOLDER.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOT_FOLDER / f"{name}.png", full_page=True)
 
-    def check(self, page: Page, name: str) -> None:
-        """No serious finding of axe-core, and no sideways scrolling."""
-        self.keep(page, name)
-        # Not by a script tag: the page's own policy forbids that, rightly.
+    def check_page(self, page: Page, name: str) -> None:
+        """Assert that axe-core finds nothing serious and the page does not scroll sideways."""
+        self.take_screenshot(page, name)
+        # By the debugger, because the page's content security policy forbids a script tag.
         client = page.context.new_cdp_session(page)
         expression = f"{self.axe};axe.run().then(r => JSON.stringify(r.violations))"
         answer = client.send(
             "Runtime.evaluate",
             {"expression": expression, "awaitPromise": True, "returnByValue": True},
         )
-        found: list[dict[str, Any]] = json.loads(answer["result"]["value"])
-        serious = [(v["id"], v["help"]) for v in found if v["impact"] in ("serious", "critical")]
+        violations: list[dict[str, Any]] = json.loads(answer["result"]["value"])
+        serious = [
+            (violation["id"], violation["help"])
+            for violation in violations
+            if violation["impact"] in ("serious", "critical")
+        ]
         assert serious == []
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wide) <= 0
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) <= 0
 
 
 @pytest.fixture
-def person(
+def owner(
     running: RunningService, browser: Browser, axe: str, request: pytest.FixtureRequest
-) -> Person:
+) -> Owner:
     """A new owner of a new organisation."""
-    name = "Organización" + "x" * 60  # one word that no phone is wide enough for
+    name = "Organización" + "x" * 60  # one word that is wider than a phone
     email = f"{abs(hash(request.node.name))}@shop.example"
-    made = json.loads(running.leadport("org", "create", name, "--owner", email, "--json"))
-    return Person(running, browser, axe, email, made["password"], made["org_id"])
+    created = json.loads(running.run_command("org", "create", name, "--owner", email, "--json"))
+    return Owner(running, browser, axe, email, created["password"], created["org_id"])
 
 
-def connect(page: Page, external_id: str, **fields: str) -> None:
+def submit_connection(page: Page, external_id: str, **fields: str) -> None:
     page.fill("#external_id", external_id)
     for name, value in fields.items():
         page.fill(f"#{name}", value)
     page.click("#form button.primary")
 
 
-def row(page: Page, external_id: str) -> Any:
+def find_row(page: Page, external_id: str) -> Any:
     return page.locator("tbody tr", has_text=external_id)
 
 
@@ -143,48 +157,52 @@ def row(page: Page, external_id: str) -> Any:
     [(1440, True, "en"), (360, False, "es-MX")],
     ids=["desktop", "phone, without JavaScript, in Spanish"],
 )
-def test_a_number_is_connected_used_changed_and_removed(
-    person: Person, *, width: int, script: bool, language: str
+def test_a_connection_is_added_used_renamed_disabled_and_removed(
+    owner: Owner, *, width: int, script: bool, language: str
 ) -> None:
-    number = NUMBER if script else OTHER
-    words = {
+    number = SCRIPT_NUMBER if script else NO_SCRIPT_NUMBER
+    labels = {
         "en": {"wait": "Waiting for the first message", "active": "Active", "off": "Disabled"},
         "es-MX": {"wait": "En espera del primer mensaje", "active": "Activ", "off": "Desactivad"},
     }[language]
-    with person.looking(width=width, script=script, language=language) as page:
-        person.keep(page, f"sign-in-{width}")
-        person.sign_in(page)
-        person.keep(page, f"empty-{width}")
+    with owner.open_page(width=width, script=script, language=language) as page:
+        owner.take_screenshot(page, f"sign-in-{width}")
+        owner.sign_in(page)
+        owner.take_screenshot(page, f"empty-{width}")
 
-        connect(page, number, display_name="Ventas", access_token=CANARY)
+        submit_connection(page, number, display_name="Ventas", access_token=CANARY_TOKEN)
         expect(page.locator(".notice.good")).to_be_visible()
-        expect(row(page, number)).to_contain_text(words["wait"])
-        expect(row(page, number)).to_contain_text("9ZDZ"[-4:])
-        assert person.running.simulate("whatsapp", "--to", number)["ingested"] == 1
+        expect(find_row(page, number)).to_contain_text(labels["wait"])
+        expect(find_row(page, number)).to_contain_text("9ZDZ"[-4:])
+        assert owner.running.simulate("whatsapp", "--to", number)["ingested"] == 1
         page.reload()
-        expect(row(page, number)).to_contain_text(words["active"])
-        expect(row(page, number).locator(".number")).to_contain_text("1")
-        person.keep(page, f"active-{width}")
+        expect(find_row(page, number)).to_contain_text(labels["active"])
+        expect(find_row(page, number).locator(".number")).to_contain_text("1")
+        owner.take_screenshot(page, f"active-{width}")
 
-        row(page, number).locator("a[href*=edit]").click()
+        find_row(page, number).locator("a[href*=edit]").click()
         page.fill("#display_name", "Ventas Norte")
         page.click("#form button.primary")
-        expect(row(page, number)).to_contain_text("Ventas Norte")
-        row(page, number).locator("form button").click()
-        expect(row(page, number)).to_contain_text(words["off"])
-        assert person.running.simulate("whatsapp", "--to", number)["skipped"] == 1
+        expect(find_row(page, number)).to_contain_text("Ventas Norte")
+        find_row(page, number).locator("form button").click()
+        expect(find_row(page, number)).to_contain_text(labels["off"])
+        assert owner.running.simulate("whatsapp", "--to", number)["skipped"] == 1
 
-        row(page, number).locator("a[href*=remove]").click()
-        person.keep(page, f"remove-{width}")
+        find_row(page, number).locator("a[href*=remove]").click()
+        owner.take_screenshot(page, f"remove-{width}")
         page.click("main form button")
-        expect(row(page, number)).to_have_count(0)
-        assert CANARY not in page.content()
+        expect(find_row(page, number)).to_have_count(0)
+        assert CANARY_TOKEN not in page.content()
 
 
-def test_wrong_fields_say_so_where_they_are_and_keep_what_was_typed(person: Person) -> None:
-    with person.looking() as page:
-        person.sign_in(page)
-        connect(page, "+54 9 11 5555 0001", display_name="V" * 81, access_token=CANARY)
+def test_invalid_fields_show_their_errors_and_keep_their_values_but_the_token(
+    owner: Owner,
+) -> None:
+    with owner.open_page() as page:
+        owner.sign_in(page)
+        submit_connection(
+            page, "+54 9 11 5555 0001", display_name="V" * 81, access_token=CANARY_TOKEN
+        )
 
         expect(page.locator("#external_id")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#external_id-error")).to_contain_text("phone number ID")
@@ -192,54 +210,54 @@ def test_wrong_fields_say_so_where_they_are_and_keep_what_was_typed(person: Pers
         expect(page.locator("#external_id")).to_have_value("+54 9 11 5555 0001")
         expect(page.locator("#access_token")).to_have_value("")
         expect(page.locator("#errors")).to_be_focused()
-        assert CANARY not in page.content()
-        person.check(page, "errors")
+        assert CANARY_TOKEN not in page.content()
+        owner.check_page(page, "errors")
 
 
-def test_a_number_of_somebody_elses_is_refused_without_a_name(person: Person) -> None:
-    with person.looking() as page:
-        person.sign_in(page)
-        connect(page, "100000000000001")
+def test_a_number_of_another_organisation_is_refused_without_naming_it(owner: Owner) -> None:
+    with owner.open_page() as page:
+        owner.sign_in(page)
+        submit_connection(page, "100000000000001")
 
         expect(page.locator("#external_id-error")).to_be_visible()
         assert "Demo" not in page.content()
-        person.check(page, "conflict")
+        owner.check_page(page, "conflict")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-def test_the_page_is_for_everybody(person: Person, *, width: int, dark: bool) -> None:
-    with person.looking(width=width, dark=dark) as page:
+def test_pages_pass_axe_at_both_widths_and_themes(owner: Owner, *, width: int, dark: bool) -> None:
+    with owner.open_page(width=width, dark=dark) as page:
         name = f"{width}-{'dark' if dark else 'light'}"
-        person.check(page, f"sign-in-{name}")
-        person.sign_in(page)
-        person.check(page, f"empty-{name}")
-        connect(page, f"3{width}{int(dark)}", display_name="Ventas")
-        person.check(page, f"added-{name}")
-        row(page, f"3{width}{int(dark)}").locator("a[href*=remove]").click()
-        person.check(page, f"remove-{name}")
+        owner.check_page(page, f"sign-in-{name}")
+        owner.sign_in(page)
+        owner.check_page(page, f"empty-{name}")
+        submit_connection(page, f"3{width}{int(dark)}", display_name="Ventas")
+        owner.check_page(page, f"added-{name}")
+        find_row(page, f"3{width}{int(dark)}").locator("a[href*=remove]").click()
+        owner.check_page(page, f"remove-{name}")
 
 
-def test_the_keyboard_alone_is_enough(person: Person) -> None:
-    with person.looking() as page:
+def test_signing_in_and_adding_a_connection_work_with_the_keyboard_alone(owner: Owner) -> None:
+    with owner.open_page() as page:
         expect(page.locator("#email")).to_be_focused()
-        page.keyboard.type(person.email)
+        page.keyboard.type(owner.email)
         page.keyboard.press("Tab")
-        page.keyboard.type(person.password)
+        page.keyboard.type(owner.password)
         page.keyboard.press("Enter")
         expect(page.locator("#external_id")).to_be_visible()
         page.focus("#external_id")
         page.keyboard.type("4000")
         page.keyboard.press("Enter")
-        expect(row(page, "4000")).to_be_visible()
+        expect(find_row(page, "4000")).to_be_visible()
 
 
-def test_language_and_organisation_can_be_switched(person: Person) -> None:
-    run = person.running.leadport
-    run("org", "create", "Segunda", "--owner", person.email)
-    with person.looking(language="es-AR") as page:
+def test_the_page_switches_the_organisation_and_the_language(owner: Owner) -> None:
+    run = owner.running.run_command
+    run("org", "create", "Segunda", "--owner", owner.email)
+    with owner.open_page(language="es-AR") as page:
         expect(page.locator("html")).to_have_attribute("lang", "es")
-        person.sign_in(page)
+        owner.sign_in(page)
         page.select_option("#org_id", label="Segunda")
         page.click(".switch button")
         expect(page.locator(".lead")).to_contain_text("Segunda")
@@ -248,41 +266,41 @@ def test_language_and_organisation_can_be_switched(person: Person) -> None:
         expect(page.locator(".lead")).to_contain_text("Segunda")
 
 
-def test_signing_out_ends_the_session(person: Person) -> None:
-    with person.looking() as page:
-        person.sign_in(page)
+def test_cookies_of_a_signed_out_session_no_longer_sign_in(owner: Owner) -> None:
+    with owner.open_page() as page:
+        owner.sign_in(page)
         expect(page.locator("#form")).to_be_visible()
         cookies = page.context.cookies()
         page.click("form[action='/sign-out'] button")
         expect(page.locator("#email")).to_be_visible()
         page.context.add_cookies(cookies)  # type: ignore[arg-type]
-        page.goto(f"{person.running.url}/settings/channels")
+        page.goto(f"{owner.running.url}/settings/channels")
         expect(page.locator("#email")).to_be_visible()
 
 
-def test_the_callback_url_can_be_copied(person: Person) -> None:
-    with person.looking() as page:
-        person.sign_in(page)
-        callback = f"{person.running.url}/api/webhooks/meta"
+def test_the_page_shows_the_callback_url_and_hides_the_verify_token(owner: Owner) -> None:
+    with owner.open_page() as page:
+        owner.sign_in(page)
+        callback = f"{owner.running.url}/api/webhooks/meta"
         expect(page.get_by_text(callback)).to_be_visible()
         assert "META_WEBHOOK_VERIFY_TOKEN" in page.content()
-        secrets = Path(person.running.environ["LEADPORT_DATA_DIR"]) / "secrets.env"
+        secrets = Path(owner.running.environ["LEADPORT_DATA_DIR"]) / "secrets.env"
         token = secrets.read_text().partition("VERIFY_TOKEN=")[2].splitlines()[0]
         assert token
         assert token not in page.content()
 
 
-def test_a_token_is_stored_sealed_and_nowhere_else(person: Person) -> None:
-    with person.looking() as page:
-        person.sign_in(page)
-        connect(page, "5000", access_token=CANARY)
-        expect(row(page, "5000")).to_be_visible()
+def test_no_table_holds_an_access_token_in_plain_text(owner: Owner) -> None:
+    with owner.open_page() as page:
+        owner.sign_in(page)
+        submit_connection(page, "5000", access_token=CANARY_TOKEN)
+        expect(find_row(page, "5000")).to_be_visible()
 
-    with psycopg.connect(person.running.database) as db:
+    with psycopg.connect(owner.running.database_url) as db:
         tables = db.execute(
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
             " WHERE schemaname IN ('public', 'auth')"
         ).fetchall()
         for (table,) in tables:
             query = f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s"
-            assert db.execute(query, [f"%{CANARY[:12]}%"]).fetchone() == (0,)
+            assert db.execute(query, [f"%{CANARY_TOKEN[:12]}%"]).fetchone() == (0,)

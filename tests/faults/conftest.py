@@ -1,30 +1,26 @@
-"""Ten minutes of faults only where they are asked for; and what became of every message."""
+"""Deselects the ten-minute test without `--faults`, and prints the ledgers after the run."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.reconciliation import PRINTED
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: runs for minutes, only with --faults")
+from tests.faults.reconciliation import LEDGER_REPORTS
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--faults"):
-        long = [item for item in items if item.get_closest_marker("long")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+        long_items = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long_items]
+        config.hook.pytest_deselected(items=long_items)
 
 
 @pytest.fixture(autouse=True)
-def reported(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Put the test's ledgers into its report, which reaches the end of the run from any process."""
+def report_ledgers(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Attach the test's ledgers to its report, which pytest-xdist sends to the main process."""
     yield
-    for ledger in PRINTED:
+    for ledger in LEDGER_REPORTS:
         record_property("ledger", ledger)
-    PRINTED.clear()
+    LEDGER_REPORTS.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

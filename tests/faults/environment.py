@@ -1,4 +1,4 @@
-"""The whole of it: two PostgreSQL servers behind proxies, on disks of their own, and the service."""
+"""The fault tests' environment: two PostgreSQL servers with proxies and disks, and the service."""
 
 import os
 import shutil
@@ -10,29 +10,32 @@ from pathlib import Path
 from random import Random
 
 from infrastructure.postgres.migrations import migrate
-from tests.faults.disks import Disk, disk
+from tests.faults.disks import Disk, open_disk
 from tests.faults.proxy import Proxy
-from tests.faults.servers import Leadport, Postgres, at_hosts
+from tests.faults.servers import Leadport, Postgres, make_database_url
 
 SITECUSTOMIZE = Path(__file__).with_name("clock") / "sitecustomize.py"
 SPOOL_MEGABYTES = 4
+SPOOL_DISK_MEGABYTES = 16
+POSTGRES_DISK_MEGABYTES = 1024
 
 
 @dataclass(slots=True)
 class Clock:
-    """The service's; its commands have it too."""
+    """The clock of the service and its commands, which read its offset from a file."""
 
-    offset: Path
+    offset_file: Path
 
     def step(self, seconds: float) -> None:
-        unfinished = self.offset.with_suffix(".unfinished")
+        """Set the clock's offset from the system's clock."""
+        unfinished = self.offset_file.with_suffix(".unfinished")
         unfinished.write_text(str(seconds))
-        unfinished.replace(self.offset)
+        unfinished.replace(self.offset_file)
 
 
 @dataclass(slots=True)
 class FaultEnvironment:
-    """What can break, and what holds it together. The first server is the primary."""
+    """Everything that a fault can break. The first server is the primary."""
 
     servers: list[Postgres]
     disks: dict[Postgres, Disk]
@@ -51,13 +54,14 @@ class FaultEnvironment:
     def standby(self) -> Postgres:
         return self.servers[1]
 
-    def have_a_standby(self) -> None:
+    def ensure_standby(self) -> None:
+        """Make the second server a synchronous standby unless it is one."""
         if not self.has_standby:
             self.standby.follow(self.primary)
             self.has_standby = True
 
     def fail_over(self) -> None:
-        """The primary is lost for good, and the standby takes its place."""
+        """Crash the primary for good and promote the standby."""
         self.primary.stop()
         self.servers.reverse()
         self.primary.promote()
@@ -65,44 +69,46 @@ class FaultEnvironment:
 
 
 @contextmanager
-def fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
-    """All of it, made anew; `logs` is where the logs are kept."""
-    # Not under pytest's own folder, which another run closes to PostgreSQL's account.
+def open_fault_environment(logs: Path, random: Random) -> Iterator[FaultEnvironment]:
+    """Start a new environment and stop it when the block ends; its logs are copied to `logs`."""
+    # Not in pytest's folder, from which another run of pytest would lock out PostgreSQL's account.
     made = tempfile.TemporaryDirectory(prefix="leadport-faults-", ignore_cleanup_errors=True)
-    with made as name, ExitStack() as everything:
+    with made as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        everything.callback(_keep_logs, folder, logs)
+        stack.callback(_copy_logs, folder, logs)
         servers = [Postgres(folder / name) for name in ("a", "b")]
         disks = {
-            server: everything.enter_context(disk(server.folder, 1024, server.processes))
+            server: stack.enter_context(
+                open_disk(server.folder, POSTGRES_DISK_MEGABYTES, server.list_processes)
+            )
             for server in servers
         }
         for server in servers:
-            everything.callback(server.stop)
-        servers[0].make()
+            stack.callback(server.stop)
+        servers[0].create_cluster()
         servers[0].start()
         migrate(servers[0].url)
-        proxies = [
-            everything.enter_context(Proxy(server.port, random).listening()) for server in servers
-        ]
-        url = at_hosts(*(proxy.port for proxy in proxies))
+        proxies = [stack.enter_context(Proxy(server.port, random).listen()) for server in servers]
+        url = make_database_url(*(proxy.port for proxy in proxies))
         clock = Clock(folder / "clock" / "offset")
-        service = Leadport(folder / "service", url, _settings(clock))
-        spool = disk(service.data, 16, service.processes)
-        spool_disk = everything.enter_context(spool)
-        everything.callback(service.kill)
+        service = Leadport(folder / "service", url, _make_settings(clock))
+        spool_disk = stack.enter_context(
+            open_disk(service.data, SPOOL_DISK_MEGABYTES, service.list_processes)
+        )
+        stack.callback(service.kill)
         service.start()
         yield FaultEnvironment(servers, disks, proxies, service, spool_disk, clock, random)
 
 
-def _keep_logs(folder: Path, kept: Path) -> None:
+def _copy_logs(folder: Path, destination: Path) -> None:
     for log in folder.rglob("*.log"):
-        shutil.copy(log, kept)
+        shutil.copy(log, destination)
 
 
-def _settings(clock: Clock) -> dict[str, str]:
-    clock.offset.parent.mkdir()
-    shutil.copy(SITECUSTOMIZE, clock.offset.parent)
-    path = [str(clock.offset.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(path), "LEADPORT_SPOOL_MB": str(SPOOL_MEGABYTES)}
+def _make_settings(clock: Clock) -> dict[str, str]:
+    """Make the service's settings: the shifted clock and a small spool."""
+    clock.offset_file.parent.mkdir()
+    shutil.copy(SITECUSTOMIZE, clock.offset_file.parent)
+    python_path = [str(clock.offset_file.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(python_path), "LEADPORT_SPOOL_MB": str(SPOOL_MEGABYTES)}

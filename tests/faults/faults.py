@@ -1,4 +1,4 @@
-"""The faults. Each breaks something for a moment, and heals it before it returns."""
+"""The faults: each function breaks one thing for some seconds and repairs it before it returns."""
 
 import time
 from collections.abc import Callable
@@ -10,124 +10,134 @@ from tests.faults.environment import FaultEnvironment
 
 Fault = Callable[[FaultEnvironment], None]
 
-FROZEN_SECONDS = 10
-DAY = 86400
+FREEZE_SECONDS = 10
+DAY_SECONDS = 86400
+STEP_BACK_SECONDS = (1, 60, 3600, 3 * DAY_SECONDS)
 
 
-def the_service_is_killed(fault_environment: FaultEnvironment) -> None:
-    fault_environment.service.kill()
-    _pause(fault_environment, 1)
-    fault_environment.service.start()
+def kill_service(env: FaultEnvironment) -> None:
+    env.service.kill()
+    _pause(env, 1)
+    env.service.start()
 
 
-def a_worker_is_killed(fault_environment: FaultEnvironment) -> None:
-    fault_environment.service.kill_a_worker()
+def kill_worker(env: FaultEnvironment) -> None:
+    env.service.kill_worker()
 
 
-def the_service_is_replaced(fault_environment: FaultEnvironment) -> None:
-    fault_environment.service.restart()
+def restart_service(env: FaultEnvironment) -> None:
+    env.service.restart()
 
 
-def postgresql_crashes(fault_environment: FaultEnvironment) -> None:
-    fault_environment.primary.stop("immediate")
-    _pause(fault_environment, 3)
-    fault_environment.primary.start()
+def crash_postgres(env: FaultEnvironment) -> None:
+    env.primary.stop("immediate")
+    _pause(env, 3)
+    env.primary.start()
 
 
-def the_service_is_killed_while_postgresql_is_away(fault_environment: FaultEnvironment) -> None:
-    fault_environment.primary.stop("immediate")
-    _pause(fault_environment, 3)
-    the_service_is_killed(fault_environment)
-    fault_environment.primary.start()
+def kill_service_while_postgres_is_down(env: FaultEnvironment) -> None:
+    env.primary.stop("immediate")
+    _pause(env, 3)
+    kill_service(env)
+    env.primary.start()
 
 
-def postgresql_is_frozen(
-    fault_environment: FaultEnvironment, seconds: float = FROZEN_SECONDS
-) -> None:
-    with fault_environment.primary.frozen():
+def freeze_postgres(env: FaultEnvironment, seconds: float = FREEZE_SECONDS) -> None:
+    with env.primary.freeze():
         time.sleep(seconds)
 
 
-def the_service_is_replaced_while_postgresql_is_frozen(fault_environment: FaultEnvironment) -> None:
-    with fault_environment.primary.frozen():
-        _pause(fault_environment, 3)
-        fault_environment.service.restart()
+def restart_service_while_postgres_is_frozen(env: FaultEnvironment) -> None:
+    with env.primary.freeze():
+        _pause(env, 3)
+        env.service.restart()
 
 
-def commits_are_reset(fault_environment: FaultEnvironment, seconds: float = 4) -> None:
-    for proxy in fault_environment.proxies:
-        proxy.share = 0.3
+def reset_commits(env: FaultEnvironment, seconds: float = 4) -> None:
+    """Reset the connection of three commits in ten, before or after PostgreSQL has received it."""
+    for proxy in env.proxies:
+        proxy.broken_commit_share = 0.3
     time.sleep(seconds)
-    for proxy in fault_environment.proxies:
-        proxy.share = 0.0
+    for proxy in env.proxies:
+        proxy.broken_commit_share = 0.0
 
 
-def connections_are_reset(fault_environment: FaultEnvironment) -> None:
+def reset_connections(env: FaultEnvironment) -> None:
     for _ in range(5):
-        for proxy in fault_environment.proxies:
+        for proxy in env.proxies:
             proxy.reset_all()
-        _pause(fault_environment, 1)
+        _pause(env, 1)
 
 
-def the_disk_of_the_spool_is_full(fault_environment: FaultEnvironment) -> None:
-    fault_environment.primary.stop("immediate")
-    with fault_environment.spool_disk.full():
-        _pause(fault_environment, 4)
-    _pause(fault_environment, 1)
-    fault_environment.primary.start()
+def fill_spool_disk(env: FaultEnvironment) -> None:
+    """Fill the spool's disk while PostgreSQL is down."""
+    env.primary.stop("immediate")
+    with env.spool_disk.fill():
+        _pause(env, 4)
+    _pause(env, 1)
+    env.primary.start()
 
 
-def the_disk_of_postgresql_is_full(fault_environment: FaultEnvironment, seconds: float = 4) -> None:
-    """Whatever it does then: it refuses to write, or it cannot write its log and crashes."""
-    crashes = fault_environment.random.random() < 0.7
-    until = time.monotonic() + seconds
-    with fault_environment.disks[fault_environment.primary].full():
-        while time.monotonic() < until:
+def fill_postgres_disk(env: FaultEnvironment, seconds: float = 4) -> None:
+    """Fill PostgreSQL's disk.
+
+    In seven cases of ten new log segments are requested as well, which cannot be written, so the
+    server crashes. Otherwise it refuses writes as they come.
+    """
+    needs_segments = env.random.random() < 0.7
+    end = time.monotonic() + seconds
+    with env.disks[env.primary].fill():
+        while time.monotonic() < end:
             time.sleep(0.3)
-            if crashes:
+            if needs_segments:
                 with suppress(psycopg.Error):
-                    fault_environment.primary.execute("SELECT pg_switch_wal()")
-    fault_environment.primary.start_if_down()
+                    env.primary.execute("SELECT pg_switch_wal()")
+    env.primary.start_if_down()
 
 
-def the_primary_is_lost(fault_environment: FaultEnvironment) -> None:
-    fault_environment.have_a_standby()
-    fault_environment.fail_over()
-    fault_environment.have_a_standby()
+def lose_primary(env: FaultEnvironment) -> None:
+    env.ensure_standby()
+    env.fail_over()
+    env.ensure_standby()
 
 
-def the_primary_is_lost_after_its_standby_was_cut_off(fault_environment: FaultEnvironment) -> None:
-    """Nothing that the primary committed alone was ever confirmed, so the standby lacks nothing."""
-    fault_environment.have_a_standby()
-    fault_environment.standby.cut_off()
+def lose_primary_after_replication_stopped(env: FaultEnvironment) -> None:
+    """Stop replication, then lose the primary.
+
+    Replication is synchronous: a commit that only the primary has was not confirmed to the service,
+    so the standby lacks no confirmed message.
+    """
+    env.ensure_standby()
+    env.standby.stop_replication()
     time.sleep(6)
-    fault_environment.fail_over()
-    fault_environment.have_a_standby()
+    env.fail_over()
+    env.ensure_standby()
 
 
-def the_clock_steps_back(fault_environment: FaultEnvironment) -> None:
-    fault_environment.clock.step(-fault_environment.random.choice([1, 60, 3600, 3 * DAY]))
-    _pause(fault_environment, 4)
-    fault_environment.clock.step(0)
+def step_clock_back(env: FaultEnvironment) -> None:
+    """Set the service's clock back by up to three days, and forward again after some seconds."""
+    env.clock.step(-env.random.choice(STEP_BACK_SECONDS))
+    _pause(env, 4)
+    env.clock.step(0)
 
 
 FAULTS: tuple[Fault, ...] = (
-    the_service_is_killed,
-    a_worker_is_killed,
-    the_service_is_replaced,
-    postgresql_crashes,
-    the_service_is_killed_while_postgresql_is_away,
-    postgresql_is_frozen,
-    the_service_is_replaced_while_postgresql_is_frozen,
-    commits_are_reset,
-    connections_are_reset,
-    the_disk_of_the_spool_is_full,
-    the_disk_of_postgresql_is_full,
-    the_primary_is_lost,
-    the_primary_is_lost_after_its_standby_was_cut_off,
-    the_clock_steps_back,
+    kill_service,
+    kill_worker,
+    restart_service,
+    crash_postgres,
+    kill_service_while_postgres_is_down,
+    freeze_postgres,
+    restart_service_while_postgres_is_frozen,
+    reset_commits,
+    reset_connections,
+    fill_spool_disk,
+    fill_postgres_disk,
+    lose_primary,
+    lose_primary_after_replication_stopped,
+    step_clock_back,
 )
 
 
-def _pause(fault_environment: FaultEnvironment, longest: float) -> None:
-    time.sleep(fault_environment.random.uniform(longest / 4, longest))
+def _pause(env: FaultEnvironment, max_seconds: float) -> None:
+    time.sleep(env.random.uniform(max_seconds / 4, max_seconds))

@@ -1,4 +1,4 @@
-"""Whatever breaks: what was answered with 200 is stored, once and where it belongs."""
+"""Tests that each message answered with 200 is stored once and in its place, under every fault."""
 
 import asyncio
 import json
@@ -15,59 +15,65 @@ import httpx
 import pytest
 
 from tests.faults import faults
-from tests.faults.disks import Mounted
-from tests.faults.environment import FaultEnvironment, fault_environment
-from tests.faults.reconciliation import Ledger, settle, spooled
+from tests.faults.disks import MountedDisk
+from tests.faults.environment import FaultEnvironment, open_fault_environment
+from tests.faults.reconciliation import Ledger, count_spooled, reconcile
 from tests.faults.servers import Postgres, wait_until
 from tests.faults.workload import Load, Workload
 
 log = logging.getLogger(__name__)
 
-LONGEST = 120
-"""Seconds that a short test may take at most."""
+SHORT_TEST_TIMEOUT_SECONDS = 120
+"""Limit for the load and the faults of a test that is not marked `long`."""
 
-LONG_SECONDS = float(os.environ.get("FAULTS_SECONDS", "600"))
-FAULTS_IN_TEN_MINUTES = 40
+LONG_TEST_SECONDS = float(os.environ.get("FAULTS_SECONDS", "600"))
+"""Length of the test that is marked `long`."""
+
+MIN_FAULTS_IN_TEN_MINUTES = 40
 
 
-def seeded_random(seed: int) -> Random:
+def make_random(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - no secret
+
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultEnvironment]:
-    with fault_environment(tmp_path_factory.mktemp("house"), seeded_random(5)) as built:
+    with open_fault_environment(tmp_path_factory.mktemp("logs"), make_random(5)) as built:
         yield built
 
 
 @pytest.fixture
 def load(env: FaultEnvironment) -> Load:
-    return load_on(env)
+    return make_load(env)
 
 
-def load_on(env: FaultEnvironment) -> Load:
-    wait_until(lambda: env.service.answers("/readyz"), "the service is ready")
+def make_load(env: FaultEnvironment) -> Load:
+    """Make a load for organisations of its own, once the service is ready."""
+    wait_until(lambda: env.service.is_answering("/readyz"), "the service is ready")
     return Load(env.service.url, Workload.build(env.primary, env.random))
 
 
-async def ledger_after(
-    env: FaultEnvironment, load: Load, *faults: Callable[[FaultEnvironment], None]
+async def run_fault(
+    env: FaultEnvironment, load: Load, fault: Callable[..., None], **options: float
 ) -> Ledger:
-    async with asyncio.timeout(LONGEST), load.running():
-        for fault in faults:
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(fault, env)
+    """Cause the fault under load; return the ledger, which must have no flaw."""
+    async with asyncio.timeout(SHORT_TEST_TIMEOUT_SECONDS), load.run():
         await asyncio.sleep(0.5)
-    title = ", ".join(fault.__name__.replace("_", " ") for fault in faults)
-    return await settled(env, load, title)
+        await asyncio.to_thread(fault, env, **options)
+        await asyncio.sleep(0.5)
+    return await reconcile_load(env, load, fault.__name__.replace("_", " "))
 
 
-async def settled(env: FaultEnvironment, load: Load, title: str) -> Ledger:
-    return await asyncio.to_thread(settle, load, env.service, env.primary, title)
+async def reconcile_load(env: FaultEnvironment, load: Load, title: str) -> Ledger:
+    return await asyncio.to_thread(reconcile, load, env.service, env.primary, title)
 
 
 @contextmanager
-def stopped(server: Postgres) -> Iterator[None]:
+def take_down(server: Postgres) -> Iterator[None]:
+    """Crash the server and start it again when the block ends."""
     server.stop("immediate")
     try:
         yield
@@ -75,151 +81,154 @@ def stopped(server: Postgres) -> Iterator[None]:
         server.start()
 
 
-async def test_the_service_is_killed(env: FaultEnvironment, load: Load) -> None:
-    await ledger_after(env, load, faults.the_service_is_killed)
-
-
-async def test_postgresql_crashes(env: FaultEnvironment, load: Load) -> None:
-    ledger = await ledger_after(env, load, faults.postgresql_crashes)
-
-    assert ledger.kept
-    assert set(load.answers) == {"200"}
-
-
-async def test_postgresql_is_frozen(env: FaultEnvironment, load: Load) -> None:
-    def postgresql_is_frozen(env: FaultEnvironment) -> None:
-        faults.postgresql_is_frozen(env, seconds=4)
-
-    ledger = await ledger_after(env, load, postgresql_is_frozen)
-
-    assert ledger.kept
-    assert set(load.answers) == {"200"}
-
-
-async def test_connections_are_reset_in_the_middle_of_a_commit(
+async def test_no_answered_message_is_lost_when_the_service_is_killed(
     env: FaultEnvironment, load: Load
 ) -> None:
-    def commits_are_reset(env: FaultEnvironment) -> None:
-        faults.commits_are_reset(env, seconds=2)
+    await run_fault(env, load, faults.kill_service)
 
-    await ledger_after(env, load, commits_are_reset)
 
-    assert sum(proxy.broken for proxy in env.proxies)
+async def test_every_delivery_is_answered_with_200_while_postgresql_crashes(
+    env: FaultEnvironment, load: Load
+) -> None:
+    ledger = await run_fault(env, load, faults.crash_postgres)
+
+    assert ledger.deferred
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_postgresql_is_full(env: FaultEnvironment, load: Load) -> None:
-    def the_disk_of_postgresql_is_full(env: FaultEnvironment) -> None:
-        faults.the_disk_of_postgresql_is_full(env, seconds=3)
+async def test_every_delivery_is_answered_with_200_while_postgresql_is_frozen(
+    env: FaultEnvironment, load: Load
+) -> None:
+    ledger = await run_fault(env, load, faults.freeze_postgres, seconds=4)
 
-    await ledger_after(env, load, the_disk_of_postgresql_is_full)
+    assert ledger.deferred
+    assert set(load.answers) == {"200"}
+
+
+async def test_no_message_is_lost_or_doubled_when_connections_are_reset_at_commit(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.reset_commits, seconds=2)
+
+    assert sum(proxy.broken_commits for proxy in env.proxies)
+    assert set(load.answers) == {"200"}
+
+
+async def test_every_delivery_is_answered_with_200_while_the_disk_of_postgresql_is_full(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.fill_postgres_disk, seconds=3)
 
     assert set(load.answers) == {"200"}
 
 
-async def test_the_disk_of_the_spool_is_full(env: FaultEnvironment, load: Load) -> None:
-    await ledger_after(env, load, faults.the_disk_of_the_spool_is_full)
+async def test_deliveries_are_answered_with_503_while_the_disk_of_the_spool_is_full(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.fill_spool_disk)
 
     assert set(load.answers) == {"200", "503"}
 
 
-async def test_the_primary_is_lost_and_a_standby_takes_its_place(
+async def test_every_delivery_is_answered_with_200_while_a_standby_replaces_the_primary(
     env: FaultEnvironment, load: Load
 ) -> None:
-    env.have_a_standby()
+    env.ensure_standby()
 
-    ledger = await ledger_after(env, load, faults.the_primary_is_lost)
+    ledger = await run_fault(env, load, faults.lose_primary)
 
-    assert ledger.kept
+    assert ledger.deferred
     assert set(load.answers) == {"200"}
 
 
-async def test_what_a_lost_primary_committed_alone_is_not_taken_for_stored(
+async def test_messages_that_only_a_lost_primary_committed_are_stored_after_the_failover(
     env: FaultEnvironment, load: Load
 ) -> None:
-    env.have_a_standby()
-    env.standby.cut_off()
-    for posted in (load.workload.single(), load.workload.several()):
+    env.ensure_standby()
+    env.standby.stop_replication()
+    for posted in (load.workload.make_single(), load.workload.make_batch()):
         answer, _ = await load.post(posted)
         assert answer.status_code == 200
     await asyncio.sleep(6)
     env.fail_over()
 
-    await settled(env, load, "what the lost primary committed alone")
+    await reconcile_load(env, load, "what the lost primary committed alone")
 
 
-async def test_the_clock_steps_back(env: FaultEnvironment, load: Load) -> None:
-    await ledger_after(env, load, faults.the_clock_steps_back)
+async def test_every_delivery_is_answered_with_200_while_the_clock_steps_back(
+    env: FaultEnvironment, load: Load
+) -> None:
+    await run_fault(env, load, faults.step_clock_back)
 
     assert set(load.answers) == {"200"}
 
 
-async def test_without_postgresql_each_of_200_posts_is_answered_in_time(
+async def test_without_postgresql_each_of_200_deliveries_is_answered_within_2_seconds(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(env.primary):
-        every = [load.workload.single() for _ in range(200)]
-        answers = await load.post_all(every)
+    with take_down(env.primary):
+        deliveries = [load.workload.make_single() for _ in range(200)]
+        answers = await load.post_all(deliveries)
 
     assert {answer.status_code for answer, _ in answers} == {200}
     assert max(seconds for _, seconds in answers) < 2
-    ledger = await settled(env, load, "200 POSTs without PostgreSQL")
-    assert (ledger.answered, ledger.kept, ledger.stored) == (200, 200, 200)
+    ledger = await reconcile_load(env, load, "200 POSTs without PostgreSQL")
+    assert (ledger.answered, ledger.deferred, ledger.stored) == (200, 200, 200)
 
 
-async def test_a_full_disk_of_the_spool_is_a_503_until_there_is_room(
+async def test_a_delivery_refused_by_a_full_spool_disk_is_accepted_once_there_is_room(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(env.primary):
-        refused = load.workload.single()
-        with env.spool_disk.full():
+    with take_down(env.primary):
+        refused = load.workload.make_single()
+        with env.spool_disk.fill():
             answer, _ = await load.post(refused)
             assert_problem(answer)
         answer, _ = await load.post(refused)
         assert answer.json() == {"received": 1, "ingested": 0, "skipped": 0, "failed": 1}
 
-    await settled(env, load, "no room, then room")
+    await reconcile_load(env, load, "no room, then room")
 
 
-async def test_a_spool_of_its_largest_size_is_a_503_until_it_is_emptied(
+async def test_a_delivery_refused_by_a_full_spool_is_accepted_once_it_is_drained(
     env: FaultEnvironment, load: Load
 ) -> None:
-    with stopped(env.primary):
+    with take_down(env.primary):
         for _ in range(20):
-            refused = load.workload.these(*["long " * 800] * 200)
+            refused = load.workload.make_delivery(*["long " * 800] * 200)
             answer, _ = await load.post(refused)
             if answer.status_code != 200:
                 break
         assert_problem(answer)
 
-    wait_until(lambda: spooled(env.service) == 0, "the spool is emptied")
+    wait_until(lambda: count_spooled(env.service) == 0, "the spool is drained")
     answer, _ = await load.post(refused)
     assert answer.status_code == 200
-    await settled(env, load, "the spool reached its size")
+    await reconcile_load(env, load, "the spool reached its size")
 
 
-async def test_a_spool_on_a_full_disk_is_emptied_all_the_same(
+async def test_the_spool_is_drained_although_its_disk_is_full(
     env: FaultEnvironment, load: Load
 ) -> None:
     with ExitStack() as stack:
-        with stopped(env.primary):
-            answers = await load.post_all([load.workload.single() for _ in range(100)])
+        with take_down(env.primary):
+            answers = await load.post_all([load.workload.make_single() for _ in range(100)])
             assert {answer.status_code for answer, _ in answers} == {200}
-            # Before it is back: what is still being filled would take the room kept for emptying.
-            stack.enter_context(env.spool_disk.full())
+            # Before PostgreSQL is back: a fill during the draining would take the freed reserve.
+            stack.enter_context(env.spool_disk.fill())
 
-        if isinstance(env.spool_disk, Mounted):
-            wait_until(lambda: spooled(env.service) == 0, "the spool is emptied", 10)
-    await settled(env, load, "the spool's disk is full when PostgreSQL is back")
+        if isinstance(env.spool_disk, MountedDisk):
+            wait_until(lambda: count_spooled(env.service) == 0, "the spool is drained", 10)
+    await reconcile_load(env, load, "the spool's disk is full when PostgreSQL is back")
 
 
-async def test_a_spool_of_large_deliveries_is_emptied(env: FaultEnvironment, load: Load) -> None:
-    with stopped(env.primary):
-        every = [load.workload.these(*["short"] * 1000) for _ in range(6)]
-        answers = await load.post_all(every, at_once=2)
+async def test_a_spool_of_large_deliveries_is_drained(env: FaultEnvironment, load: Load) -> None:
+    with take_down(env.primary):
+        deliveries = [load.workload.make_delivery(*["short"] * 1000) for _ in range(6)]
+        answers = await load.post_all(deliveries, concurrency=2)
         assert {answer.status_code for answer, _ in answers} == {200}
 
-    await settled(env, load, "large deliveries in the spool")
+    await reconcile_load(env, load, "large deliveries in the spool")
 
 
 def assert_problem(answer: httpx.Response) -> None:
@@ -228,7 +237,7 @@ def assert_problem(answer: httpx.Response) -> None:
     assert answer.json()["status"] == 503
 
 
-REFUSE = """
+CREATE_REFUSING_TRIGGER = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.body = 'poison' THEN
@@ -241,47 +250,50 @@ FOR EACH ROW EXECUTE FUNCTION refuse()
 """
 
 
-async def test_what_cannot_be_stored_is_kept_and_its_neighbours_are_stored(
+async def test_a_refused_message_is_kept_for_a_retry_and_its_neighbours_are_stored(
     env: FaultEnvironment, load: Load
 ) -> None:
-    env.primary.execute(REFUSE)
-    posted = load.workload.these("one", "two", "poison", "four")
+    env.primary.execute(CREATE_REFUSING_TRIGGER)
+    posted = load.workload.make_delivery("one", "two", "poison", "four")
     try:
         answer, _ = await load.post(posted)
         assert answer.json() == {"received": 4, "ingested": 3, "skipped": 0, "failed": 1}
         (listed,) = json.loads(env.service.command("failed", "list", "--json"))
-        again = json.loads(env.service.command("failed", "retry", "--all", "--json"))
+        failed_retry = json.loads(env.service.command("failed", "retry", "--all", "--json"))
     finally:
         env.primary.execute("DROP FUNCTION refuse CASCADE")
 
     assert listed["org_id"] == str(posted.messages[2].number.org_id)
     assert "poison" not in json.dumps(listed)
-    assert again == {"tried": 1, "resolved": 0, "failed": 1}
-    resolved = json.loads(env.service.command("failed", "retry", "--all", "--json"))
-    assert resolved == {"tried": 1, "resolved": 1, "failed": 0}
-    ledger = await settled(env, load, "one of four is refused, and retried")
+    assert failed_retry == {"tried": 1, "resolved": 0, "failed": 1}
+    later_retry = json.loads(env.service.command("failed", "retry", "--all", "--json"))
+    assert later_retry == {"tried": 1, "resolved": 1, "failed": 0}
+    ledger = await reconcile_load(env, load, "one of four is refused, and retried")
     assert ledger.stored == 4
 
 
 @pytest.mark.long
-async def test_ten_minutes_of_faults(tmp_path: Path) -> None:
+async def test_ten_minutes_of_random_faults_lose_no_answered_message(tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", time.time_ns() % 1_000_000))
-    random, happened = seeded_random(seed), Counter[str]()
-    with fault_environment(tmp_path, seeded_random(seed)) as env:
-        load = load_on(env)
-        env.have_a_standby()
-        end = time.monotonic() + LONG_SECONDS
-        async with asyncio.timeout(LONG_SECONDS + LONGEST), load.running(patience=60):
+    random, fault_counts = make_random(seed), Counter[str]()
+    with open_fault_environment(tmp_path, make_random(seed)) as env:
+        load = make_load(env)
+        env.ensure_standby()
+        end = time.monotonic() + LONG_TEST_SECONDS
+        async with (
+            asyncio.timeout(LONG_TEST_SECONDS + SHORT_TEST_TIMEOUT_SECONDS),
+            load.run(timeout_seconds=60),
+        ):
             while time.monotonic() < end:
                 for fault in random.sample(faults.FAULTS, k=len(faults.FAULTS)):
                     log.info("%s, %.0f s to go", fault.__name__, end - time.monotonic())
                     if time.monotonic() < end:
                         await asyncio.to_thread(fault, env)
-                        happened[fault.__name__.replace("_", " ")] += 1
+                        fault_counts[fault.__name__.replace("_", " ")] += 1
                         await asyncio.sleep(random.uniform(0.5, 2))
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(happened.items()))
-        title = f"{LONG_SECONDS:.0f} s, {happened.total()} faults (seed {seed}: {counts})"
-        await settled(env, load, title)
-    if LONG_SECONDS >= 600:
-        assert happened.total() >= FAULTS_IN_TEN_MINUTES
-        assert len(happened) == len(faults.FAULTS)
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(fault_counts.items()))
+        title = f"{LONG_TEST_SECONDS:.0f} s, {fault_counts.total()} faults (seed {seed}: {counts})"
+        await reconcile_load(env, load, title)
+    if LONG_TEST_SECONDS >= 600:
+        assert fault_counts.total() >= MIN_FAULTS_IN_TEN_MINUTES
+        assert len(fault_counts) == len(faults.FAULTS)

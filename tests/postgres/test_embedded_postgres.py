@@ -1,7 +1,8 @@
-"""The embedded server after what may happen to it and to its folder."""
+"""Tests of the embedded PostgreSQL after crashes, with damaged folders and with several users."""
 
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,39 +11,47 @@ import psycopg
 import pytest
 
 from infrastructure.embedded_postgres import IMPOSSIBLE_PID, EmbeddedPostgres, EmbeddedPostgresError
-from tests.faults.servers import family, signal_to, wait_until
+from tests.faults.servers import list_process_tree, send_signal, wait_until
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where a server may be; it is gone after the test."""
-    folder = tmp_path / "postgres"
-    yield folder
-    if (folder / "data" / "postmaster.pid").exists():
-        kill(postmaster(folder))
+def folder() -> Iterator[Path]:
+    """A folder for a server, which is killed after the test if it still runs.
+
+    It is not in pytest's folder, from which another run of pytest would lock out the account that
+    PostgreSQL runs as under root.
+    """
+    made = tempfile.TemporaryDirectory(prefix="leadport-embedded-", ignore_cleanup_errors=True)
+    with made as name:
+        folder = Path(name) / "postgres"
+        yield folder
+        if (folder / "data" / "postmaster.pid").exists():
+            kill_process_tree(read_postmaster_pid(folder))
 
 
-def postmaster(folder: Path) -> int:
+def read_postmaster_pid(folder: Path) -> int:
     return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def kill(pid: int) -> None:
-    """With all processes that it has started."""
-    members = family(pid)
+def kill_process_tree(pid: int) -> None:
+    """Kill the process and all its descendants, and wait until they are dead."""
+    members = list_process_tree(pid)
     for member in members:
-        signal_to(member, signal.SIGKILL)
+        send_signal(member, signal.SIGKILL)
     wait_until(lambda: all(map(is_dead, members)), "the server is killed")
 
 
 def is_dead(pid: int) -> bool:
-    """Whether it is gone, or would be if somebody asked how it ended."""
+    """Whether the process has ended; a zombie counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 
 
-def answers(url: str, query: str = "SELECT 1") -> int:
+def query_number(url: str, query: str = "SELECT 1") -> int:
     with psycopg.connect(url) as db:
         row = db.execute(query.encode()).fetchone()
         assert row
@@ -50,7 +59,7 @@ def answers(url: str, query: str = "SELECT 1") -> int:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
+def run_postgres(folder: Path) -> Iterator[str]:
     server = EmbeddedPostgres(folder)
     try:
         yield server.start()
@@ -58,65 +67,65 @@ def running(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def test_what_was_committed_is_there_after_everything_was_killed(folder: Path) -> None:
-    with running(folder) as url:
+def test_a_committed_row_survives_the_kill_of_all_server_processes(folder: Path) -> None:
+    with run_postgres(folder) as url:
         with psycopg.connect(url) as db:
             db.execute("CREATE TABLE kept AS SELECT 42 AS number")
-        kill(postmaster(folder))
+        kill_process_tree(read_postmaster_pid(folder))
         assert (folder / "data" / "postmaster.pid").exists()
 
-        with running(folder) as again:
-            assert answers(again, "SELECT number FROM kept") == 42
+        with run_postgres(folder) as again:
+            assert query_number(again, "SELECT number FROM kept") == 42
 
 
-def test_a_pid_file_that_names_another_process_is_not_believed(folder: Path) -> None:
-    with running(folder):
-        account = EmbeddedPostgres(folder)._account()
+def test_the_server_starts_although_its_pid_file_names_another_process(folder: Path) -> None:
+    with run_postgres(folder):
+        account = EmbeddedPostgres(folder)._find_account()
         left_behind = (folder / "data" / "postmaster.pid").read_text()
     _, rest = left_behind.split("\n", 1)
     user = account.pw_uid if account else None
     with subprocess.Popen(["sleep", "60"], user=user) as other:  # noqa: S607
         (folder / "data" / "postmaster.pid").write_text(f"{other.pid}\n{rest}")
 
-        with running(folder) as url:
-            assert answers(url) == 1
+        with run_postgres(folder) as url:
+            assert query_number(url) == 1
         assert other.poll() is None
         other.kill()
 
 
-def test_a_server_that_starts_is_waited_for_and_not_taken_for_dead(folder: Path) -> None:
-    with running(folder) as url:
+def test_the_pid_file_of_a_running_server_is_left_unchanged(folder: Path) -> None:
+    with run_postgres(folder) as url:
         EmbeddedPostgres(folder)._invalidate_stale_pid_file()
 
-        assert answers(url) == 1
-        assert postmaster(folder) != IMPOSSIBLE_PID
+        assert query_number(url) == 1
+        assert read_postmaster_pid(folder) != IMPOSSIBLE_PID
 
 
-def test_a_half_made_folder_is_made_anew(folder: Path) -> None:
+def test_an_interrupted_initdb_does_not_prevent_a_start(folder: Path) -> None:
     (folder / "data.unfinished" / "base").mkdir(parents=True)
 
-    with running(folder) as url:
-        assert answers(url) == 1
+    with run_postgres(folder) as url:
+        assert query_number(url) == 1
 
 
-def test_an_emptied_folder_is_one_clear_line(folder: Path) -> None:
+def test_an_empty_data_folder_is_reported_in_one_line_that_names_it(folder: Path) -> None:
     (folder / "data").mkdir(parents=True)
 
-    with pytest.raises(EmbeddedPostgresError) as raised, running(folder):
+    with pytest.raises(EmbeddedPostgresError) as raised, run_postgres(folder):
         pass
 
     assert "\n" not in str(raised.value)
     assert str(folder) in str(raised.value)
 
 
-def test_processes_share_the_server_and_the_last_one_stops_it(folder: Path) -> None:
+def test_the_server_stops_when_its_last_user_stops_using_it(folder: Path) -> None:
     first, second = EmbeddedPostgres(folder), EmbeddedPostgres(folder)
     url = first.start()
     assert second.start() == url
 
     first.stop()
-    assert answers(url) == 1
+    assert query_number(url) == 1
 
     second.stop()
     with pytest.raises(psycopg.OperationalError):
-        answers(url)
+        query_number(url)

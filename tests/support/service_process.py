@@ -1,4 +1,4 @@
-"""The service as processes: started by its command, stopped with Ctrl-C."""
+"""Runs the service for tests as `bin/serve` does: start it, run commands beside it, stop it."""
 
 import json
 import os
@@ -11,50 +11,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LEADPORT = ROOT / ".venv/bin/leadport"
-SECRET = "old secret,new secret"
+LEADPORT_COMMAND = ROOT / ".venv/bin/leadport"
+APP_SECRETS = "old secret,new secret"
+STOP_TIMEOUT_SECONDS = 20
 
 
 @dataclass
 class RunningService:
-    """A service that answers, and what it printed."""
+    """A started service."""
 
     url: str
     environ: dict[str, str]
-    printed: str
+    """Environment variables of the service, for commands beside it."""
+
+    banner: str
+    """What `bin/serve` printed until it was ready."""
+
     process: "subprocess.Popen[str]"
 
-    def leadport(self, *arguments: str) -> str:
-        """What the command prints when it runs beside the service."""
-        command = [str(LEADPORT), *arguments]
+    def run_command(self, *arguments: str) -> str:
+        """Run `leadport` with the service's settings and return its output. It must succeed."""
+        command = [str(LEADPORT_COMMAND), *arguments]
         done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
         return done.stdout
 
     def simulate(self, *arguments: str) -> dict[str, int]:
+        """Post sample deliveries to the service and return the counters."""
         counters: dict[str, int] = json.loads(
-            self.leadport("simulate", *arguments, "--url", self.url)
+            self.run_command("simulate", *arguments, "--url", self.url)
         )
         return counters
 
     @property
-    def database(self) -> str:
-        """The embedded database's URL, from its pid file."""
+    def database_url(self) -> str:
+        """The URL of the service's embedded database, from the server's pid file."""
         data = Path(self.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
-        sockets = (data / "postmaster.pid").read_text().splitlines()[4]
-        return f"postgresql://postgres@/leadport?host={sockets}"
+        socket_folder = (data / "postmaster.pid").read_text().splitlines()[4]
+        return f"postgresql://postgres@/leadport?host={socket_folder}"
 
     def stop(self) -> int:
-        """Press Ctrl-C: the terminal tells every process of the group."""
+        """Send SIGINT to all processes of the service, as Ctrl-C does; return the exit code."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=STOP_TIMEOUT_SECONDS)
 
 
-def service_environment(folder: Path, **settings: str) -> dict[str, str]:
-    ours = {"LEADPORT_DATA_DIR": str(folder / "data dir"), "META_APP_SECRET": SECRET}
-    return {**os.environ, **ours, **settings}
+def make_service_environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Make the environment of a service whose data folder's name contains a space."""
+    defaults = {"LEADPORT_DATA_DIR": str(folder / "data dir"), "META_APP_SECRET": APP_SECRETS}
+    return {**os.environ, **defaults, **settings}
 
 
-def free_port() -> int:
+def find_free_port() -> int:
+    """Find a TCP port of 127.0.0.1 that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -63,7 +71,8 @@ def free_port() -> int:
 
 @contextmanager
 def run_service(folder: Path, *arguments: str, **settings: str) -> Iterator[RunningService]:
-    port, environment = free_port(), service_environment(folder, **settings)
+    """Run `bin/serve` on a free port until the block ends; data is kept under `folder`."""
+    port, environment = find_free_port(), make_service_environment(folder, **settings)
     with subprocess.Popen(
         [str(ROOT / "bin/serve"), "--port", str(port), *arguments],
         env=environment,
@@ -74,18 +83,19 @@ def run_service(folder: Path, *arguments: str, **settings: str) -> Iterator[Runn
         start_new_session=True,
     ) as process:
         try:
-            printed = read_banner(process)
-            yield RunningService(f"http://127.0.0.1:{port}", environment, printed, process)
+            banner = read_banner(process)
+            yield RunningService(f"http://127.0.0.1:{port}", environment, banner, process)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
 
 
 def read_banner(process: "subprocess.Popen[str]") -> str:
-    printed = ""
+    """Read the service's output up to its last line, which suggests `leadport leads`."""
+    banner = ""
     assert process.stdout
     for line in process.stdout:
-        printed += line
+        banner += line
         if line.rstrip().endswith(" leads"):
-            return printed
-    raise AssertionError(f"the service ended with {process.wait()}: {printed}")
+            return banner
+    raise AssertionError(f"the service ended with {process.wait()}: {banner}")

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 from psycopg.conninfo import make_conninfo
 
-from tests.support.service_process import ROOT, free_port
+from tests.support.service_process import ROOT, find_free_port
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -55,7 +55,7 @@ class Installation:
     @contextmanager
     def serve(self, **settings: str) -> Iterator[httpx.Client]:
         """Run `leadport serve`, and check that SIGTERM ends it well."""
-        port, log = free_port(), self.venv / "serve.log"
+        port, log = find_free_port(), self.venv / "serve.log"
         with (
             log.open("wb") as output,
             subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`bin/serve` as a newcomer runs it: real processes, a real database, a folder with a blank."""
+"""Tests of `bin/serve` and the commands as processes, with an embedded database."""
 
 import json
 import os
@@ -21,12 +21,14 @@ from domain.connection import Channel
 from interfaces.meta.samples import Sample, make_delivery
 from interfaces.meta.signature import sign
 from tests.support.service_process import (
-    LEADPORT,
+    LEADPORT_COMMAND,
     ROOT,
     RunningService,
+    make_service_environment,
     run_service,
-    service_environment,
 )
+
+pytestmark = pytest.mark.slow
 
 NUMBER = "100000000000001"
 
@@ -37,11 +39,13 @@ def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
         yield running
 
 
-def text(id_: str, sender: str = "15550001111") -> Sample:
+def make_text(id_: str, sender: str = "15550001111") -> Sample:
     return Sample(sender=sender, name="Ana", text="hola", message_id=id_, sent_at=datetime.now(UTC))
 
 
-async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -> dict[str, Any]:
+async def post_delivery(
+    client: httpx.AsyncClient, url: str, samples: Sequence[Sample]
+) -> dict[str, Any]:
     body = json.dumps(make_delivery(Channel.WHATSAPP, NUMBER, samples)).encode()
     headers = {"X-Hub-Signature-256": sign(body, "new secret")}
     answer = await client.post(f"{url}/api/webhooks/meta", content=body, headers=headers)
@@ -50,18 +54,18 @@ async def post(client: httpx.AsyncClient, url: str, samples: Sequence[Sample]) -
     return counters
 
 
-def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Path) -> None:
+def test_the_suggested_command_makes_a_lead_that_survives_a_restart(tmp_path: Path) -> None:
     with run_service(tmp_path) as running:
-        (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.printed)
-        first = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
-        again = json.loads(running.leadport(*line.split(), "--message-id", "wamid.1"))
+        (line,) = re.findall(r"leadport'? (simulate whatsapp .+)", running.banner)
+        first = json.loads(running.run_command(*line.split(), "--message-id", "wamid.1"))
+        repeated = json.loads(running.run_command(*line.split(), "--message-id", "wamid.1"))
         assert first == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
-        assert again == {"received": 1, "ingested": 0, "skipped": 1, "failed": 0}
-        assert "Hola, ¿cuánto cuesta?" in running.leadport("leads")
+        assert repeated == {"received": 1, "ingested": 0, "skipped": 1, "failed": 0}
+        assert "Hola, ¿cuánto cuesta?" in running.run_command("leads")
         assert running.stop() == 0
 
     with run_service(tmp_path) as running:
-        (lead,) = json.loads(running.leadport("leads", "--json"))
+        (lead,) = json.loads(running.run_command("leads", "--json"))
         assert (lead["organization"], lead["contact"], lead["deal_status"]) == (
             "Demo",
             "Ana Prueba",
@@ -69,9 +73,9 @@ def test_a_newcomer_sees_a_lead_and_finds_it_again_after_a_restart(tmp_path: Pat
         )
 
 
-def test_the_embedded_database_ends_with_the_service(tmp_path: Path) -> None:
+def test_the_embedded_database_stops_with_the_service(tmp_path: Path) -> None:
     with run_service(tmp_path) as running:
-        url = running.database
+        url = running.database_url
         psycopg.connect(url).close()
         running.stop()
 
@@ -83,21 +87,21 @@ async def test_fifty_identical_posts_at_once_store_one_message(
     four_workers: RunningService,
 ) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
-        url, sample = four_workers.url, text("wamid.identical")
-        results = await gather(*(post(client, url, [sample]) for _ in range(50)))
+        url, sample = four_workers.url, make_text("wamid.identical")
+        results = await gather(*(post_delivery(client, url, [sample]) for _ in range(50)))
 
     assert Counter(result["ingested"] for result in results) == {0: 49, 1: 1}
-    with psycopg.connect(four_workers.database) as db:
+    with psycopg.connect(four_workers.database_url) as db:
         query = "SELECT count(*) FROM conversation_messages WHERE external_id = 'wamid.identical'"
         assert db.execute(query).fetchone() == (1,)
 
 
-async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
+async def test_a_hundred_first_messages_of_one_sender_make_one_contact_thread_and_deal(
     four_workers: RunningService,
 ) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
-        samples = [text(f"wamid.hot.{n}", sender="15550009999") for n in range(100)]
-        results = await gather(*(post(client, four_workers.url, [s]) for s in samples))
+        samples = [make_text(f"wamid.hot.{n}", sender="15550009999") for n in range(100)]
+        results = await gather(*(post_delivery(client, four_workers.url, [s]) for s in samples))
 
     assert sum(result["ingested"] for result in results) == 100
     query = """
@@ -106,11 +110,11 @@ async def test_a_hundred_first_messages_of_one_sender_make_one_of_each(
         JOIN conversation_messages m ON m.thread_id = t.id
         JOIN deals d ON d.contact_id = c.id AND d.status = 'open' WHERE c.phone = '15550009999'
     """
-    with psycopg.connect(four_workers.database) as db:
+    with psycopg.connect(four_workers.database_url) as db:
         assert db.execute(query).fetchone() == (1, 1, 100, 1)
 
 
-def test_simulated_messages_come_in_batches_and_over_both_channels(
+def test_simulate_sends_large_counts_and_both_channels(
     four_workers: RunningService,
 ) -> None:
     counters = four_workers.simulate("whatsapp", "--to", NUMBER, "--count", "1500")
@@ -120,14 +124,16 @@ def test_simulated_messages_come_in_batches_and_over_both_channels(
     assert counters == {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
 
 
-def test_operators_make_an_organisation_and_connect_a_number(four_workers: RunningService) -> None:
-    run = four_workers.leadport
+def test_commands_create_an_organisation_and_manage_its_connections(
+    four_workers: RunningService,
+) -> None:
+    run = four_workers.run_command
     org = json.loads(run("org", "create", "Zapatería", "--owner", "Eva@Z.example", "--json"))
     assert org["password"]
-    again = json.loads(
+    member = json.loads(
         run("org", "add-member", org["org_id"], "eva@z.example", "--role", "admin", "--json")
     )
-    assert (again["user_id"], again["password"]) == (org["user_id"], None)
+    assert (member["user_id"], member["password"]) == (org["user_id"], None)
 
     add = ["connection", "add", "--org", org["org_id"], "--channel", "whatsapp"]
     connection = json.loads(
@@ -148,9 +154,9 @@ def test_operators_make_an_organisation_and_connect_a_number(four_workers: Runni
     assert len(json.loads(run("leads", "--org", org["org_id"], "--json"))) == 1
 
 
-def test_followed_leads_are_shown_as_they_come(four_workers: RunningService) -> None:
+def test_leads_follow_prints_a_lead_that_arrives_later(four_workers: RunningService) -> None:
     with subprocess.Popen(
-        [str(LEADPORT), "leads", "--follow", "--json", "--limit", "1"],
+        [str(LEADPORT_COMMAND), "leads", "--follow", "--json", "--limit", "1"],
         env=four_workers.environ,
         stdout=subprocess.PIPE,
         text=True,
@@ -162,14 +168,17 @@ def test_followed_leads_are_shown_as_they_come(four_workers: RunningService) -> 
         follower.terminate()
 
 
-def test_requests_in_flight_are_answered_after_ctrl_c(tmp_path: Path) -> None:
-    with run_service(tmp_path) as running, psycopg.connect(running.database) as blocker:
+def test_a_request_in_flight_is_answered_after_ctrl_c(tmp_path: Path) -> None:
+    with run_service(tmp_path) as running, psycopg.connect(running.database_url) as blocker:
         blocker.execute("LOCK TABLE conversation_messages IN ACCESS EXCLUSIVE MODE")
         arguments = ["simulate", "whatsapp", "--to", NUMBER, "--url", running.url]
         with subprocess.Popen(
-            [str(LEADPORT), *arguments], env=running.environ, stdout=subprocess.PIPE, text=True
+            [str(LEADPORT_COMMAND), *arguments],
+            env=running.environ,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as delivery_in_flight:
-            wait_for_a_lock(running.database)
+            wait_for_blocked_session(running.database_url)
             os.killpg(running.process.pid, signal.SIGINT)
             blocker.rollback()
             counters, _ = delivery_in_flight.communicate(timeout=20)
@@ -179,21 +188,25 @@ def test_requests_in_flight_are_answered_after_ctrl_c(tmp_path: Path) -> None:
         assert running.process.wait(timeout=20) == 0
 
 
-def wait_for_a_lock(url: str) -> None:
+def wait_for_blocked_session(url: str) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with psycopg.connect(url, autocommit=True) as db:
         while db.execute(query).fetchone() == (0,):
             db.execute("SELECT pg_sleep(0.02)")
 
 
-def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: Path) -> None:
+def test_without_its_database_the_service_spools_deliveries_and_is_not_ready(
+    tmp_path: Path,
+) -> None:
     with run_service(tmp_path) as running:
         data = Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres/data"
         postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
         os.kill(postmaster, signal.SIGINT)  # PostgreSQL's fast shutdown
         while (data / "postmaster.pid").exists():
             pass
-        body = json.dumps(make_delivery(Channel.WHATSAPP, NUMBER, [text("wamid.down")])).encode()
+        body = json.dumps(
+            make_delivery(Channel.WHATSAPP, NUMBER, [make_text("wamid.down")])
+        ).encode()
         headers = {"X-Hub-Signature-256": sign(body, "old secret")}
 
         answer = httpx.post(f"{running.url}/api/webhooks/meta", content=body, headers=headers)
@@ -224,16 +237,17 @@ def test_without_its_database_it_keeps_deliveries_and_readyz_says_so(tmp_path: P
     ],
     ids=["port", "folder", "memory", "choice", "python", "production"],
 )
-def test_what_cannot_work_is_one_clear_line(
+def test_a_start_that_cannot_work_prints_one_line_and_its_exit_code(
     tmp_path: Path, settings: dict[str, str], arguments: list[str], code: int, line: str
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        given = [a.replace("PORT_IN_USE", str(taken.getsockname()[1])) for a in arguments]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port_in_use = str(listener.getsockname()[1])
+        arguments = [argument.replace("PORT_IN_USE", port_in_use) for argument in arguments]
         done = subprocess.run(
-            [str(ROOT / "bin/serve"), *given],
-            env=service_environment(tmp_path, **settings),
+            [str(ROOT / "bin/serve"), *arguments],
+            env=make_service_environment(tmp_path, **settings),
             check=False,
             capture_output=True,
             text=True,
@@ -243,7 +257,7 @@ def test_what_cannot_work_is_one_clear_line(
     assert re.fullmatch(f"leadport: .*{line}.*\n", done.stderr)
 
 
-def test_memory_needs_no_database(tmp_path: Path) -> None:
+def test_memory_storage_starts_no_database(tmp_path: Path) -> None:
     with run_service(tmp_path, STORAGE="memory") as running:
         assert running.simulate("whatsapp", "--to", NUMBER)["ingested"] == 1
         assert not (Path(running.environ["LEADPORT_DATA_DIR"]) / "postgres").exists()

@@ -1,5 +1,8 @@
+"""Tests of the dummy insight provider: intents, whole descriptions, and the summary's form."""
+
 import pytest
 
+from domain.insight import Description
 from infrastructure.insights.dummy import DummyInsights
 
 
@@ -26,7 +29,7 @@ from infrastructure.insights.dummy import DummyInsights
         ("asdf", "unknown"),
     ],
 )
-async def test_intents_are_known_by_their_words(text: str, intent: str) -> None:
+async def test_an_intent_is_recognised_by_its_keywords(text: str, intent: str) -> None:
     (description,) = await DummyInsights().describe([text])
 
     assert description.intent == intent
@@ -34,16 +37,35 @@ async def test_intents_are_known_by_their_words(text: str, intent: str) -> None:
     assert description.next_step
 
 
-async def test_the_same_words_always_get_the_same_answer() -> None:
-    texts = ["hola", "¿precio?", "hola"]
+async def test_each_text_gets_its_whole_description_in_the_order_of_the_texts() -> None:
+    greeting = Description(
+        summary="greeting: hola",
+        intent="greeting",
+        score=20,
+        next_step="Answer and ask what they are looking for",
+    )
+    # It contains keywords of `price`, `purchase` and `complaint`, the most important of them.
+    complaint = Description(
+        summary="complaint: ¿Precio? Quiero comprar, o el reembolso",
+        intent="complaint",
+        score=35,
+        next_step="Apologise and solve the problem first",
+    )
+    unknown = Description(
+        summary="unknown: [image]",
+        intent="unknown",
+        score=10,
+        next_step="Read the message and ask what they need",
+    )
 
-    first, second = [await DummyInsights().describe(texts) for _ in range(2)]
+    descriptions = await DummyInsights().describe(
+        ["hola", "¿Precio? Quiero comprar, o el reembolso", "[image]", "hola"]
+    )
 
-    assert first == second
-    assert first[0] == first[2]
+    assert descriptions == [greeting, complaint, unknown, greeting]
 
 
-async def test_a_summary_is_one_short_line() -> None:
+async def test_a_summary_is_one_line_of_at_most_140_characters() -> None:
     (description,) = await DummyInsights().describe(["hola\n\n" + "muy " * 50_000 + "largo"])
 
     assert "\n" not in description.summary

@@ -1,4 +1,4 @@
-"""Access tokens: sealed for one connection, opened for no other."""
+"""Tests of the token cipher: round trip, key rotation, binding to a connection, key format."""
 
 import base64
 from dataclasses import replace
@@ -14,8 +14,8 @@ from domain.organization import OrgId
 from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey, InvalidEncryptionKey
 from tests.support.builders import new_id
 
-NEW, OLD = EncryptionKey.read("A" * 43), EncryptionKey.read("B" * 43)
-SEAL = AesGcmTokenCipher([NEW, OLD])
+NEW_KEY, OLD_KEY = EncryptionKey.read("A" * 43), EncryptionKey.read("B" * 43)
+CIPHER = AesGcmTokenCipher([NEW_KEY, OLD_KEY])
 SHOP = Connection(
     id=ConnectionId(new_id()),
     org_id=OrgId(new_id()),
@@ -25,25 +25,25 @@ SHOP = Connection(
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=300))
-def test_what_was_sealed_opens_and_shows_its_end_alone(token: str) -> None:
-    sealed = replace(SHOP, access_token=SEAL.encrypt(token, SHOP))
+def test_a_token_decrypts_and_shows_only_its_last_four_characters(token: str) -> None:
+    encrypted = replace(SHOP, access_token=CIPHER.encrypt(token, SHOP))
 
-    assert SEAL.decrypt(sealed) == token
-    assert sealed.access_token_hint == token[-4:]
-    assert token not in str(sealed.access_token)
-
-
-def test_the_same_token_is_never_sealed_alike() -> None:
-    assert SEAL.encrypt("EAAGcanary", SHOP) != SEAL.encrypt("EAAGcanary", SHOP)
+    assert CIPHER.decrypt(encrypted) == token
+    assert encrypted.access_token_hint == token[-4:]
+    assert token not in str(encrypted.access_token)
 
 
-def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
-    sealed = replace(SHOP, access_token=AesGcmTokenCipher([OLD]).encrypt("EAAGcanary", SHOP))
+def test_encrypting_a_token_twice_gives_different_texts() -> None:
+    assert CIPHER.encrypt("EAAGcanary", SHOP) != CIPHER.encrypt("EAAGcanary", SHOP)
 
-    assert SEAL.decrypt(sealed) == "EAAGcanary"
-    assert not str(sealed.access_token).startswith(EncryptedToken.prefix_for(SEAL.key_id))
+
+def test_a_token_of_an_old_key_decrypts_only_while_the_key_is_configured() -> None:
+    encrypted = replace(SHOP, access_token=AesGcmTokenCipher([OLD_KEY]).encrypt("EAAGcanary", SHOP))
+
+    assert CIPHER.decrypt(encrypted) == "EAAGcanary"
+    assert not str(encrypted.access_token).startswith(EncryptedToken.make_prefix(CIPHER.key_id))
     with pytest.raises(TokenDecryptionError):
-        AesGcmTokenCipher([NEW]).decrypt(sealed)
+        AesGcmTokenCipher([NEW_KEY]).decrypt(encrypted)
 
 
 @pytest.mark.parametrize(
@@ -51,32 +51,32 @@ def test_an_old_key_still_opens_and_a_missing_one_does_not() -> None:
     [{"org_id": OrgId(new_id())}, {"id": ConnectionId(new_id())}],
     ids=["organisation", "connection"],
 )
-def test_a_token_moved_to_another_row_does_not_open(moved: dict[str, OrgId]) -> None:
-    sealed = replace(SHOP, access_token=SEAL.encrypt("EAAGcanary", SHOP))
+def test_a_token_moved_to_another_row_does_not_decrypt(moved: dict[str, OrgId]) -> None:
+    encrypted = replace(SHOP, access_token=CIPHER.encrypt("EAAGcanary", SHOP))
 
     with pytest.raises(TokenDecryptionError):
-        SEAL.decrypt(replace(sealed, **moved))  # type: ignore[arg-type]
+        CIPHER.decrypt(replace(encrypted, **moved))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("broken", [None, "", "EAAGcanary", "v1.a.b", "v1.x.AAAA.1234"])
-def test_what_was_never_sealed_does_not_open(broken: str | None) -> None:
+def test_a_text_that_was_not_encrypted_does_not_decrypt(broken: str | None) -> None:
     with pytest.raises(TokenDecryptionError) as refusal:
-        SEAL.decrypt(replace(SHOP, access_token=broken))
+        CIPHER.decrypt(replace(SHOP, access_token=broken))
     assert "EAAG" not in str(refusal.value)
 
 
-def test_a_changed_letter_or_hint_does_not_open() -> None:
-    head, key, body, hint = SEAL.encrypt("EAAGcanary", SHOP).split(".", 3)
+def test_a_changed_ciphertext_or_hint_does_not_decrypt() -> None:
+    head, key, body, hint = CIPHER.encrypt("EAAGcanary", SHOP).split(".", 3)
     for changed in (f"{head}.{key}.{body[:-5]}AAAAA.{hint}", f"{head}.{key}.{body}.zzzz"):
         with pytest.raises(TokenDecryptionError):
-            SEAL.decrypt(replace(SHOP, access_token=changed))
+            CIPHER.decrypt(replace(SHOP, access_token=changed))
 
 
-def test_keys_are_32_bytes_in_either_base64() -> None:
+def test_a_key_is_32_bytes_in_standard_or_url_safe_base64() -> None:
     secret = bytes(range(224, 256))
-    ways = {base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode()}
+    encodings = {base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode()}
 
-    assert {EncryptionKey.read(way).secret for way in ways} == {secret}
+    assert {EncryptionKey.read(text).secret for text in encodings} == {secret}
     for wrong in ("", "AAAA", "A" * 44 + "AAAA", "ñ"):
         with pytest.raises(InvalidEncryptionKey):
             EncryptionKey.read(wrong)

@@ -1,4 +1,4 @@
-"""Insights without any intelligence: keywords in Spanish and English, the same answer each time."""
+"""The `dummy` insight provider: derives the intent from Spanish and English keywords."""
 
 import re
 from collections.abc import Sequence
@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from application.ports.insights import InsightProvider
 from domain.insight import Description
 
-SUMMARY_LENGTH = 120
-LONGEST_READ = 1000
-"""Characters; who writes more has said by then what they want."""
+MAX_SUMMARY_LENGTH = 120
+"""Characters of the message in a summary, without the intent's name."""
+
+MAX_READ_LENGTH = 1000
+"""Characters of a message that are searched; a longer message states its intent by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a person may want; `words` is a pattern of what gives it away: lower case, no groups."""
+    """An intent of a message, with the insight that follows from it."""
 
     name: str
     score: int
     next_step: str
-    words: str = ""
+    pattern: str = ""
+    """A regular expression for the beginnings of its keywords, in lower case and without groups."""
 
 
-# In order: the first that matches is taken, so the ones that matter most come first.
+# The most important intent comes first, because a message gets the first one that matches.
 INTENTS = (
     Intent(
         "complaint",
@@ -85,16 +88,16 @@ INTENTS = (
         r"hola|buen[oa]s\b|buen d[ií]a|hello|hi\b|hey\b|good (?:morning|afternoon|evening)",
     ),
 )
-UNKNOWN = Intent("unknown", 10, "Read the message and ask what they need")
+UNKNOWN_INTENT = Intent("unknown", 10, "Read the message and ask what they need")
 
-# Looked for at once, a group each, at every word: one after the other, and without regard to case,
-# takes three times as long.
-WORDS = re.compile(rf"\b(?=\w)(?={'|'.join(f'({intent.words})' for intent in INTENTS)})")
+# One expression with a group for each intent, matched at every word of the lower-cased text.
+# Searching for one intent after the other, ignoring case, takes three times as long.
+INTENT_PATTERN = re.compile(rf"\b(?=\w)(?={'|'.join(f'({intent.pattern})' for intent in INTENTS)})")
 
 
 @dataclass(frozen=True, slots=True)
 class DummyInsights(InsightProvider):
-    """Needs no network and never fails; a stand-in until a real provider is chosen."""
+    """A provider without network or failures, used until a real provider is chosen."""
 
     name: str = "dummy"
 
@@ -103,14 +106,14 @@ class DummyInsights(InsightProvider):
 
 
 def _describe(text: str) -> Description:
-    text = text[:LONGEST_READ]
-    found = [word.lastindex or 0 for word in WORDS.finditer(text.lower())]
-    intent = INTENTS[min(found) - 1] if found else UNKNOWN
-    words = " ".join(text.split())
-    if len(words) > SUMMARY_LENGTH:
-        words = words[: SUMMARY_LENGTH - 1].rstrip() + "…"
+    text = text[:MAX_READ_LENGTH]
+    matched_groups = [word.lastindex or 0 for word in INTENT_PATTERN.finditer(text.lower())]
+    intent = INTENTS[min(matched_groups) - 1] if matched_groups else UNKNOWN_INTENT
+    line = " ".join(text.split())
+    if len(line) > MAX_SUMMARY_LENGTH:
+        line = line[: MAX_SUMMARY_LENGTH - 1].rstrip() + "…"
     return Description(
-        summary=f"{intent.name}: {words}",
+        summary=f"{intent.name}: {line}",
         intent=intent.name,
         score=intent.score,
         next_step=intent.next_step,

@@ -133,7 +133,7 @@ class PostgresConnectionRepository(ConnectionRepository):
         }
 
     async def list_not_encrypted_with(self, key_id: str, limit: int) -> list[Connection]:
-        prefix = EncryptedToken.prefix_for(key_id)
+        prefix = EncryptedToken.make_prefix(key_id)
         other = _connections.access_token.is_not(None) & ~_connections.access_token.startswith(
             prefix, autoescape=True
         )

@@ -1,7 +1,8 @@
-"""Steps the clock of a Python process: found on PYTHONPATH, it adds what the file beside it says.
+"""Shifts the clock of a Python process by the seconds in the file `offset` beside this module.
 
-The service's clock and `time.time` step; the monotonic clock, by which timeouts are kept, does
-not, as on a machine whose clock is set.
+Python imports it at start-up when its folder is on PYTHONPATH. It shifts the service's clock and
+`time.time`. As on a machine whose clock is set, the monotonic clock, which timeouts use, is not
+shifted.
 """
 
 import time
@@ -10,24 +11,25 @@ from pathlib import Path
 
 from infrastructure import clock
 
-OFFSET = Path(__file__).with_name("offset")
-real_time = time.time
+OFFSET_FILE = Path(__file__).with_name("offset")
+read_system_time = time.time
 
 
-def offset() -> float:
+def read_offset() -> float:
+    """Read the offset in seconds; 0 without a readable file."""
     try:
-        return float(OFFSET.read_text())
+        return float(OFFSET_FILE.read_text())
     except (OSError, ValueError):
         return 0.0
 
 
-class Stepped:
-    """In the place of `datetime`."""
+class ShiftedDatetime:
+    """Replaces `datetime` in the service's clock."""
 
     @staticmethod
     def now(tz: tzinfo) -> datetime:
-        return datetime.now(tz) + timedelta(seconds=offset())
+        return datetime.now(tz) + timedelta(seconds=read_offset())
 
 
-clock.datetime = Stepped  # type: ignore[assignment, attr-defined]
-time.time = lambda: real_time() + offset()
+clock.datetime = ShiftedDatetime  # type: ignore[assignment, attr-defined]
+time.time = lambda: read_system_time() + read_offset()
