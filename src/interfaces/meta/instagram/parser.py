@@ -1,6 +1,6 @@
 """Parses Instagram entries: items of `messaging` and `standby`, also in other envelopes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -87,7 +87,8 @@ def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Par
 
     Source: developers.facebook.com/documentation/instagram-platform/webhooks/examples, read 2026-11.
     """
-    for item in [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]:
+    items = [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]
+    for item in _add_missing_ids(items):
         yield from _parse_event(_Event.read(item, entry, arrived_at))
     changes = [as_dict(change) for change in as_list(entry.get("changes"))]
     for change in [entry, *changes] if "field" in entry else changes:
@@ -103,6 +104,50 @@ def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Par
             yield IgnoredItem("ignored", Channel.INSTAGRAM, "field", field)
         else:
             yield ignore_unknown("field", field)
+
+
+def _add_missing_ids(items: Sequence[Json]) -> list[Json]:
+    """Return the items of one entry; a message without an id gets that of the same message.
+
+    The items of `standby` may lack the id that the same message has in `messaging`. Two items are
+    the same message where sender, recipient, timestamp and text are equal. An item keeps its lack
+    of an id where several ids fit. Messages of two deliveries are not compared.
+    """
+    if len(items) == 1:
+        return [*items]
+    ids: dict[tuple[str, ...], set[str]] = {}
+    for item in items:
+        part, message = _find_message_part(item)
+        if part and (mid := as_id_text(message.get("mid"))):
+            ids.setdefault(_list_distinguishing_texts(item, message), set()).add(mid)
+    completed = []
+    for item in items:
+        part, message = _find_message_part(item)
+        texts = _list_distinguishing_texts(item, message)
+        fitting_ids = ids.get(texts, set())
+        if part and all(texts) and not as_id_text(message.get("mid")) and len(fitting_ids) == 1:
+            completed.append({**item, part: {**message, "mid": next(iter(fitting_ids))}})
+        else:
+            completed.append(item)
+    return completed
+
+
+def _find_message_part(item: Json) -> tuple[str, Mapping[str, Json]]:
+    """Return the name and the members of the item's message or postback; "" and {} for neither."""
+    parts = as_dict(item)
+    for part in MESSAGE_PARTS:
+        if isinstance(message := parts.get(part), dict):
+            return part, message
+    return "", {}
+
+
+def _list_distinguishing_texts(item: Json, message: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return sender, recipient, timestamp and text of a message; "" for what it lacks."""
+    parts = as_dict(item)
+    sender, recipient = (as_dict(parts.get(name)) for name in ("sender", "recipient"))
+    text = as_message_text(message.get("text")) or as_message_text(message.get("title"))
+    ids = (as_id_text(part) for part in (sender.get("id"), recipient.get("id")))
+    return *ids, as_id_text(parts.get("timestamp")), text
 
 
 def _ignore_event(name: str) -> IgnoredItem:
