@@ -184,11 +184,32 @@ class _Event(NamedTuple):
         return cls(item, entry, arrived_at, parts, message, sender_id, recipient_id, account_id)
 
     @property
+    def has_message(self) -> bool:
+        """Whether the item has a message or a postback, of the person or of the account."""
+        return any(self.parts.get(part) is not None for part in MESSAGE_PARTS)
+
+    @property
+    def is_from_account(self) -> bool:
+        """Whether the account itself is the sender."""
+        return bool(self.sender_id) and self.sender_id == self.account_id
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the account sent a message to itself."""
+        return as_bool(self.message.get("is_self")) or (
+            self.has_message and self.is_from_account and self.recipient_id == self.account_id
+        )
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether the account sent a message: by the flag, or by the sender where it is missing."""
+        return as_bool(self.message.get("is_echo")) or (self.has_message and self.is_from_account)
+
+    @property
     def is_message(self) -> bool:
         """Whether a person sent it: not an echo, not an unsend, not the account to itself."""
-        if any(as_bool(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
-            return False
-        return any(self.parts.get(part) is not None for part in MESSAGE_PARTS)
+        is_deleted = as_bool(self.message.get("is_deleted"))
+        return self.has_message and not (is_deleted or self.is_self or self.is_echo)
 
     @property
     def address(self) -> Address:
@@ -214,11 +235,11 @@ def _parse_event(event: _Event) -> Iterator[ParsedItem]:
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
     parts = event.parts
-    if as_bool(event.message.get("is_self")):
+    if event.is_self:
         yield _ignore_event("is_self")
     elif as_bool(event.message.get("is_deleted")):
         yield _read_unsend(event)
-    elif as_bool(event.message.get("is_echo")):
+    elif event.is_echo:
         yield _read_echo(event)
         yield from list_unknown_parts(parts)
     elif event.is_message:
@@ -283,6 +304,8 @@ def _read_echo(event: _Event) -> IncomingChange | IgnoredItem:
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
     external_id = _read_message_id(event)
+    if not event.message:
+        return ignore_unknown("event", "echo without message")
     if not event.recipient_id:
         return ignore_unknown("event", "echo without recipient")
     if max(len(external_id), len(event.recipient_id)) > MAX_ID_CHARACTERS:
@@ -340,7 +363,7 @@ def _read_reaction(event: _Event) -> IncomingChange | IgnoredItem:
         return ignore_unknown("event", "reaction without sender")
     symbol = as_id_text(reaction.get("emoji")) or as_id_text(reaction.get("reaction")) or "other"
     emoji = None if action == "unreact" else symbol[:MAX_EMOJI_CHARACTERS]
-    by = Direction.OUTBOUND if event.sender_id == event.account_id else Direction.INBOUND
+    by = Direction.OUTBOUND if event.is_from_account else Direction.INBOUND
     timestamp = as_id_text(event.parts.get("timestamp"))
     external_id = read_or_derive_id(None, mid, event.sender_id, timestamp, action, emoji)
     content = {"emoji": emoji, "by": by}
