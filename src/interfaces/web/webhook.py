@@ -61,6 +61,17 @@ class WebhookDependencies:
     body_reader: BodyReader = field(default_factory=BodyReader)
 
 
+def has_content_encoding(request: AnyRequest) -> bool:
+    """Return whether the body is compressed or encoded in another way.
+
+    Meta does not compress. A proxy that does changes the bytes that Meta signed, so the body is
+    refused before the check of the signature, whose failure would not name the cause.
+    """
+    headers = ",".join(request.headers.getall("content-encoding", []))
+    encodings = {encoding.strip().lower() for encoding in headers.split(",")}
+    return not encodings <= {"", "identity"}
+
+
 class WebhookController(Controller):
     """`/api/webhooks/meta`, for WhatsApp and Instagram alike."""
 
@@ -99,6 +110,7 @@ class WebhookController(Controller):
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
             408: describe_problem("The body came too slowly."),
             413: describe_problem("More than 4 MiB."),
+            415: describe_problem("The body is compressed: Content-Encoding is not identity."),
             503: describe_problem("Neither database nor spool could keep it; send it again."),
         },
     )
@@ -110,6 +122,9 @@ class WebhookController(Controller):
         The shape of a signed body never makes an error: Meta would repeat it for days.
         """
         body = await webhook_dependencies.body_reader.read(request)
+        if has_content_encoding(request):
+            log.warning("delivery_refused", extra={"reason": "the body has a Content-Encoding"})
+            return problem(415, "send the body without Content-Encoding")
         if not webhook_dependencies.webhook_verifier.accepts_signature(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):
