@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType, Self
 from uuid import UUID
 
 from domain.organization import OrgId
+from domain.text import is_visible
 
 ContactId = NewType("ContactId", UUID)
 ContactIdentityId = NewType("ContactIdentityId", UUID)
@@ -94,16 +95,19 @@ class Contact:
     ) -> Self:
         """Take over the phone, if none is stored, and the profile name of the first message.
 
-        The first message is the one sent first; the order of arrival does not matter. An empty
-        profile name is never taken over, and a name that a user of the CRM gave is kept.
-        `may_take_phone` is False where the number is another contact's.
+        The first message is the one sent first; the order of arrival does not matter. A profile
+        name without a visible character is never taken over, and gives way where it is stored. A
+        name that a user of the CRM gave is kept. `may_take_phone` is False where the number is
+        another contact's.
         """
         phone = self.phone or (sender.phone if may_take_phone else None)
         seen = (sent_at, sender.name)
         first = self.profile_seen_at and (self.profile_seen_at, self.profile_name or "")
-        if not sender.name or (first and seen >= first):
+        is_later = first and is_visible(self.profile_name or "") and seen >= first
+        if not is_visible(sender.name) or is_later:
             return self if phone == self.phone else replace(self, phone=phone)
-        name = sender.name if self.name in ("", self.profile_name) else self.name
+        is_replaceable = self.name == self.profile_name or not is_visible(self.name)
+        name = sender.name if is_replaceable else self.name
         return replace(
             self, phone=phone, name=name, profile_name=sender.name, profile_seen_at=sent_at
         )

@@ -20,6 +20,8 @@ from tests.support.whatsapp_payloads import (
     text_message,
 )
 
+PRODUCT: Object = {"catalog_id": "19", "product_retailer_id": "zap-1"}
+
 
 def form_message(response: Json, **parts: Json) -> Object:
     reply = {"body": "Sent", "response_json": response, **parts}
@@ -194,6 +196,71 @@ CONTENTS: dict[str, tuple[Object, MessageContent]] = {
     "unknown interactive type": (
         message_of_type("interactive", {"type": "slider", "slider": {"value": 7}}),
         MessageContent("interactive", "", {"raw": {"type": "slider", "slider": {"value": 7}}}),
+    ),
+    "product": (
+        message_of_type("interactive", {"type": "product", "product": PRODUCT}),
+        MessageContent("interactive", "", {"referred_product": PRODUCT}),
+    ),
+    "product in the form of the business's messages": (
+        message_of_type(
+            "interactive", {"type": "product", "body": {"text": "¿hay?"}, "action": PRODUCT}
+        ),
+        MessageContent("interactive", "¿hay?", {"referred_product": PRODUCT}),
+    ),
+    "product without a part of its own": (
+        message_of_type("interactive", {"type": "product", **PRODUCT}),
+        MessageContent("interactive", "", {"referred_product": PRODUCT}),
+    ),
+    "product of an unknown interactive type": (
+        message_of_type("interactive", {"type": "product_share", "product_share": PRODUCT}),
+        MessageContent("interactive", "", {"referred_product": PRODUCT}),
+    ),
+    "product that answers a message": (
+        message_of_type(
+            "interactive", {"type": "product", "product": PRODUCT}, context=QUOTED_MESSAGE
+        ),
+        MessageContent(
+            "interactive",
+            "",
+            {
+                "referred_product": PRODUCT,
+                "reply": {"message_id": "wamid.question", "from": "5491100000001"},
+            },
+        ),
+    ),
+    "several products": (
+        message_of_type(
+            "interactive",
+            {
+                "type": "product_list",
+                "action": {
+                    "catalog_id": "19",
+                    "sections": [
+                        {"title": "a", "product_items": [{"product_retailer_id": "zap-1"}]},
+                        {"title": "b", "product_items": [{"product_retailer_id": "zap-2"}]},
+                    ],
+                },
+            },
+        ),
+        MessageContent(
+            "interactive",
+            "",
+            {
+                "order": {
+                    "catalog_id": "19",
+                    "items": [
+                        {"product_retailer_id": "zap-1"},
+                        {"product_retailer_id": "zap-2"},
+                    ],
+                }
+            },
+        ),
+    ),
+    "product without an id": (
+        message_of_type("interactive", {"type": "product", "product": {"catalog_id": "19"}}),
+        MessageContent(
+            "interactive", "", {"raw": {"type": "product", "product": {"catalog_id": "19"}}}
+        ),
     ),
     "unsupported": (
         {"type": "unsupported", "unsupported": {"type": "poll_creation"}},

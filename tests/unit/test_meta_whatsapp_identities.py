@@ -66,6 +66,31 @@ SYSTEM_ITEMS: dict[str, tuple[Object, tuple[Identity, ...], tuple[Identity, ...]
         (*ANA_IDENTITIES, user_identity(BSUID), parent_identity("AR.ENT.1")),
         (*NEW_NUMBER_IDENTITIES, user_identity(NEW_BSUID), parent_identity("AR.ENT.2")),
     ),
+    "number and user ids, the old ones by name": (
+        system_item(
+            "user_changed_number",
+            wa_id=NEW_NUMBER,
+            user_id=NEW_BSUID,
+            parent_user_id="AR.ENT.2",
+            previous_user_id=BSUID,
+            previous_parent_user_id="AR.ENT.1",
+        ),
+        (*ANA_IDENTITIES, user_identity(BSUID), parent_identity("AR.ENT.1")),
+        (*NEW_NUMBER_IDENTITIES, user_identity(NEW_BSUID), parent_identity("AR.ENT.2")),
+    ),
+    "user id, the old one of the parent only": (
+        without(
+            system_item(
+                "user_changed_user_id",
+                user_id=NEW_BSUID,
+                parent_user_id="AR.ENT.2",
+                previous_parent_user_id="AR.ENT.1",
+            ),
+            "from",
+        ),
+        (parent_identity("AR.ENT.1"),),
+        (user_identity(NEW_BSUID), parent_identity("AR.ENT.2")),
+    ),
     "number in `from` already": (
         system_item("user_changed_number", wa_id=NEW_NUMBER, customer=ANA) | {"from": NEW_NUMBER},
         ANA_IDENTITIES,

@@ -214,7 +214,6 @@ OTHER_FIELDS: dict[str, Object] = {
     "group_status_update": {"groups": [{"group_id": "Z3J1cG8"}]},
     "automatic_events": {"automatic_events": [{"id": "wamid.1", "event_name": "LeadSubmitted"}]},
     "messaging_handovers": {"control_passed": {"metadata": "x"}, "sender": {"phone_number": ANA}},
-    "standby": {"sender": {"phone_number": ANA}},
     "flows": {"event": "FLOW_STATUS_CHANGE"},
     **{
         name: {"event": "SOMETHING", "metadata": None, "contacts": None}

@@ -64,6 +64,17 @@ class WebhookDependencies:
     body_reader: BodyReader = field(default_factory=BodyReader)
 
 
+def has_content_encoding(request: AnyRequest) -> bool:
+    """Return whether the body is compressed or encoded in another way.
+
+    Meta does not compress. A proxy that does changes the bytes that Meta signed, so the body is
+    refused before the check of the signature, whose failure would not name the cause.
+    """
+    headers = ",".join(request.headers.getall("content-encoding", []))
+    encodings = {encoding.strip().lower() for encoding in headers.split(",")}
+    return not encodings <= {"", "identity"}
+
+
 class WebhookController(Controller):
     """`/api/webhooks/meta`, for deliveries of WhatsApp and Instagram."""
 
@@ -108,6 +119,7 @@ class WebhookController(Controller):
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
             408: describe_problem("The body did not arrive within 10 s."),
             413: describe_problem("The body is larger than 4 MiB."),
+            415: describe_problem("The body is compressed: Content-Encoding is not identity."),
             503: describe_problem(
                 "Neither the database nor the spool could keep the delivery; send it again."
             ),
@@ -121,6 +133,9 @@ class WebhookController(Controller):
         A signed body of unknown shape is no error: Meta would repeat the delivery for days.
         """
         body = await webhook_dependencies.body_reader.read(request)
+        if has_content_encoding(request):
+            log.warning("delivery_refused", extra={"reason": "the body has a Content-Encoding"})
+            return make_problem(415, "send the body without Content-Encoding")
         if not webhook_dependencies.webhook_verifier.accepts_signature(
             body, request.headers.get("X-Hub-Signature-256", "")
         ):

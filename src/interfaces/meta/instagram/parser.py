@@ -1,6 +1,6 @@
 """Parses Instagram entries: items of `messaging` and `standby`, also in other envelopes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -87,7 +87,8 @@ def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Par
 
     Source: developers.facebook.com/documentation/instagram-platform/webhooks/examples, read 2026-11.
     """
-    for item in [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]:
+    items = [*as_list(entry.get("messaging")), *as_list(entry.get("standby"))]
+    for item in _add_missing_ids(items):
         yield from _parse_event(_Event.read(item, entry, arrived_at))
     changes = [as_dict(change) for change in as_list(entry.get("changes"))]
     for change in [entry, *changes] if "field" in entry else changes:
@@ -103,6 +104,50 @@ def parse_items(entry: Mapping[str, Json], arrived_at: datetime) -> Iterator[Par
             yield IgnoredItem("ignored", Channel.INSTAGRAM, "field", field)
         else:
             yield ignore_unknown("field", field)
+
+
+def _add_missing_ids(items: Sequence[Json]) -> list[Json]:
+    """Return the items of one entry; a message without an id gets that of the same message.
+
+    The items of `standby` may lack the id that the same message has in `messaging`. Two items are
+    the same message where sender, recipient, timestamp and text are equal. An item keeps its lack
+    of an id where several ids fit. Messages of two deliveries are not compared.
+    """
+    if len(items) == 1:
+        return [*items]
+    ids: dict[tuple[str, ...], set[str]] = {}
+    for item in items:
+        part, message = _find_message_part(item)
+        if part and (mid := as_id_text(message.get("mid"))):
+            ids.setdefault(_list_distinguishing_texts(item, message), set()).add(mid)
+    completed = []
+    for item in items:
+        part, message = _find_message_part(item)
+        texts = _list_distinguishing_texts(item, message)
+        fitting_ids = ids.get(texts, set())
+        if part and all(texts) and not as_id_text(message.get("mid")) and len(fitting_ids) == 1:
+            completed.append({**item, part: {**message, "mid": next(iter(fitting_ids))}})
+        else:
+            completed.append(item)
+    return completed
+
+
+def _find_message_part(item: Json) -> tuple[str, Mapping[str, Json]]:
+    """Return the name and the members of the item's message or postback; "" and {} for neither."""
+    parts = as_dict(item)
+    for part in MESSAGE_PARTS:
+        if isinstance(message := parts.get(part), dict):
+            return part, message
+    return "", {}
+
+
+def _list_distinguishing_texts(item: Json, message: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return sender, recipient, timestamp and text of a message; "" for what it lacks."""
+    parts = as_dict(item)
+    sender, recipient = (as_dict(parts.get(name)) for name in ("sender", "recipient"))
+    text = as_message_text(message.get("text")) or as_message_text(message.get("title"))
+    ids = (as_id_text(part) for part in (sender.get("id"), recipient.get("id")))
+    return *ids, as_id_text(parts.get("timestamp")), text
 
 
 def _ignore_event(name: str) -> IgnoredItem:
@@ -139,11 +184,32 @@ class _Event(NamedTuple):
         return cls(item, entry, arrived_at, parts, message, sender_id, recipient_id, account_id)
 
     @property
+    def has_message(self) -> bool:
+        """Whether the item has a message or a postback, of the person or of the account."""
+        return any(self.parts.get(part) is not None for part in MESSAGE_PARTS)
+
+    @property
+    def is_from_account(self) -> bool:
+        """Whether the account itself is the sender."""
+        return bool(self.sender_id) and self.sender_id == self.account_id
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the account sent a message to itself."""
+        return as_bool(self.message.get("is_self")) or (
+            self.has_message and self.is_from_account and self.recipient_id == self.account_id
+        )
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether the account sent a message: by the flag, or by the sender where it is missing."""
+        return as_bool(self.message.get("is_echo")) or (self.has_message and self.is_from_account)
+
+    @property
     def is_message(self) -> bool:
         """Whether a person sent it: not an echo, not an unsend, not the account to itself."""
-        if any(as_bool(self.message.get(name)) for name in ("is_echo", "is_deleted", "is_self")):
-            return False
-        return any(self.parts.get(part) is not None for part in MESSAGE_PARTS)
+        is_deleted = as_bool(self.message.get("is_deleted"))
+        return self.has_message and not (is_deleted or self.is_self or self.is_echo)
 
     @property
     def address(self) -> Address:
@@ -169,11 +235,11 @@ def _parse_event(event: _Event) -> Iterator[ParsedItem]:
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
     parts = event.parts
-    if as_bool(event.message.get("is_self")):
+    if event.is_self:
         yield _ignore_event("is_self")
     elif as_bool(event.message.get("is_deleted")):
         yield _read_unsend(event)
-    elif as_bool(event.message.get("is_echo")):
+    elif event.is_echo:
         yield _read_echo(event)
         yield from list_unknown_parts(parts)
     elif event.is_message:
@@ -238,6 +304,8 @@ def _read_echo(event: _Event) -> IncomingChange | IgnoredItem:
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
     external_id = _read_message_id(event)
+    if not event.message:
+        return ignore_unknown("event", "echo without message")
     if not event.recipient_id:
         return ignore_unknown("event", "echo without recipient")
     if max(len(external_id), len(event.recipient_id)) > MAX_ID_CHARACTERS:
@@ -295,7 +363,7 @@ def _read_reaction(event: _Event) -> IncomingChange | IgnoredItem:
         return ignore_unknown("event", "reaction without sender")
     symbol = as_id_text(reaction.get("emoji")) or as_id_text(reaction.get("reaction")) or "other"
     emoji = None if action == "unreact" else symbol[:MAX_EMOJI_CHARACTERS]
-    by = Direction.OUTBOUND if event.sender_id == event.account_id else Direction.INBOUND
+    by = Direction.OUTBOUND if event.is_from_account else Direction.INBOUND
     timestamp = as_id_text(event.parts.get("timestamp"))
     external_id = read_or_derive_id(None, mid, event.sender_id, timestamp, action, emoji)
     content = {"emoji": emoji, "by": by}

@@ -92,8 +92,8 @@ def read_system_message(item: ChangeItem) -> IncomingChange | IgnoredItem:
     """Read that a contact has another phone number or user id.
 
     The old ids stand in `from` and `from_user_id`, in `customer` (older deliveries), in
-    `previous_user_id`, or in the English text only; the new ids in `wa_id` (older deliveries:
-    `new_wa_id`), `user_id` and `parent_user_id`.
+    `previous_user_id` and `previous_parent_user_id` (since August 2026), or in the English text
+    only; the new ids in `wa_id` (older deliveries: `new_wa_id`), `user_id` and `parent_user_id`.
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system, read 2026-11.
     """
@@ -105,9 +105,8 @@ def read_system_message(item: ChangeItem) -> IncomingChange | IgnoredItem:
             old = [
                 item.identities,
                 list_identities(
-                    ContactIds(
-                        as_id_text(system.get("customer")),
-                        as_id_text(system.get("previous_user_id")),
+                    ContactIds.read(
+                        system, "customer", "previous_user_id", "previous_parent_user_id"
                     )
                 ),
                 list_identities(ContactIds(phone=_find_old_id(as_id_text(system.get("body"))))),

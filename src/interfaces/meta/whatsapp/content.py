@@ -145,7 +145,7 @@ def _read_button(part: Json) -> TextAndContent:
 
 
 def _read_interactive(part: Json) -> TextAndContent:
-    """Read an answer to a message with buttons, a list or a form.
+    """Read an answer to a message with buttons, a list or a form, or a product of the catalogue.
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/interactive, read 2026-11.
     """
@@ -156,7 +156,34 @@ def _read_interactive(part: Json) -> TextAndContent:
             return as_id_text(reply.get("title")), {"choice": {"type": reply_type, **choice}}
     if flow := _read_flow_reply(as_dict(interactive.get("nfm_reply"))):
         return "", {"flow": flow}
+    if products := _read_products(interactive):
+        return as_message_text(as_dict(interactive.get("body")).get("text")), products
     return _read_unknown_type(part)
+
+
+def _read_products(interactive: Mapping[str, Json]) -> Content:
+    """Read the product of an interactive message as `referred_product`, several as `order`.
+
+    They stand in `product` or, as in messages of the business, in `action`; several stand in the
+    `product_items` of its `sections`. Returns {} where there is none.
+
+    Sources, read 2026-11:
+    developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/interactive
+    developers.facebook.com/documentation/business-messaging/whatsapp/catalogs/single-product-messages
+    """
+    names = (as_id_text(interactive.get("type")), "product", "action")
+    parts = [*(as_dict(interactive.get(name)) for name in names), interactive]
+    for part in parts:
+        product = pick_texts(part, "catalog_id", "product_retailer_id")
+        if "product_retailer_id" in product:
+            return {"referred_product": product}
+    for part in parts:
+        groups = [part, *map(as_dict, as_list(part.get("sections")))]
+        items = [item for group in groups for item in as_list(group.get("product_items"))]
+        order = _read_order({"catalog_id": part.get("catalog_id"), "product_items": items})[1]
+        if "items" in order.get("order", {}):
+            return order
+    return {}
 
 
 def _read_flow_reply(reply: Mapping[str, Json]) -> Content:

@@ -1,7 +1,7 @@
 """Reads the parts common to all WhatsApp items: address, time, ids of the contact, payload."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
@@ -61,6 +61,9 @@ class ContactIds(NamedTuple):
 ContactIdsReader: TypeAlias = Callable[[Mapping[str, Json]], ContactIds]
 """Reads from an item the ids of the contact that it concerns."""
 
+ItemPartsReader: TypeAlias = Callable[[Json], Mapping[str, Json]]
+"""Reads the members of an item: `as_dict`, or `read_echo_parts`."""
+
 
 def read_sender_ids(message: Mapping[str, Json]) -> ContactIds:
     """Read the ids of the person who sent a message.
@@ -73,9 +76,35 @@ def read_sender_ids(message: Mapping[str, Json]) -> ContactIds:
 def read_recipient_ids(echo: Mapping[str, Json]) -> ContactIds:
     """Read the ids of the person to whom the business sent a message.
 
-    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes, read 2026-11.
+    Echoes of the field `standby` have the user id in `recipient`.
+
+    Sources, read 2026-11:
+    developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes
+    developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/standby
     """
-    return ContactIds.read(echo, "to", "to_user_id", "to_parent_user_id")
+    ids = ContactIds.read(echo, "to", "to_user_id", "to_parent_user_id")
+    recipient = as_id_text(echo.get("recipient"))
+    match = USER_ID_PATTERN.fullmatch(recipient)
+    if not match:
+        return ids
+    name = "parent" if match[1] else "user"
+    return ids if getattr(ids, name) else ids._replace(**{name: recipient})
+
+
+def read_echo_parts(echo: Json) -> Mapping[str, Json]:
+    """Return the members of an echo, and beside them those of its part `message`.
+
+    Echoes of the field `standby` have recipient, type and content in that part, one level deeper
+    than other echoes. Returns {} for an echo that is not an object.
+
+    Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/standby, read 2026-11.
+    """
+    parts = as_dict(echo)
+    message = as_dict(parts.get("message"))
+    if not message:
+        return parts
+    own = {name: part for name, part in parts.items() if name != "message" and part is not None}
+    return {**message, **own}
 
 
 def read_contact_ids(part: Mapping[str, Json]) -> ContactIds:
@@ -136,13 +165,15 @@ class ChangeValue(NamedTuple):
     """The value of one change of an entry, with the context of its envelope.
 
     `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
-    imported history, for example, have the shape of messages.
+    imported history, for example, have the shape of messages. `is_standby` is True for the value
+    made of the part `standby`.
     """
 
     account_id: str
     field: str
     parts: Mapping[str, Json]
     arrived_at: datetime
+    is_standby: bool = False
 
     @property
     def address(self) -> Address:
@@ -150,25 +181,66 @@ class ChangeValue(NamedTuple):
         number_id = as_id_text(as_dict(self.parts.get("metadata")).get("phone_number_id"))
         return Address(Channel.WHATSAPP, number_id)
 
-    def read_items(self, list_name: str, read_ids: ContactIdsReader) -> "Iterator[ChangeItem]":
-        """Yield the items of the list with this name, each with its entry of `contacts`."""
+    def split_standby(self) -> "list[ChangeValue]":
+        """Return the value without its part `standby`, then that part as a value of its own.
+
+        Where another app or Meta's Business Agent answers, the items are in that part. `metadata`
+        and `contacts` stand beside it or inside it; the contacts of both places are taken.
+
+        Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/standby, read 2026-11.
+        """
+        if "standby" not in self.parts:
+            return [self]
+        outer = {name: part for name, part in self.parts.items() if name != "standby"}
+        values = [self._replace(parts=outer)]
+        for inner in map(as_dict, as_list(self.parts["standby"])):
+            contacts, outer_contacts = (as_list(part.get("contacts")) for part in (inner, outer))
+            if contacts != outer_contacts:
+                contacts = [*contacts, *outer_contacts]
+            metadata = as_dict(inner.get("metadata")) or outer.get("metadata")
+            parts = {**inner, "metadata": metadata, "contacts": contacts}
+            values.append(self._replace(parts=parts, is_standby=True))
+        return values
+
+    def read_items(
+        self,
+        list_name: str,
+        read_parts: ItemPartsReader,
+        read_ids: ContactIdsReader,
+        ids_of_other_items: Sequence[ContactIds] = (),
+    ) -> "list[ChangeItem]":
+        """Return the items of the list with this name, each with its entry of `contacts`.
+
+        `ids_of_other_items` are the ids of items in other lists to which `contacts` belong too.
+        """
         items = as_list(self.parts.get(list_name))
         if not items:
-            return
+            return []
         address = self.address
-        parts_of_items = [as_dict(item) for item in items]
+        parts_of_items = [read_parts(item) for item in items]
         ids_of_items = [read_ids(parts) for parts in parts_of_items]
-        contacts = _ContactIndex(map(as_dict, as_list(self.parts.get("contacts"))), ids_of_items)
-        for item, parts, ids in zip(items, parts_of_items, ids_of_items, strict=True):
-            type_ = as_id_text(parts.get("type"))
-            contact = contacts.find(ids)
-            yield ChangeItem(self, list_name, item, parts, type_, address, ids, contact)
+        entries = map(as_dict, as_list(self.parts.get("contacts")))
+        contacts = _ContactIndex(entries, [*ids_of_other_items, *ids_of_items])
+        return [
+            ChangeItem(
+                value=self,
+                list_name=list_name,
+                json=item,
+                parts=parts,
+                type=as_id_text(parts.get("type")),
+                address=address,
+                ids=ids,
+                contact=contacts.find(ids),
+            )
+            for item, parts, ids in zip(items, parts_of_items, ids_of_items, strict=True)
+        ]
 
 
 class ChangeItem(NamedTuple):
     """One message, or one event of another kind, in the value of a change.
 
-    - `json`: the item as Meta sent it; `parts`: its members, {} where it is not an object.
+    - `json`: the item as Meta sent it; `parts`: its members, {} where it is not an object, and
+      of an echo those of its part `message` too.
     - `type`: its `type`, which for a message is also the name of the part with the content.
     - `address`: the business's number.
     - `ids`: the ids of the contact that the item itself holds.
@@ -196,12 +268,13 @@ class ChangeItem(NamedTuple):
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """A delivery in Meta's form that holds only this item."""
+        """A delivery in Meta's form that holds only this item, in the same field and part."""
+        items: Mapping[str, Any] = {self.list_name: [self.json]}
         value = {
             "messaging_product": "whatsapp",
             "metadata": self.value.parts.get("metadata"),
             "contacts": [self.contact.parts],
-            self.list_name: [self.json],
+            **({"standby": items} if self.value.is_standby else items),
         }
         change = {"field": self.value.field, "value": value}
         entry = {"id": self.value.account_id, "changes": [change]}
@@ -255,7 +328,7 @@ def find_ignore_reason(item: ChangeItem) -> str:
     fazer-ai/chatwoot#314 shows a `request_welcome` with a referral.
     """
     message = item.parts
-    if message.get("group_id"):
+    if message.get("group_id") or message.get("recipient_type") == "group":
         return "group"
     match item.type:
         case "request_welcome" if "referral" not in message:

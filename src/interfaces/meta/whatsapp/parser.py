@@ -1,7 +1,7 @@
 """Parses WhatsApp changes: the field of a change selects the reader of its items."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,11 +30,14 @@ from interfaces.meta.whatsapp.content import READERS_BY_TYPE, parse_content
 from interfaces.meta.whatsapp.items import (
     ChangeItem,
     ChangeValue,
+    ContactIds,
     ContactIdsReader,
+    ItemPartsReader,
     find_ignore_reason,
     ignore_event,
     list_phone_identities,
     read_contact_ids,
+    read_echo_parts,
     read_recipient_ids,
     read_sender_ids,
 )
@@ -65,7 +68,6 @@ IGNORED_FIELDS = {
     "phone_number_quality_update",
     "security",
     "smb_app_state_sync",
-    "standby",
     "template_category_update",
 }
 """Fields about the business's account, and imported history.
@@ -74,6 +76,7 @@ The items of history look like messages: only the field tells them apart.
 """
 
 IGNORED_PARTS = {
+    "conversation_context",
     "errors",
     "statuses",
     "user_actions",
@@ -109,24 +112,34 @@ def parse_items(
     """
     field = as_id_text(change.get("field"))
     value = ChangeValue(account_id, field, as_dict(change.get("value")), arrived_at)
-    if reader := READERS_BY_FIELD.get(field):
-        for item in value.read_items(reader.list_name, reader.read_ids):
-            yield reader.read(item)
-            if item.type and item.type not in KNOWN_TYPES:
-                yield IgnoredItem("unknown", Channel.WHATSAPP, "type", item.type)
-        yield from _ignore_other_parts(value, reader.list_name)
+    if readers := READERS_BY_FIELD.get(field):
+        for part in value.split_standby():
+            yield from _parse_value(part, STANDBY_READERS if part.is_standby else readers)
     elif field in IGNORED_FIELDS:
         yield IgnoredItem("ignored", Channel.WHATSAPP, "field", field)
     else:
         yield IgnoredItem("unknown", Channel.WHATSAPP, "field", field or "none")
 
 
-def _ignore_other_parts(value: ChangeValue, list_name: str) -> Iterator[IgnoredItem]:
-    """Yield an ignored item for each part of the value beside its list of items."""
+def _parse_value(value: ChangeValue, readers: Sequence["_ListReader"]) -> Iterator[ParsedItem]:
+    """Yield the items of the readers' lists, and an ignored item for each other part."""
+    ids_of_items: list[ContactIds] = []
+    for reader in readers:
+        items = value.read_items(reader.list_name, reader.read_parts, reader.read_ids, ids_of_items)
+        ids_of_items += [item.ids for item in items]
+        for item in items:
+            yield reader.read(item)
+            if item.type and item.type not in KNOWN_TYPES:
+                yield IgnoredItem("unknown", Channel.WHATSAPP, "type", item.type)
+    yield from _ignore_other_parts(value, {reader.list_name for reader in readers})
+
+
+def _ignore_other_parts(value: ChangeValue, list_names: Set[str]) -> Iterator[IgnoredItem]:
+    """Yield an ignored item for each part of the value beside its lists of items."""
     for name, part in value.parts.items():
         if name in IGNORED_PARTS:
             yield from [ignore_event("ignored", name)] * len(as_list(part))
-        elif name != list_name and name not in ENVELOPE_PARTS and as_list(part):
+        elif name not in list_names and name not in ENVELOPE_PARTS and as_list(part):
             yield ignore_event("unknown", name)
 
 
@@ -212,18 +225,39 @@ def _read_requested_number(item: ChangeItem) -> tuple[Identity, ...]:
     return list_phone_identities(numbers[0]) if len(people) == 1 else ()
 
 
-class _FieldReader(NamedTuple):
-    """The list that holds the items of a field, the reader of their ids, and that of each item."""
+class _ListReader(NamedTuple):
+    """The name of a list of items, and the readers of an item's members, of its ids, and of it."""
 
     list_name: str
+    read_parts: ItemPartsReader
     read_ids: ContactIdsReader
     read: Callable[[ChangeItem], ParsedItem]
 
 
-READERS_BY_FIELD: Mapping[str, _FieldReader] = {
-    "message_echoes": _FieldReader("message_echoes", read_recipient_ids, _read_from_business),
-    "messages": _FieldReader("messages", read_sender_ids, _read_from_contact),
-    "smb_message_echoes": _FieldReader("message_echoes", read_recipient_ids, _read_from_business),
-    "user_id_update": _FieldReader("user_id_update", read_contact_ids, read_user_id_update),
-    "user_preferences": _FieldReader("user_preferences", read_contact_ids, read_consent),
+MESSAGE_READER = _ListReader("messages", as_dict, read_sender_ids, _read_from_contact)
+
+ECHO_READER = _ListReader(
+    "message_echoes", read_echo_parts, read_recipient_ids, _read_from_business
+)
+
+STANDBY_READERS = (MESSAGE_READER, ECHO_READER)
+"""The readers of the part `standby`.
+
+Its messages count: another app or Meta's Business Agent answers, but the person wrote to the
+business.
+"""
+
+READERS_BY_FIELD: Mapping[str, Sequence[_ListReader]] = {
+    "message_echoes": (ECHO_READER,),
+    "messages": (MESSAGE_READER,),
+    "smb_message_echoes": (ECHO_READER,),
+    "standby": STANDBY_READERS,
+    "user_id_update": (
+        _ListReader("user_id_update", as_dict, read_contact_ids, read_user_id_update),
+    ),
+    "user_preferences": (_ListReader("user_preferences", as_dict, read_contact_ids, read_consent),),
 }
+"""The readers of a field's lists, in their order in the value.
+
+Entries of `contacts` belong first to the items of the first list.
+"""
