@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 from application.use_cases import UseCases
 from domain.organization import Role
 from leadport.container import Container
-from tests.contract.conftest import run_in_app
+from tests.support.app import run_in_app
 from tests.support.builders import SHOP_NUMBER, new_id
 
 API = "/api/integrations/meta/connections"

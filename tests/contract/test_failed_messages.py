@@ -15,7 +15,7 @@ from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
 from application.recovery.retry_failed_messages import CLAIM_DURATION, FAILURES_PER_CLAIM
 from application.use_cases import UseCases
-from domain.actor import Operator, WebhookWriter
+from domain.actor import Operator
 from domain.change import ChangeKind
 from domain.connection import Address, Channel
 from domain.errors import NotFound
@@ -25,11 +25,11 @@ from domain.organization import OrgId
 from domain.planning.snapshot import SnapshotRequest
 from interfaces.cli import failed
 from leadport.container import Container
-from tests.contract.conftest import Command, Deliver, text_item
+from tests.support.app import Command, Deliver, make_text_item
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, create_shop, new_id
 from tests.support.failing_storage import FailingTransactions, raise_unavailable
 from tests.support.payloads import ANA, HOLA, Object, without
-from tests.support.stored_rows import StoredRows, open_stored_rows
+from tests.support.stored_rows import StoredRows
 
 NOBODYS = without(HOLA, "from") | {"text": {"body": "secret words"}}
 """It names no sender."""
@@ -48,28 +48,16 @@ LATER = timedelta(days=1)
 
 
 @pytest.fixture
-def stored_rows(operator_container: Container) -> StoredRows:
-    return open_stored_rows(operator_container.transactions())
-
-
-@pytest.fixture
 async def failure(
-    deliver: Deliver, storage: FailingTransactions, shop: OrgId, use_cases: UseCases
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, operator_use_cases: UseCases
 ) -> FailedMessage:
     """A message that the storage refused, and would take now."""
     storage.rejected_words = {"poison"}
-    counters = await deliver(text_item("poison"))
+    counters = await deliver(make_text_item("poison"))
     storage.rejected_words = set()
     assert counters == Counters(received=1, ingested=0, skipped=0, failed=1)
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     return kept
-
-
-async def list_failures(use_cases: UseCases, org_id: OrgId | None = None) -> list[FailedMessage]:
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
-        if org_id is None:
-            return await repos.failed_messages.list_all()
-        return await repos.failed_messages.list_for_organization(org_id)
 
 
 async def bodies(stored_rows: StoredRows) -> list[str]:
@@ -90,14 +78,14 @@ async def test_what_cannot_be_read_is_kept_with_all_that_is_known_of_it(
     deliver: Deliver,
     shop: OrgId,
     container: Container,
-    use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
-    counters = await deliver(NOBODYS, text_item("hola"))
+    counters = await deliver(NOBODYS, make_text_item("hola"))
 
     assert counters == Counters(received=2, ingested=1, skipped=0, failed=1)
     assert await bodies(stored_rows) == ["hola"]
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.org_id, kept.attempts) == (shop, 1)
     assert "sender" in kept.error
     assert kept.next_attempt_at
@@ -113,17 +101,17 @@ async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
     storage: FailingTransactions,
     shop: OrgId,
     container: Container,
-    use_cases: UseCases,
     stored_rows: StoredRows,
     caplog: pytest.LogCaptureFixture,
+    operator_use_cases: UseCases,
 ) -> None:
     storage.rejected_words = {"poison"}
 
-    counters = await deliver(*(text_item(body) for body in ("one", "poison", "two", "three")))
+    counters = await deliver(*(make_text_item(body) for body in ("one", "poison", "two", "three")))
 
     assert counters == Counters(received=4, ingested=3, skipped=0, failed=1)
     assert sorted(await bodies(stored_rows)) == ["one", "three", "two"]
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     assert (kept.error, kept.attempts) == (REFUSED, 1)
     (message,) = container.parser().parse(json.dumps(kept.payload).encode(), NOON).messages
     assert isinstance(message, InboundMessage)
@@ -134,29 +122,33 @@ async def test_what_the_storage_refuses_is_kept_and_its_neighbours_are_stored(
 
 
 async def test_the_same_failure_is_counted_each_time_and_kept_once(
-    deliver: Deliver, shop: OrgId, use_cases: UseCases
+    deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     twice = await deliver(NOBODYS, NOBODYS)
     again = await deliver(NOBODYS)
 
     assert (twice.failed, again.failed) == (2, 1)
-    assert len(await list_failures(use_cases, shop)) == 1
+    assert len(await operator_use_cases.list_failed_messages(shop)) == 1
 
     await deliver(NOBODYS | {"id": "wamid.another"})
-    assert len(await list_failures(use_cases, shop)) == 2
+    assert len(await operator_use_cases.list_failed_messages(shop)) == 2
 
 
 async def test_a_failure_that_comes_back_after_it_was_resolved_is_kept_again(
-    deliver: Deliver, failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
+    deliver: Deliver,
+    failure: FailedMessage,
+    storage: FailingTransactions,
+    operator_use_cases: UseCases,
+    operator_transactions: Transactions,
 ) -> None:
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
+    async with operator_transactions.begin(Operator()) as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
-    assert await list_failures(use_cases) == []
+    assert await operator_use_cases.list_failed_messages() == []
 
     storage.rejected_words = {"poison"}
-    await deliver(text_item("poison"))
+    await deliver(make_text_item("poison"))
 
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert kept == replace(failure, id=kept.id, next_attempt_at=kept.next_attempt_at)
     assert kept.id != failure.id
 
@@ -258,26 +250,34 @@ async def test_the_jitter_is_another_one_each_time(
     shop: OrgId,
     clock: StoppedClock,
     use_cases: UseCases,
+    operator_use_cases: UseCases,
 ) -> None:
     storage.rejected_words = {"poison"}
-    await deliver(*(text_item(f"poison {n}") for n in range(10)))
+    await deliver(*(make_text_item(f"poison {n}") for n in range(10)))
     clock.time += LATER
 
     assert await use_cases.retry_failed_messages.retry_due() == 0
 
-    assert len({kept.next_attempt_at for kept in await list_failures(use_cases, shop)}) > 5
+    assert (
+        len({kept.next_attempt_at for kept in await operator_use_cases.list_failed_messages(shop)})
+        > 5
+    )
 
 
 async def test_what_is_due_is_stored_once_its_cause_is_gone(
-    failure: FailedMessage, clock: StoppedClock, use_cases: UseCases, stored_rows: StoredRows
+    failure: FailedMessage,
+    clock: StoppedClock,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     assert await use_cases.retry_failed_messages.retry_due() == 0
-    assert await list_failures(use_cases) == [failure]
+    assert await operator_use_cases.list_failed_messages() == [failure]
 
     clock.time += FIRST_RETRY_DELAY * 1.5
     await use_cases.run_maintenance()
 
-    assert await list_failures(use_cases) == []
+    assert await operator_use_cases.list_failed_messages() == []
     assert await bodies(stored_rows) == ["poison"]
     assert [event.type for event in await stored_rows.events()] == ["lead_captured"]
 
@@ -289,40 +289,48 @@ async def test_what_fails_again_stays_one_row_and_waits_longer(
     clock: StoppedClock,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     storage.rejected_words = {"poison"}
     for attempts in (2, 3, 4):
         clock.time += LATER
         assert await use_cases.retry_failed_messages.retry_due() == 0
 
-        (kept,) = await list_failures(use_cases)
+        (kept,) = await operator_use_cases.list_failed_messages()
         assert (kept.id, kept.attempts, kept.error) == (failure.id, attempts, REFUSED)
         assert kept.next_attempt_at
         wait = FIRST_RETRY_DELAY * 2 ** (attempts - 1)
         assert wait / 2 <= kept.next_attempt_at - clock.time <= wait * 1.5
         assert kept.payload == failure.payload
 
-    await deliver(text_item("poison"))
-    (kept,) = await list_failures(use_cases)
+    await deliver(make_text_item("poison"))
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.id, kept.attempts) == (failure.id, 4)
     assert await bodies(stored_rows) == []
 
 
 async def test_what_cannot_be_read_stays_kept_with_its_reason(
-    deliver: Deliver, shop: OrgId, clock: StoppedClock, use_cases: UseCases
+    deliver: Deliver,
+    shop: OrgId,
+    clock: StoppedClock,
+    use_cases: UseCases,
+    operator_use_cases: UseCases,
 ) -> None:
     await deliver(NOBODYS)
-    (before,) = await list_failures(use_cases, shop)
+    (before,) = await operator_use_cases.list_failed_messages(shop)
     clock.time += LATER
 
     assert await use_cases.retry_failed_messages.retry_due() == 0
 
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     assert (kept.id, kept.error, kept.attempts) == (before.id, before.error, 2)
 
 
 async def test_retrying_twice_is_retrying_once(
-    failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
+    failure: FailedMessage,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     first, second = (
         await use_cases.retry_failed_messages.retry(failure),
@@ -333,43 +341,54 @@ async def test_retrying_twice_is_retrying_once(
     assert second
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == len(await stored_rows.deals()) == 1
-    assert await list_failures(use_cases) == []
+    assert await operator_use_cases.list_failed_messages() == []
 
 
 async def test_many_who_retry_the_same_at_once_store_it_once(
-    failure: FailedMessage, use_cases: UseCases, stored_rows: StoredRows
+    failure: FailedMessage,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     assert all(await gather(*(use_cases.retry_failed_messages.retry(failure) for _ in range(8))))
 
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == 1
-    assert await list_failures(use_cases) == []
+    assert await operator_use_cases.list_failed_messages() == []
 
 
 async def test_what_was_stored_meanwhile_is_resolved_and_not_stored_twice(
-    failure: FailedMessage, deliver: Deliver, use_cases: UseCases, stored_rows: StoredRows
+    failure: FailedMessage,
+    deliver: Deliver,
+    use_cases: UseCases,
+    stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
-    assert (await deliver(text_item("poison"))).ingested == 1
-    assert await list_failures(use_cases) == [failure]
+    assert (await deliver(make_text_item("poison"))).ingested == 1
+    assert await operator_use_cases.list_failed_messages() == [failure]
 
     assert await use_cases.retry_failed_messages.retry(failure)
 
     assert await bodies(stored_rows) == ["poison"]
     assert len(await stored_rows.events()) == 1
-    assert await list_failures(use_cases) == []
+    assert await operator_use_cases.list_failed_messages() == []
 
 
 async def test_one_that_was_resolved_meanwhile_is_not_kept_again_by_who_fails(
-    failure: FailedMessage, storage: FailingTransactions, use_cases: UseCases
+    failure: FailedMessage,
+    storage: FailingTransactions,
+    use_cases: UseCases,
+    operator_use_cases: UseCases,
+    operator_transactions: Transactions,
 ) -> None:
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
+    async with operator_transactions.begin(Operator()) as repos:
         await repos.failed_messages.resolve(failure.id, NOON)
     storage.rejected_words = {"poison"}
 
     assert not await use_cases.retry_failed_messages.retry(failure)
 
-    assert await list_failures(use_cases) == []
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
+    assert await operator_use_cases.list_failed_messages() == []
+    async with operator_transactions.begin(Operator()) as repos:
         assert await repos.failed_messages.claim_due(NOON + LATER, NOON + LATER, 10) == []
 
 
@@ -383,7 +402,7 @@ async def test_what_came_for_a_number_that_was_disconnected_waits_for_it(
     await move_number(operator_use_cases, shop, None)
     assert not await use_cases.retry_failed_messages.retry(failure)
 
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     assert (kept.error, kept.attempts) == ("no enabled connection for this number", 2)
     assert kept.payload == failure.payload
 
@@ -407,18 +426,18 @@ async def test_what_came_for_one_organisation_is_never_anothers(
     assert not await use_cases.retry_failed_messages.retry(failure)
 
     assert await bodies(stored_rows) == []
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.org_id, kept.error) == (shop, "the number is enabled in another organisation now")
 
 
 async def test_what_this_version_reads_nothing_in_stays_kept(
-    failure: FailedMessage, use_cases: UseCases
+    failure: FailedMessage, use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     assert not await use_cases.retry_failed_messages.retry(
         replace(failure, payload={"from": "another version"})
     )
 
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.error, kept.payload) == ("the stored payload contains no message", failure.payload)
 
 
@@ -428,19 +447,20 @@ async def test_changes_are_kept_and_tried_again_too(
     shop: OrgId,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     storage.rejected_words = {"poison"}
     counters = await deliver(HOLA, EDIT)
 
     assert counters == Counters(received=1, ingested=1, skipped=0, failed=0)
     assert await bodies(stored_rows) == ["hola"]
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     assert kept.error == REFUSED
     assert not await use_cases.retry_failed_messages.retry(kept)
     assert await bodies(stored_rows) == ["hola"]
 
     storage.rejected_words = set()
-    (kept,) = await list_failures(use_cases, shop)
+    (kept,) = await operator_use_cases.list_failed_messages(shop)
     assert kept.attempts == 2
     assert await use_cases.retry_failed_messages.retry(kept)
     assert await use_cases.retry_failed_messages.retry(kept)
@@ -454,15 +474,15 @@ async def test_changes_are_kept_and_tried_again_too(
 
 
 async def test_what_nobody_has_connected_is_never_kept(
-    deliver: Deliver, storage: FailingTransactions, shop: OrgId, use_cases: UseCases
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     storage.rejected_words = {"poison"}
 
-    counters = await deliver(NOBODYS, text_item("poison"), EDIT, to="999")
+    counters = await deliver(NOBODYS, make_text_item("poison"), EDIT, to="999")
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
-    assert await list_failures(use_cases) == []
-    assert await list_failures(use_cases, shop) == []
+    assert await operator_use_cases.list_failed_messages() == []
+    assert await operator_use_cases.list_failed_messages(shop) == []
 
 
 async def test_more_than_one_go_are_all_tried(
@@ -472,12 +492,13 @@ async def test_more_than_one_go_are_all_tried(
     clock: StoppedClock,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     count = FAILURES_PER_CLAIM * 2 + 1
     storage.rejected_words = {"poison"}
-    await deliver(*(text_item(f"poison {n}") for n in range(count)))
+    await deliver(*(make_text_item(f"poison {n}") for n in range(count)))
     storage.rejected_words = set()
-    assert len(await list_failures(use_cases, shop)) == count
+    assert len(await operator_use_cases.list_failed_messages(shop)) == count
     clock.time += FIRST_RETRY_DELAY * 1.5
 
     resolved = [await use_cases.retry_failed_messages.retry_due() for _ in range(4)]
@@ -492,6 +513,7 @@ async def test_a_storage_that_goes_away_in_the_middle_costs_nothing(
     clock: StoppedClock,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     clock.time += FIRST_RETRY_DELAY * 1.5
     claim_only = storage.calls + 1
@@ -505,7 +527,7 @@ async def test_a_storage_that_goes_away_in_the_middle_costs_nothing(
         await use_cases.retry_failed_messages.retry_due()
 
     storage.fault = None
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.attempts, kept.error) == (1, failure.error)
     assert await use_cases.retry_failed_messages.retry_due() == 0
     clock.time += CLAIM_DURATION
@@ -520,10 +542,11 @@ async def test_where_not_even_the_failure_can_be_kept_the_delivery_waits_whole(
     container: Container,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     """Never a 200 for what is nowhere."""
     storage.fault = raise_unavailable
-    counters = await deliver(NOBODYS, text_item("hola"))
+    counters = await deliver(NOBODYS, make_text_item("hola"))
     assert counters == Counters(received=2, ingested=0, skipped=0, failed=2)
     assert len(await container.spool().read_oldest(10, 0)) == 1
 
@@ -531,7 +554,7 @@ async def test_where_not_even_the_failure_can_be_kept_the_delivery_waits_whole(
     await use_cases.run_maintenance()
 
     assert await container.spool().read_oldest(10, 0) == []
-    assert len(await list_failures(use_cases, shop)) == 1
+    assert len(await operator_use_cases.list_failed_messages(shop)) == 1
     assert await bodies(stored_rows) == ["hola"]
 
 
@@ -608,29 +631,31 @@ async def test_an_operator_retries_some_by_id_without_waiting_for_their_time(
     failure: FailedMessage,
     deliver: Deliver,
     leadport: Command,
-    use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     await deliver(NOBODYS)
-    (broken,) = (kept for kept in await list_failures(use_cases) if kept.id != failure.id)
+    (broken,) = (
+        kept for kept in await operator_use_cases.list_failed_messages() if kept.id != failure.id
+    )
 
     done = await leadport(failed.group, "retry", failure.id)
 
     assert (done.exit_code, done.stdout) == (0, "1 of 1 resolved.\n")
     assert await bodies(stored_rows) == ["poison"]
-    assert await list_failures(use_cases) == [broken]
+    assert await operator_use_cases.list_failed_messages() == [broken]
 
     done = await leadport(failed.group, "retry", broken.id, "--json")
     assert json.loads(done.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
-    assert [kept.attempts for kept in await list_failures(use_cases)] == [2]
+    assert [kept.attempts for kept in await operator_use_cases.list_failed_messages()] == [2]
 
 
 async def test_an_operator_retries_all_and_again(
     failure: FailedMessage,
     deliver: Deliver,
     leadport: Command,
-    use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     await deliver(NOBODYS)
 
@@ -640,12 +665,12 @@ async def test_an_operator_retries_all_and_again(
     assert json.loads(first.stdout) == {"tried": 2, "resolved": 1, "failed": 1}
     assert json.loads(second.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
     assert await bodies(stored_rows) == ["poison"]
-    (kept,) = await list_failures(use_cases)
+    (kept,) = await operator_use_cases.list_failed_messages()
     assert (kept.attempts, kept.id == failure.id) == (3, False)
 
 
 async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
-    failure: FailedMessage, leadport: Command, use_cases: UseCases
+    failure: FailedMessage, leadport: Command, operator_use_cases: UseCases
 ) -> None:
     unknown = new_id()
 
@@ -655,7 +680,7 @@ async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
     assert isinstance(done.exception, NotFound)
     assert str(unknown) in str(done.exception)
     assert str(failure.id) not in str(done.exception)
-    assert await list_failures(use_cases) == [failure]
+    assert await operator_use_cases.list_failed_messages() == [failure]
 
 
 @pytest.mark.parametrize(
@@ -668,13 +693,17 @@ async def test_an_id_that_is_not_kept_is_named_and_nothing_is_tried(
     ids=["neither", "both", "no id"],
 )
 async def test_a_retry_of_nothing_in_particular_is_a_usage_error(
-    failure: FailedMessage, leadport: Command, use_cases: UseCases, arguments: list[str], told: str
+    failure: FailedMessage,
+    leadport: Command,
+    arguments: list[str],
+    told: str,
+    operator_use_cases: UseCases,
 ) -> None:
     done = await leadport(failed.group, "retry", *arguments)
 
     assert done.exit_code == 2
     assert told in done.stderr
-    assert await list_failures(use_cases) == [failure]
+    assert await operator_use_cases.list_failed_messages() == [failure]
 
 
 async def test_a_message_of_the_same_id_elsewhere_is_another_message(
@@ -683,18 +712,19 @@ async def test_a_message_of_the_same_id_elsewhere_is_another_message(
     use_cases: UseCases,
     operator_use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_transactions: Transactions,
 ) -> None:
     """The duplicate check is each organisation's own, for what is kept too."""
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     await operator_use_cases.upsert_connection(
         other.org_id, Channel.WHATSAPP, "999", actor=Operator()
     )
-    assert (await deliver(text_item("poison"), to="999")).ingested == 1
+    assert (await deliver(make_text_item("poison"), to="999")).ingested == 1
 
     assert await use_cases.retry_failed_messages.retry(failure)
 
     assert {m.org_id for m in await stored_rows.messages()} == {failure.org_id, other.org_id}
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
+    async with operator_transactions.begin(Operator()) as repos:
         addresses = {Address(Channel.WHATSAPP, number) for number in (SHOP_NUMBER, "999")}
         snapshot = await repos.snapshots.read(SnapshotRequest(addresses=addresses))
     assert snapshot.connections.keys() == addresses

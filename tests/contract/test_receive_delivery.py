@@ -27,17 +27,16 @@ from application.ingestion.store_deliveries import StoreDeliveries
 from application.ports.delivery import Delivery
 from application.recovery.drain_spool import DELIVERIES_PER_READ, ITEMS_PER_TRANSACTION
 from application.use_cases import UseCases
-from domain.actor import Operator, WebhookWriter
+from domain.actor import Operator
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
-from tests.contract.conftest import Deliver, run_in_app, text_item
-from tests.contract.test_webhook import WEBHOOK, sign
+from tests.support.app import WEBHOOK, Deliver, encode_items, make_text_item, run_in_app, sign
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock
 from tests.support.failing_storage import FailingTransactions, block_forever, raise_unavailable
-from tests.support.payloads import HOLA, Object, change, encoded, whatsapp, without
-from tests.support.stored_rows import StoredRows, open_stored_rows
+from tests.support.payloads import HOLA, Object, without
+from tests.support.stored_rows import StoredRows
 
 GIVEN_UP_AFTER_SECONDS = SILENT_STORAGE_TIMEOUT_SECONDS + POLL_INTERVAL_SECONDS
 
@@ -56,18 +55,6 @@ REVOKE: Object = {
     "type": "revoke",
     "revoke": {"original_message_id": "wamid.hola"},
 }
-
-
-@pytest.fixture
-def stored_rows(operator_use_cases: UseCases) -> StoredRows:
-    return open_stored_rows(operator_use_cases.rotate_keys.transactions)
-
-
-@pytest.fixture
-def spool(container: Container) -> SqliteSpool:
-    spool = container.spool()
-    assert isinstance(spool, SqliteSpool)
-    return spool
 
 
 async def waiting(spool: SqliteSpool) -> list[str]:
@@ -91,11 +78,12 @@ async def test_a_delivery_goes_into_the_spool_and_counts_as_failed_while_the_sto
     spool: SqliteSpool,
     use_cases: UseCases,
     stored_rows: StoredRows,
+    operator_use_cases: UseCases,
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
 
-    counters = await deliver(text_item("one"), text_item("two"), without(HOLA, "from"))
+    counters = await deliver(make_text_item("one"), make_text_item("two"), without(HOLA, "from"))
 
     assert counters == Counters(received=3, ingested=0, skipped=0, failed=3)
     assert await waiting(spool) == ["one two hola"]
@@ -107,8 +95,7 @@ async def test_a_delivery_goes_into_the_spool_and_counts_as_failed_while_the_sto
 
     assert await waiting(spool) == []
     assert await bodies(stored_rows) == ["one", "two"]
-    async with use_cases.retry_failed_messages.transactions.begin(WebhookWriter()) as repos:
-        assert len(await repos.failed_messages.list_for_organization(shop)) == 1
+    assert len(await operator_use_cases.list_failed_messages(shop)) == 1
 
 
 async def test_a_delivery_is_answered_while_the_storage_hangs(
@@ -125,7 +112,7 @@ async def test_a_delivery_is_answered_while_the_storage_hangs(
     with monkeypatch.context() as patch:
         patch.setattr(use_cases.receive_delivery.timeouts, "silent_seconds", 0.01)
         async with asyncio.timeout(60):
-            assert await deliver(text_item("hola")) == SPOOLED
+            assert await deliver(make_text_item("hola")) == SPOOLED
     assert await waiting(spool) == ["hola"]
 
     storage.fault = None
@@ -162,7 +149,7 @@ async def test_what_the_storage_did_nevertheless_is_not_stored_twice(
     storage.fault = not_to_be_stopped
     with monkeypatch.context() as patch:
         patch.setattr(use_cases.receive_delivery.timeouts, "silent_seconds", 0.01)
-        assert await deliver(text_item("hola")) == SPOOLED
+        assert await deliver(make_text_item("hola")) == SPOOLED
     assert began.is_set()
     storage.fault = None
     may_go_on.set()
@@ -192,11 +179,11 @@ async def test_after_three_failures_nobody_asks_until_a_probe_says_it_is_back(
     assert FAILURES_TO_OPEN == 3
     for n in range(FAILURES_TO_OPEN):
         assert not container.breaker().is_open
-        assert await deliver(text_item(f"asked {n}")) == SPOOLED
+        assert await deliver(make_text_item(f"asked {n}")) == SPOOLED
     assert container.breaker().is_open
 
     asked = storage.calls
-    assert [await deliver(text_item(f"not asked {n}")) for n in range(20)] == [SPOOLED] * 20
+    assert [await deliver(make_text_item(f"not asked {n}")) for n in range(20)] == [SPOOLED] * 20
     assert storage.calls == asked
 
     await use_cases.run_maintenance()
@@ -204,12 +191,12 @@ async def test_after_three_failures_nobody_asks_until_a_probe_says_it_is_back(
     assert storage.calls == asked + 1  # the probe, and no drain after it
 
     storage.fault = None
-    assert await deliver(text_item("still not asked")) == SPOOLED
+    assert await deliver(make_text_item("still not asked")) == SPOOLED
     await use_cases.run_maintenance()
     assert not container.breaker().is_open
     assert await waiting(spool) == []
     assert len(await bodies(stored_rows)) == FAILURES_TO_OPEN + 20 + 1
-    assert await deliver(text_item("asked again")) == STORED
+    assert await deliver(make_text_item("asked again")) == STORED
 
 
 async def test_a_success_between_failures_keeps_asking(
@@ -218,10 +205,10 @@ async def test_a_success_between_failures_keeps_asking(
     assert shop
     for n in range(FAILURES_TO_OPEN * 2):
         storage.fault = raise_unavailable
-        assert await deliver(text_item(f"away {n}")) == SPOOLED
-        assert await deliver(text_item(f"still away {n}")) == SPOOLED
+        assert await deliver(make_text_item(f"away {n}")) == SPOOLED
+        assert await deliver(make_text_item(f"still away {n}")) == SPOOLED
         storage.fault = None
-        assert await deliver(text_item(f"back {n}")) == STORED
+        assert await deliver(make_text_item(f"back {n}")) == STORED
     assert not container.breaker().is_open
 
 
@@ -234,7 +221,7 @@ async def test_a_drain_that_fails_counts_as_failures_too(
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    await deliver(text_item("hola"))
+    await deliver(make_text_item("hola"))
 
     for _ in range(FAILURES_TO_OPEN - 1):
         await use_cases.run_maintenance()
@@ -254,7 +241,7 @@ async def test_the_spool_drains_in_order_and_each_message_is_stored_once(
     count = DELIVERIES_PER_READ * 2 + 5
     storage.fault = raise_unavailable
     for n in range(count):
-        await deliver(text_item(f"{n:03}"), text_item("in each of them"))
+        await deliver(make_text_item(f"{n:03}"), make_text_item("in each of them"))
     assert await waiting(spool) == [f"{n:03} in each of them" for n in range(count)]
     storage.fault = None
 
@@ -304,7 +291,7 @@ async def test_a_large_backlog_is_drained_in_transactions_that_end_in_time(
     storage.fault = raise_unavailable
     count = ITEMS_PER_TRANSACTION + 1
     for n in range(3):
-        await deliver(*(text_item(f"{n} {m}", by=str(m)) for m in range(count)))
+        await deliver(*(make_text_item(f"{n} {m}", by=str(m)) for m in range(count)))
 
     storage.fault = None
     largest: list[int] = []
@@ -333,8 +320,8 @@ async def test_an_interruption_between_storing_and_removing_doubles_nothing(
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    await deliver(text_item("hola"))
-    await deliver(text_item("adiós"))
+    await deliver(make_text_item("hola"))
+    await deliver(make_text_item("adiós"))
     storage.fault = None
 
     async def interrupted(*_: object) -> None:
@@ -366,7 +353,7 @@ async def test_a_storage_that_goes_away_while_it_drains_loses_and_doubles_nothin
     storage.fault = raise_unavailable
     count = DELIVERIES_PER_READ + 10
     for n in range(count):
-        await deliver(text_item(f"{n:03}"))
+        await deliver(make_text_item(f"{n:03}"))
     storage.fault = None
     await use_cases.run_maintenance.breaker.probe_if_open()
 
@@ -401,7 +388,7 @@ async def test_new_deliveries_are_stored_while_the_spool_drains(
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    await deliver(text_item("spooled"))
+    await deliver(make_text_item("spooled"))
     draining, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> None:
@@ -413,7 +400,7 @@ async def test_new_deliveries_are_stored_while_the_spool_drains(
     drain = asyncio.create_task(use_cases.run_maintenance())
     await draining.wait()
 
-    assert await deliver(text_item("new")) == STORED
+    assert await deliver(make_text_item("new")) == STORED
     assert await bodies(stored_rows) == ["new"]
     assert await waiting(spool) == ["spooled"]
 
@@ -433,14 +420,14 @@ async def test_what_is_spooled_while_another_drains_is_not_forgotten(
 ) -> None:
     assert shop
     storage.fault = raise_unavailable
-    await deliver(text_item("first"))
+    await deliver(make_text_item("first"))
     storage.fault = None
 
     with spool.try_lock() as is_mine:
         assert is_mine
         await use_cases.run_maintenance()
         assert await waiting(spool) == ["first"]
-        await spool.add(encoded(whatsapp(change(text_item("second"), to=SHOP_NUMBER))), NOON)
+        await spool.add(encode_items(make_text_item("second")), NOON)
 
     await use_cases.run_maintenance()
     assert await bodies(stored_rows) == ["first", "second"]
@@ -490,10 +477,10 @@ async def test_deliveries_that_wait_too_long_behind_another_go_into_the_spool(
         await may_go_on.wait()
 
     storage.fault = busy
-    first = asyncio.create_task(deliver(text_item("first")))
+    first = asyncio.create_task(deliver(make_text_item("first")))
     await is_under_way.wait()
 
-    beyond = await asyncio.gather(*(deliver(text_item(f"beyond {n}")) for n in range(5)))
+    beyond = await asyncio.gather(*(deliver(make_text_item(f"beyond {n}")) for n in range(5)))
 
     assert beyond == [SPOOLED] * 5
     assert await first == SPOOLED
@@ -526,7 +513,7 @@ async def test_those_that_come_meanwhile_share_the_next_transaction(
     storage.fault = may_go_on.wait  # type: ignore[assignment]
     storage.rejected_words = {"bad"}
     words = ["first", "same", "same", "bad", "last"]
-    tasks = [asyncio.create_task(deliver(text_item(body))) for body in words]
+    tasks = [asyncio.create_task(deliver(make_text_item(body))) for body in words]
     for _ in range(100):
         await asyncio.sleep(0)
     assert storage.calls == 1
@@ -551,7 +538,7 @@ async def test_a_transaction_that_fails_is_one_failure_however_many_shared_it(
     storage.fault = raise_unavailable
     count = FAILURES_TO_OPEN + 1
 
-    together = await asyncio.gather(*(deliver(text_item(f"{n}")) for n in range(count)))
+    together = await asyncio.gather(*(deliver(make_text_item(f"{n}")) for n in range(count)))
 
     assert together == [SPOOLED] * count
     assert len(await waiting(spool)) == count
@@ -568,12 +555,12 @@ async def test_who_comes_when_the_last_one_leaves_need_not_wait_for_another(
     async def store(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
         counters = await real(self, deliveries)
         if not came:
-            came.append(asyncio.create_task(deliver(text_item("next"))))
+            came.append(asyncio.create_task(deliver(make_text_item("next"))))
         return counters
 
     monkeypatch.setattr(StoreDeliveries, "__call__", store)
     async with asyncio.timeout(30):
-        assert await deliver(text_item("last")) == STORED
+        assert await deliver(make_text_item("last")) == STORED
         assert await came[0] == STORED
 
 
@@ -584,14 +571,15 @@ async def test_a_few_transactions_are_enough_for_a_crowd(
     may_go_on = asyncio.Event()
     storage.fault = may_go_on.wait  # type: ignore[assignment]
     tasks = [
-        asyncio.create_task(deliver(text_item(f"{n}", by=f"54911{n:08}")))
+        asyncio.create_task(deliver(make_text_item(f"{n}", by=f"54911{n:08}")))
         for n in range(MAX_ITEMS_PER_TRANSACTION)
     ]
     many = (
-        text_item(f"many {n}", by="5491155550002") for n in range(MAX_ITEMS_PER_TRANSACTION + 1)
+        make_text_item(f"many {n}", by="5491155550002")
+        for n in range(MAX_ITEMS_PER_TRANSACTION + 1)
     )
     tasks.append(asyncio.create_task(deliver(*many)))
-    tasks.append(asyncio.create_task(deliver(text_item("last", by="5491155550003"))))
+    tasks.append(asyncio.create_task(deliver(make_text_item("last", by="5491155550003"))))
     while storage.calls < MAX_CONCURRENT_TRANSACTIONS:
         await asyncio.sleep(0)
     for _ in range(10):
@@ -618,7 +606,9 @@ async def test_a_crowd_is_divided_evenly_and_stays_so(
 
     async def writes(name: int) -> None:
         for n in range(10):
-            assert await deliver(text_item(f"{name} {n}", by=f"54911555500{name:02}")) == STORED
+            assert (
+                await deliver(make_text_item(f"{name} {n}", by=f"54911555500{name:02}")) == STORED
+            )
 
     monkeypatch.setattr(StoreDeliveries, "__call__", store)
     alone = asyncio.create_task(writes(0))
@@ -638,7 +628,7 @@ async def test_few_beside_many_wait_for_them(
     storage.fault = may_go_on.wait  # type: ignore[assignment]
 
     async def come(count: int) -> list[asyncio.Task[Counters]]:
-        each = (text_item(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
+        each = (make_text_item(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
         tasks = [asyncio.create_task(deliver(message)) for message in each]
         for _ in range(20):
             await asyncio.sleep(0)
@@ -671,7 +661,7 @@ async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
 
     monkeypatch.setattr(StoreDeliveries, "__call__", stumbling)
     words = ["first", "one", "stumble", "two"]
-    tasks = [asyncio.create_task(deliver(text_item(body))) for body in words]
+    tasks = [asyncio.create_task(deliver(make_text_item(body))) for body in words]
     await asyncio.sleep(0)
     may_go_on.set()
 
@@ -696,11 +686,11 @@ async def test_the_next_ones_turn_comes_whatever_happens(
         patch.setattr(container.delivery_timeouts(), "silent_seconds", 0.01)
         for n in range(3):
             container.breaker().record_success()
-            assert await deliver(text_item(f"{n}")) == SPOOLED
+            assert await deliver(make_text_item(f"{n}")) == SPOOLED
     storage.fault = None
     container.breaker().record_success()
 
-    assert await deliver(text_item("hola")) == STORED
+    assert await deliver(make_text_item("hola")) == STORED
 
 
 async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
@@ -715,7 +705,7 @@ async def test_deliveries_without_messages_touch_neither_storage_nor_spool(
     breaker = container.breaker()
     for n in range(FAILURES_TO_OPEN):
         assert not breaker.is_open
-        await deliver(text_item(str(n)))
+        await deliver(make_text_item(str(n)))
         # It says nothing of the storage, neither good nor bad.
         assert await deliver(statuses=[STATUS]) == Counters.count([])
     assert breaker.is_open
@@ -801,7 +791,7 @@ async def test_a_spool_that_cannot_be_read_keeps_nothing_from_being_stored_or_re
     storage.rejected_words = {"poison"}
     spool.path.write_bytes(os.urandom(10_000))
 
-    counters = await deliver(HOLA, text_item("poison"))
+    counters = await deliver(HOLA, make_text_item("poison"))
     assert (counters.ingested, counters.failed) == (1, 1)
 
     storage.rejected_words = set()
@@ -837,7 +827,7 @@ def generous_timeout(container: Container, storage: FailingTransactions) -> None
 
 
 def post(webhook: TestClient[Litestar], *items: Object, **value: Any) -> Any:
-    body = encoded(whatsapp(change(*items, to=SHOP_NUMBER, **value)))
+    body = encode_items(*items, **value)
     return webhook.post(WEBHOOK, content=body, headers=sign(body))
 
 
@@ -886,7 +876,7 @@ def test_the_door_answers_503_at_the_limit_and_200_again_when_there_is_room(
     object.__setattr__(spool, "largest", 100 * 4096)
 
     answers = [
-        post(webhook, text_item("x" * 20_000, id_=f"wamid.{n}")).status_code for n in range(30)
+        post(webhook, make_text_item("x" * 20_000, id_=f"wamid.{n}")).status_code for n in range(30)
     ]
 
     kept = answers.count(200)
@@ -897,7 +887,7 @@ def test_the_door_answers_503_at_the_limit_and_200_again_when_there_is_room(
     run_in_app(webhook, container.use_cases().run_maintenance)
     run_in_app(webhook, container.use_cases().run_maintenance)
     storage.fault = raise_unavailable
-    assert post(webhook, text_item("x" * 20_000, id_="wamid.again")).status_code == 200
+    assert post(webhook, make_text_item("x" * 20_000, id_="wamid.again")).status_code == 200
 
 
 def test_statuses_are_answered_whatever_is_away(
@@ -917,7 +907,7 @@ def test_an_unsigned_delivery_is_never_spooled(
     webhook: TestClient[Litestar], storage: FailingTransactions, container: Container
 ) -> None:
     storage.fault = raise_unavailable
-    body = encoded(whatsapp(change(HOLA, to=SHOP_NUMBER)))
+    body = encode_items(HOLA)
 
     answer = webhook.post(WEBHOOK, content=body, headers={"X-Hub-Signature-256": "sha256=00"})
 

@@ -19,7 +19,7 @@ from domain.unmatched import UnmatchedTraffic
 from infrastructure.postgres.transactions import PostgresTransactions
 from interfaces.cli import connection
 from leadport.container import Container
-from tests.contract.conftest import Command, Deliver, text_item
+from tests.support.app import Command, Deliver, make_text_item
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, make_ingestion, make_message
 from tests.support.payloads import ANA, HOLA, without
 
@@ -40,14 +40,14 @@ async def test_what_comes_for_nobody_is_counted_with_its_first_and_last_time(
     deliver: Deliver, shop: OrgId, clock: StoppedClock, operator_use_cases: UseCases
 ) -> None:
     assert shop
-    counters = await deliver(text_item("one"), text_item("two"), to=MISTYPED)
+    counters = await deliver(make_text_item("one"), make_text_item("two"), to=MISTYPED)
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
     assert await seen(operator_use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
 
     clock.time += HOUR
-    await deliver(text_item("three"), to="999")
+    await deliver(make_text_item("three"), to="999")
     clock.time += HOUR
-    await deliver(text_item("four"), to=MISTYPED)
+    await deliver(make_text_item("four"), to=MISTYPED)
 
     assert await seen(operator_use_cases) == [
         trace(MISTYPED, 3, NOON, NOON + 2 * HOUR),
@@ -59,8 +59,8 @@ async def test_what_comes_for_somebody_leaves_no_trace(
     deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     assert shop
-    assert (await deliver(text_item("hola"))).ingested == 1
-    assert (await deliver(text_item("hola"))).skipped == 1
+    assert (await deliver(make_text_item("hola"))).ingested == 1
+    assert (await deliver(make_text_item("hola"))).skipped == 1
 
     assert await seen(operator_use_cases) == []
 
@@ -72,7 +72,7 @@ async def test_what_comes_for_a_disabled_number_leaves_a_trace(
         shop, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator(), is_enabled=False
     )
 
-    assert (await deliver(text_item("hola"))).skipped == 1
+    assert (await deliver(make_text_item("hola"))).skipped == 1
 
     assert await seen(operator_use_cases) == [trace(SHOP_NUMBER, 1, NOON, NOON)]
 
@@ -81,7 +81,7 @@ async def test_what_cannot_be_read_leaves_a_trace_too(
     deliver: Deliver, shop: OrgId, operator_use_cases: UseCases
 ) -> None:
     assert shop
-    counters = await deliver(without(HOLA, "from"), text_item("hola"), to=MISTYPED)
+    counters = await deliver(without(HOLA, "from"), make_text_item("hola"), to=MISTYPED)
 
     assert counters == Counters(received=2, ingested=0, skipped=2, failed=0)
     assert await seen(operator_use_cases) == [trace(MISTYPED, 2, NOON, NOON)]
@@ -176,7 +176,7 @@ async def test_neither_trace_nor_log_hold_what_was_written_or_by_whom(
     deliver: Deliver, whole_trace: Callable[[], str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        await deliver(text_item("secret words"), without(HOLA, "from"), to=MISTYPED)
+        await deliver(make_text_item("secret words"), without(HOLA, "from"), to=MISTYPED)
 
     logged = "".join(str(record.__dict__) for record in caplog.records)
     for where in (whole_trace(), logged):
@@ -189,7 +189,7 @@ async def test_the_log_names_the_number_and_how_many_came_for_it(
     deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        await deliver(text_item("one"), text_item("two"), to=MISTYPED)
+        await deliver(make_text_item("one"), make_text_item("two"), to=MISTYPED)
 
     (line,) = (record for record in caplog.records if record.message == "no_connection")
     told = {name: line.__dict__[name] for name in ("channel", "external_id", "messages")}
@@ -200,10 +200,10 @@ async def test_an_operator_sees_the_numbers_that_nobody_has_connected(
     deliver: Deliver, shop: OrgId, clock: StoppedClock, leadport: Command
 ) -> None:
     assert shop
-    await deliver(text_item("secret words"), to=MISTYPED)
+    await deliver(make_text_item("secret words"), to=MISTYPED)
     clock.time += HOUR
-    await deliver(text_item("secret words, again"), to=MISTYPED)
-    await deliver(text_item("hola"))
+    await deliver(make_text_item("secret words, again"), to=MISTYPED)
+    await deliver(make_text_item("hola"))
 
     table = await leadport(connection.group, "list", "--unmatched")
     listed = await leadport(connection.group, "list", "--unmatched", "--json")
