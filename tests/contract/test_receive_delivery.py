@@ -510,7 +510,7 @@ async def test_those_that_come_meanwhile_share_the_next_transaction(
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait
     storage.rejected_words = {"bad"}
     words = ["first", "same", "same", "bad", "last"]
     tasks = [asyncio.create_task(deliver(make_text_item(body))) for body in words]
@@ -569,7 +569,7 @@ async def test_a_few_transactions_are_enough_for_a_crowd(
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait
     tasks = [
         asyncio.create_task(deliver(make_text_item(f"{n}", by=f"54911{n:08}")))
         for n in range(MAX_ITEMS_PER_TRANSACTION)
@@ -625,7 +625,7 @@ async def test_few_beside_many_wait_for_them(
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait
 
     async def come(count: int) -> list[asyncio.Task[Counters]]:
         each = (make_text_item(f"{count} {n}", by=f"54911{count:04}{n:04}") for n in range(count))
@@ -651,7 +651,7 @@ async def test_what_nobody_foresaw_is_nothing_to_the_neighbours(
 ) -> None:
     assert shop
     may_go_on = asyncio.Event()
-    storage.fault = may_go_on.wait  # type: ignore[assignment]
+    storage.fault = may_go_on.wait
     real = StoreDeliveries.__call__
 
     async def stumbling(self: StoreDeliveries, deliveries: Sequence[Delivery]) -> list[Counters]:
