@@ -1,6 +1,7 @@
 """The whole service over each storage: only a setting differs."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from dependency_injector.providers import Object
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from application.ingestion.delivery_queue import DeliveryTimeouts
+from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.storage import Transactions
 from application.use_cases import UseCases
 from domain.organization import OrgId
@@ -103,14 +106,30 @@ async def shop(operator_use_cases: UseCases) -> OrgId:
 
 
 @pytest.fixture
-def deliver(
-    container: Container,
+def receive_delivery(
     storage: FailingTransactions,  # noqa: ARG001 - the use cases must be made over it
-    clock: StoppedClock,
+    clock: StoppedClock,  # noqa: ARG001 - likewise
     use_cases: UseCases,
+) -> ReceiveDelivery:
+    """The use case that stores or spools a delivery, over a storage that can be made to fail."""
+    return use_cases.receive_delivery
+
+
+@pytest.fixture
+def deliver(
+    container: Container, clock: StoppedClock, receive_delivery: ReceiveDelivery
 ) -> Deliver:
     """Delivers items of WhatsApp to the use case, without HTTP and signature."""
-    return make_deliver(container, use_cases.receive_delivery, clock)
+    return make_deliver(container, receive_delivery, clock)
+
+
+@pytest.fixture
+def impatient_deliver(
+    container: Container, clock: StoppedClock, receive_delivery: ReceiveDelivery
+) -> Deliver:
+    """Delivers as `deliver` does, but gives up a silent storage after 10 ms."""
+    timeouts = DeliveryTimeouts(container.breaker(), silent_seconds=0.01)
+    return make_deliver(container, replace(receive_delivery, timeouts=timeouts), clock)
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ from domain.organization import OrgId
 from domain.planning.snapshot import SnapshotRequest
 from interfaces.cli import failed
 from leadport.container import Container
-from tests.support.app import Command, Deliver, make_text_item
+from tests.support.app import Command, Deliver
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, create_shop, new_id
 from tests.support.failing_storage import FailingTransactions, raise_unavailable
+from tests.support.items import make_text_item
 from tests.support.payloads import ANA, HOLA, Object, without
 from tests.support.stored_rows import StoredRows
 

@@ -19,8 +19,9 @@ from domain.unmatched import UnmatchedTraffic
 from infrastructure.postgres.transactions import PostgresTransactions
 from interfaces.cli import connection
 from leadport.container import Container
-from tests.support.app import Command, Deliver, make_text_item
+from tests.support.app import Command, Deliver
 from tests.support.builders import NOON, SHOP_NUMBER, StoppedClock, make_ingestion, make_message
+from tests.support.items import make_text_item
 from tests.support.payloads import ANA, HOLA, without
 
 HOUR = timedelta(hours=1)

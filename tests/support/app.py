@@ -29,7 +29,8 @@ from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
 from tests.support.builders import SHOP_NUMBER
-from tests.support.payloads import ANA, HOLA, Json, change, encoded, whatsapp
+from tests.support.items import encode_items
+from tests.support.payloads import Json
 
 T = TypeVar("T")
 
@@ -127,16 +128,6 @@ async def create_connected_shop(operator_use_cases: UseCases) -> OrgId:
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
     )
     return shop.org_id
-
-
-def make_text_item(body: str, *, by: str = ANA, id_: str | None = None) -> dict[str, Any]:
-    """Make an item of WhatsApp. By default its id is made of its body."""
-    return {**HOLA, "from": by, "id": id_ or f"wamid.{body}", "text": {"body": body}}
-
-
-def encode_items(*items: Json, to: str = SHOP_NUMBER, **value: Json) -> bytes:
-    """Encode items of WhatsApp as the body of one delivery."""
-    return encoded(whatsapp(change(*items, to=to, **value)))
 
 
 def sign(body: bytes) -> dict[str, str]:

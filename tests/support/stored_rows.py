@@ -144,6 +144,11 @@ def open_stored_rows(transactions: Transactions) -> StoredRows:
     return PostgresStoredRows(transactions)
 
 
+async def list_bodies(stored_rows: StoredRows) -> list[str]:
+    """Return the texts of all messages, sorted."""
+    return sorted(message.body for message in await stored_rows.messages())
+
+
 async def get_only_contact(transactions: Transactions) -> Contact:
     """Return the one stored contact; fail where there is another number of them."""
     (contact,) = await open_stored_rows(transactions).contacts()
