@@ -13,6 +13,7 @@ from application.ingestion.delivery_queue import DeliveryTimeouts
 from application.ingestion.receive_delivery import ReceiveDelivery
 from application.ports.storage import Transactions
 from application.use_cases import UseCases
+from domain.failed_message import FailedMessage
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
@@ -27,8 +28,9 @@ from tests.support.app import (
     make_deliver,
     make_operator_container,
 )
-from tests.support.builders import StoppedClock
+from tests.support.builders import ONE_FAILED, StoppedClock
 from tests.support.failing_storage import FailingTransactions
+from tests.support.items import make_text_item
 from tests.support.stored_rows import StoredRows, open_stored_rows
 
 
@@ -130,6 +132,19 @@ def impatient_deliver(
     """Delivers as `deliver` does, but gives up a silent storage after 10 ms."""
     timeouts = DeliveryTimeouts(container.breaker(), silent_seconds=0.01)
     return make_deliver(container, replace(receive_delivery, timeouts=timeouts), clock)
+
+
+@pytest.fixture
+async def failure(
+    deliver: Deliver, storage: FailingTransactions, shop: OrgId, operator_use_cases: UseCases
+) -> FailedMessage:
+    """A failed message: the storage refused it, and would store it now."""
+    storage.rejected_words = {"poison"}
+    counters = await deliver(make_text_item("poison"))
+    storage.rejected_words = set()
+    assert counters == ONE_FAILED
+    (failure,) = await operator_use_cases.list_failed_messages(shop)
+    return failure
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from domain.actor import Actor
 from domain.change import ChangeRecord
 from domain.message import Message, MessageKey
 
+REJECTION = "CheckViolation (23514) test_rule"
+"""The reason that a rejected message or change fails with."""
+
 Fault: TypeAlias = Callable[[], Awaitable[object]]
 
 
@@ -80,5 +83,5 @@ class RejectingRepository:
     async def add(self, rows: Mapping[MessageKey, Message | ChangeRecord]) -> Any:
         for row in rows.values():
             if any(word in str(row) for word in self.rejected_words):
-                raise StorageRefused("CheckViolation (23514) test_rule")
+                raise StorageRefused(REJECTION)
         return await self.real.add(rows)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 
 from application.ports.storage import Transactions
@@ -19,6 +20,7 @@ from domain.message import Direction, Message, Thread
 from infrastructure.memory import MemoryTransactions
 from infrastructure.postgres import tables
 from infrastructure.postgres.transactions import PostgresTransactions
+from leadport.container import Container
 
 T = TypeVar("T")
 
@@ -142,6 +144,17 @@ def open_stored_rows(transactions: Transactions) -> StoredRows:
         return MemoryStoredRows(transactions)
     assert isinstance(transactions, PostgresTransactions)
     return PostgresStoredRows(transactions)
+
+
+def dump_rows(container: Container, table: str | None = None) -> str:
+    """Return the rows of one table of the service, or of all its tables, as a text."""
+    settings = container.settings()
+    if settings.storage == "memory":
+        committed = container.memory().committed
+        return str(getattr(committed, table) if table else committed)
+    names = [table] if table else [str(each) for each in tables.metadata.sorted_tables]
+    with psycopg.connect(settings.database_url or "") as db:
+        return str([db.execute(f"SELECT r::text FROM {name} AS r").fetchall() for name in names])
 
 
 async def list_bodies(stored_rows: StoredRows) -> list[str]:
