@@ -54,3 +54,22 @@ async def test_due_failures_are_claimed_once_until_the_claim_ends(
     assert await claim(NOON + CLAIM_DURATION / 2) == [future.id]
     assert await claim(NOON + CLAIM_DURATION, limit=1) in ([past.id], [now.id])
     assert len(await claim(NOON + CLAIM_DURATION)) == 1
+
+
+async def test_failed_messages_are_listed_by_organisation(transactions: Transactions) -> None:
+    shops = [await create_shop(transactions, number) for number in ("1", "2")]
+    first, second = (
+        replace(
+            make_failed_message(shop.org_id, NOON, ""),
+            payload={"entry": [None, "é"]},
+            error="`sender.id` is missing",
+        )
+        for shop in shops
+    )
+
+    async with transactions.begin(Operator()) as repos:
+        await repos.failed_messages.add([first, second])
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.failed_messages.list_for_organization(first.org_id) == [first]
+        assert await repos.failed_messages.list_all() == [first, second]
