@@ -8,11 +8,12 @@ import pytest
 from application.errors import ConcurrentUpdate
 from application.ports.storage import Transactions
 from domain.actor import Operator
-from domain.connection import ConnectionActivity, ConnectionId
+from domain.connection import Channel, ConnectionActivity, ConnectionId
 from domain.errors import NumberConnectedElsewhere
 from domain.message import Direction
 from domain.organization import OrgId
 from tests.support.builders import NOON, create_shop, new_id
+from tests.support.conversations import add_second_number
 from tests.support.entities import add_entities, make_contact, make_stored_message, make_thread
 from tests.support.stored_rows import open_stored_rows
 
@@ -130,3 +131,73 @@ async def test_removed_connection_leaves_its_threads(transactions: Transactions)
 
     stored = await open_stored_rows(transactions).threads()
     assert stored == [replace(thread, connection_id=None)]
+
+
+async def test_added_connection_is_returned_with_its_times(transactions: Transactions) -> None:
+    shop = await create_shop(transactions)
+    connection = replace(shop, id=ConnectionId(new_id()), external_id="222")
+
+    async with transactions.begin(Operator()) as repos:
+        stored = await repos.connections.add(connection)
+
+    assert stored == connection
+    assert stored.created_at
+    assert stored.updated_at
+
+
+async def test_update_writes_name_token_and_state_only(transactions: Transactions) -> None:
+    shop = await create_shop(transactions)
+    changed = replace(
+        shop,
+        external_id="222",
+        channel=Channel.INSTAGRAM,
+        display_name="Ventas",
+        access_token="v1.k.c.1234",
+        is_enabled=False,
+    )
+    expected = replace(changed, external_id=shop.external_id, channel=shop.channel)
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.connections.update(changed) == expected
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.connections.find_by_id(shop.id) == expected
+        assert await repos.connections.get_for_update(shop.org_id, changed.address) is None
+
+
+async def test_unknown_connection_is_not_found(transactions: Transactions) -> None:
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.connections.find_by_id(ConnectionId(new_id())) is None
+        assert not await repos.connections.remove(ConnectionId(new_id()))
+
+
+async def test_connections_of_an_organisation_are_listed_oldest_first(
+    transactions: Transactions,
+) -> None:
+    first = await create_shop(transactions, "333")
+    await create_shop(transactions, "222")
+    second = replace(first, id=ConnectionId(new_id()), external_id="111")
+
+    async with transactions.begin(Operator()) as repos:
+        await repos.connections.add(second)
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.connections.list_for_organization(first.org_id) == [first, second]
+
+
+async def test_activity_of_one_connection_is_read_alone(transactions: Transactions) -> None:
+    shop = await create_shop(transactions)
+    second = await add_second_number(transactions, shop)
+    without_thread = replace(shop, id=ConnectionId(new_id()), external_id="333")
+    ana = make_contact(shop)
+    threads = [make_thread(shop, ana, "a"), make_thread(second, ana, "b")]
+    await add_entities(transactions, ana, *threads)
+
+    async with transactions.begin(Operator()) as repos:
+        await repos.connections.add(without_thread)
+        of_all = await repos.connections.read_activity(shop.org_id, NOON)
+        of_second = await repos.connections.read_activity(shop.org_id, NOON, second.id)
+
+    activity = ConnectionActivity(last_message_at=NOON, messages_last_day=0)
+    assert of_all == {shop.id: activity, second.id: activity}
+    assert of_second == {second.id: activity}

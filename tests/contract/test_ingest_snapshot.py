@@ -9,6 +9,8 @@ from domain.actor import Operator
 from domain.connection import Address, Channel
 from domain.contact import (
     Identity,
+    IdentityKey,
+    IdentityKind,
     IdentityMatch,
 )
 from domain.deal import DealStatus, OpenDeal
@@ -183,3 +185,32 @@ async def test_snapshot_holds_every_row_that_a_batch_may_touch(transactions: Tra
         make_contact_key(ana): OpenDeal(deal_of_ana, stored),
         make_contact_key(mia): OpenDeal(deal_of_mia, None),
     }
+
+
+async def test_snapshot_connections_hold_neither_name_nor_token(
+    transactions: Transactions,
+) -> None:
+    """The webhook writer may read neither."""
+    shop = await create_shop(transactions)
+    named = replace(shop, display_name="Ventas", access_token="v1.k.c.1234")
+    async with transactions.begin(Operator()) as repos:
+        await repos.connections.update(named)
+
+    async with transactions.begin(Operator()) as repos:
+        snapshot = await repos.snapshots.read(SnapshotRequest(addresses={shop.address}))
+
+    (connection,) = snapshot.connections.values()
+    assert (connection.display_name, connection.access_token) == ("", None)
+    assert (connection.id, connection.org_id) == (shop.id, shop.org_id)
+    assert connection.address == shop.address
+
+
+async def test_phone_of_a_contact_matches_whatsapp_phones_only(
+    transactions: Transactions,
+) -> None:
+    shop = await create_shop(transactions)
+    await add_entities(transactions, make_contact(shop, phone="5491155550001"))
+    key = IdentityKey(shop.org_id, IdentityKind.WHATSAPP_USER, "5491155550001")
+
+    async with transactions.begin(Operator()) as repos:
+        assert await read_matches(repos, key, shop) == {}

@@ -1,6 +1,7 @@
 """The repositories of organisations, people and sessions, over each storage adapter."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from domain.actor import Operator
 from domain.organization import Member, MemberId, Organization, OrgId, Role, UserId
 from tests.support.builders import NOON, create_shop, new_id
 from tests.support.entities import make_user
+from tests.support.stored_rows import open_stored_rows
 
 
 async def test_organisations_are_found_by_id_and_listed_oldest_first(
@@ -96,3 +98,71 @@ async def test_memberships_are_listed_oldest_first_and_passwords_are_changed(
         assert await repos.organizations.list_for_user(UserId(new_id())) == []
         changed = await repos.users.find_by_email("ana@shop.example")
     assert changed == replace(person, password_hash="$argon2id$new")
+
+
+async def test_second_organisation_with_an_id_is_a_concurrent_update(
+    transactions: Transactions,
+) -> None:
+    shop = Organization(id=OrgId(new_id()), name="Shop")
+    async with transactions.begin(Operator()) as repos:
+        await repos.organizations.add(shop)
+
+    with pytest.raises(ConcurrentUpdate):
+        async with transactions.begin(Operator()) as repos:
+            await repos.organizations.add(replace(shop, name="Other"))
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.organizations.list_all() == [shop]
+
+
+async def test_two_organisations_may_have_one_name(transactions: Transactions) -> None:
+    shops = [Organization(id=OrgId(new_id()), name="Shop") for _ in range(2)]
+
+    async with transactions.begin(Operator()) as repos:
+        for shop in shops:
+            await repos.organizations.add(shop)
+        assert await repos.organizations.list_all() == shops
+
+
+async def test_membership_written_again_keeps_its_place(transactions: Transactions) -> None:
+    """Memberships are in the order in which they began, not that of their organisations."""
+    first, second = await create_shop(transactions), await create_shop(transactions, "222")
+    person = make_user()
+    members = [
+        Member(id=MemberId(new_id()), org_id=shop.org_id, user_id=person.id, role=Role.MEMBER)
+        for shop in (second, first)
+    ]
+    again = replace(members[0], id=MemberId(new_id()), role=Role.ADMIN)
+
+    async with transactions.begin(Operator()) as repos:
+        await repos.users.add(person)
+        for member in (*members, again):
+            await repos.organizations.upsert_member(member)
+
+    async with transactions.begin(Operator()) as repos:
+        memberships = await repos.organizations.list_for_user(person.id)
+    assert [(m.organization.id, m.role) for m in memberships] == [
+        (second.org_id, Role.ADMIN),
+        (first.org_id, Role.MEMBER),
+    ]
+
+
+async def test_new_password_of_an_unknown_person_is_ignored(transactions: Transactions) -> None:
+    person = make_user("ana@shop.example")
+
+    async with transactions.begin(Operator()) as repos:
+        await repos.users.add(person)
+        await repos.users.change_password(UserId(new_id()), "$argon2id$new")
+
+    async with transactions.begin(Operator()) as repos:
+        assert await repos.users.find_by_email("ana@shop.example") == person
+
+
+async def test_session_ended_again_keeps_its_first_expiry(transactions: Transactions) -> None:
+    ended = new_id()
+
+    for expires_at in (NOON, NOON - timedelta(hours=1)):
+        async with transactions.begin(Operator()) as repos:
+            await repos.sessions.end(ended, expires_at)
+
+    assert await open_stored_rows(transactions).ended_sessions() == {ended: NOON}

@@ -1,10 +1,12 @@
 """Reads and changes stored rows as the rest of the CRM does, over each storage adapter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
@@ -48,6 +50,10 @@ class StoredRows(ABC):
     @abstractmethod
     async def events(self) -> Sequence[Event]: ...
     @abstractmethod
+    async def ended_sessions(self) -> Mapping[UUID, datetime]:
+        """Return the time of expiry of each ended session, by its id."""
+
+    @abstractmethod
     async def win_all_deals(self) -> None: ...
     @abstractmethod
     async def rename(self, contact: str, deal: str) -> None:
@@ -81,6 +87,9 @@ class MemoryStoredRows(StoredRows):
 
     async def events(self) -> Sequence[Event]:
         return [event for _, event in self.transactions.committed.events]
+
+    async def ended_sessions(self) -> Mapping[UUID, datetime]:
+        return self.transactions.committed.ended_sessions
 
     async def win_all_deals(self) -> None:
         deals = self.transactions.committed.deals
@@ -121,6 +130,11 @@ class PostgresStoredRows(StoredRows):
 
     async def events(self) -> Sequence[Event]:
         return await self._all(tables.event_log, Event)
+
+    async def ended_sessions(self) -> Mapping[UUID, datetime]:
+        query = sa.select(tables.ended_sessions.c.id, tables.ended_sessions.c.expires_at)
+        async with self.transactions.pools[Operator].begin() as db:
+            return {row.id: row.expires_at for row in await db.execute(query)}
 
     async def win_all_deals(self) -> None:
         async with self.transactions.pools[Operator].begin() as db:
