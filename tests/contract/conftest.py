@@ -17,6 +17,7 @@ from domain.failed_message import FailedMessage
 from domain.organization import OrgId
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
+from tests.deliveries.examples import open_webhook_harness
 from tests.support.app import (
     Command,
     Deliver,
@@ -31,6 +32,7 @@ from tests.support.app import (
 from tests.support.builders import ONE_FAILED, StoppedClock
 from tests.support.failing_storage import FailingTransactions
 from tests.support.items import make_text_item
+from tests.support.posting import PostingHarness, connect_all_numbers
 from tests.support.stored_rows import StoredRows, open_stored_rows
 
 
@@ -158,3 +160,20 @@ def client(container: Container, operator_container: Container) -> Iterator[Test
     """A client of the HTTP application."""
     with TestClient(make_app(container, operator_container)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def memory_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostingHarness]:
+    """The webhook endpoint over memory, with all numbers connected."""
+    with open_webhook_harness("memory", tmp_path_factory.mktemp("leadport"), None) as webhook:
+        yield connect_all_numbers(webhook)
+
+
+@pytest.fixture(scope="module")
+def postgres_harness(
+    migrated_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostingHarness]:
+    """The webhook endpoint over PostgreSQL, with all numbers connected."""
+    folder = tmp_path_factory.mktemp("leadport")
+    with open_webhook_harness("postgres", folder, migrated_url) as webhook:
+        yield connect_all_numbers(webhook)

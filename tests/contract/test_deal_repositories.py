@@ -241,12 +241,12 @@ async def test_newest_leads_of_an_organisation_are_listed_newest_last(
 ) -> None:
     shop, other = await create_shop(transactions), await create_shop(transactions, "222")
     ingest = make_ingestion(transactions)
-    for to, body in ((shop, "one"), (other, "two"), (shop, "three"), (shop, "four")):
+    for to, body in ((shop, "one"), (shop, "two"), (other, "three"), (shop, "four")):
         await ingest([make_message(body, to=to.external_id)])
 
     async with transactions.begin(Operator()) as repos:
         of_shop = await repos.leads.list_latest(shop.org_id, 2)
         of_all = await repos.leads.list_latest(None, 3)
 
-    assert [lead.body for lead in of_shop] == ["three", "four"]
+    assert [lead.body for lead in of_shop] == ["two", "four"]
     assert [lead.body for lead in of_all] == ["two", "three", "four"]

@@ -150,8 +150,8 @@ async def test_resolved_failure_never_returns(transactions: Transactions) -> Non
         await repos.failed_messages.resolve(failure.id, NOON)
 
     async with transactions.begin(Operator()) as repos:
-        await repos.failed_messages.update(replace(failure, error="again", attempts=2))
         await repos.failed_messages.resolve(failure.id, later)
+        await repos.failed_messages.update(replace(failure, error="again", attempts=2))
 
     async with transactions.begin(Operator()) as repos:
         assert await repos.failed_messages.list_all() == []
@@ -176,6 +176,6 @@ async def test_unknown_failure_is_neither_updated_nor_resolved(transactions: Tra
 
     async with transactions.begin(Operator()) as repos:
         await repos.failed_messages.add([failure])
-        await repos.failed_messages.update(replace(unknown, error="again"))
         await repos.failed_messages.resolve(unknown.id, NOON)
+        await repos.failed_messages.update(replace(unknown, error="again"))
         assert await repos.failed_messages.list_all() == [failure]
