@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Self
 from uuid import UUID
 
@@ -171,7 +172,7 @@ class MemorySessionRepository(SessionRepository):
     tables: MemoryTables
 
     async def end(self, id: UUID, expires_at: datetime) -> None:
-        self.tables.ended_sessions[id] = expires_at
+        self.tables.ended_sessions.setdefault(id, expires_at)
 
     async def is_ended(self, id: UUID) -> bool:
         return id in self.tables.ended_sessions
@@ -371,11 +372,11 @@ class MemoryThreadRepository(ThreadRepository):
 
     async def advance(self, threads: Mapping[ThreadId, Thread]) -> None:
         for id_, thread in threads.items():
-            stored = self.tables.threads.get(id_)
-            if stored and thread.last_message_at:
+            if stored := self.tables.threads.get(id_):
+                if thread.last_message_at:
+                    stored = stored.with_last_message_at(thread.last_message_at)
                 self.tables.threads[id_] = replace(
-                    stored.with_last_message_at(thread.last_message_at),
-                    connection_id=stored.connection_id or thread.connection_id,
+                    stored, connection_id=stored.connection_id or thread.connection_id
                 )
         if threads:
             self._require_unique_keys()
@@ -495,8 +496,8 @@ class MemoryInsightRepository(InsightRepository):
                 self.tables.insights[deal_id] = replace(insight, id=stored.id)
 
     async def replace_descriptions(self, messages: Mapping[MessageKey, Description]) -> None:
-        for key, description in messages.items():
-            message = self.tables.messages[key]
+        for key in messages.keys() & self.tables.messages.keys():
+            message, description = self.tables.messages[key], messages[key]
             contact_id = self.tables.threads[message.thread_id].contact_id
             for deal_id, insight in self.tables.insights.items():
                 if (self.tables.deals[deal_id].contact_id, insight.message_external_id) == (
@@ -539,14 +540,14 @@ class MemoryFailedMessageRepository(FailedMessageRepository):
         return [failure for failure in await self.list_all() if failure.org_id == org_id]
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
-        stored = _sort_by_id(self.tables.failed_messages.values())
-        due = [f for f in stored if f.next_attempt_at <= now][:limit]
-        for failure in due:
-            await self.update(replace(failure, next_attempt_at=until))
-        return due
+        due = [f for f in self.tables.failed_messages.values() if f.next_attempt_at <= now]
+        longest_due = sorted(due, key=attrgetter("next_attempt_at"))[:limit]
+        claimed = [replace(failure, next_attempt_at=until) for failure in longest_due]
+        self.tables.failed_messages |= {failure.id: failure for failure in claimed}
+        return _sort_by_id(claimed)
 
     async def update(self, failure: FailedMessage) -> None:
-        if stored := self.tables.failed_messages.get(failure.id):  # else resolved meanwhile
+        if stored := self.tables.failed_messages.get(failure.id):
             self.tables.failed_messages[failure.id] = replace(
                 stored,
                 error=failure.error,

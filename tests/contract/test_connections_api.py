@@ -18,7 +18,7 @@ from domain.organization import Role
 from infrastructure.clock import SystemClock
 from infrastructure.session_tokens import JwtSessionTokens
 from leadport.container import Container
-from tests.contract.conftest import run_in_app
+from tests.support.app import run_in_app
 from tests.support.builders import SHOP_NUMBER, new_id
 
 API_PATH = "/api/integrations/meta/connections"

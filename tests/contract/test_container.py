@@ -7,6 +7,7 @@ import pytest
 
 from application.connections.rotate_keys import RotateKeys
 from application.errors import TokenDecryptionError
+from application.ports.storage import Transactions
 from application.recovery.drain_spool import MergedDelivery
 from application.use_cases import UseCases
 from domain.actor import Operator, SignedInUser
@@ -26,7 +27,7 @@ from infrastructure.password_hasher import Argon2PasswordHasher
 from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey
 from leadport.container import Container
 from tests.support.builders import NOON, SHOP_NUMBER, make_message, new_id
-from tests.support.stored_rows import open_stored_rows
+from tests.support.stored_rows import StoredRows
 
 CANARY = "EAAGcanary0123456789"
 
@@ -36,7 +37,9 @@ def test_everything_can_be_made(container: Container) -> None:
     assert isinstance(container.use_cases(), UseCases)
 
 
-async def test_operators_make_organisations_and_members(operator_use_cases: UseCases) -> None:
+async def test_operators_make_organisations_and_members(
+    operator_use_cases: UseCases, operator_transactions: Transactions
+) -> None:
     shop = await operator_use_cases.create_organization(" Shop ", "Ana@Shop.example")
     other = await operator_use_cases.create_organization(
         "Other", "ana@shop.example", password="ignored"
@@ -45,7 +48,7 @@ async def test_operators_make_organisations_and_members(operator_use_cases: UseC
 
     assert shop.password
     assert (other.user_id, other.password) == (shop.user_id, None)
-    async with operator_use_cases.rotate_keys.transactions.begin(Operator()) as repos:
+    async with operator_transactions.begin(Operator()) as repos:
         roles = {
             user_id: [m.role for m in await repos.organizations.list_for_user(user_id)]
             for user_id in (shop.user_id, eva.user_id)
@@ -121,7 +124,7 @@ async def test_nobody_else_sees_or_changes_connections(
 
 
 async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
-    use_cases: UseCases, operator_use_cases: UseCases
+    use_cases: UseCases, operator_use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
@@ -142,7 +145,7 @@ async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
     )
 
     assert "Shop" not in str(refusal.value)
-    (event,) = await open_stored_rows(operator_use_cases.rotate_keys.transactions).events()
+    (event,) = await stored_rows.events()
     assert (event.org_id, event.type) == (other.org_id, CONNECTION_REFUSED)
     assert event.payload == {
         "channel": "whatsapp",
@@ -210,7 +213,9 @@ async def test_an_access_token_is_sealed_kept_and_removed(
 
 
 async def test_keys_are_rotated_and_old_ones_may_go(
-    operator_container: Container, operator_use_cases: UseCases
+    operator_container: Container,
+    operator_use_cases: UseCases,
+    operator_transactions: Transactions,
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     for number in range(3):
@@ -223,9 +228,7 @@ async def test_keys_are_rotated_and_old_ones_may_go(
         )
     new, old = EncryptionKey.read("B" * 43), operator_container.settings().encryption_keys[0]
 
-    rotate_keys = RotateKeys(
-        operator_use_cases.rotate_keys.transactions, AesGcmTokenCipher([new, old])
-    )
+    rotate_keys = RotateKeys(operator_transactions, AesGcmTokenCipher([new, old]))
 
     assert await rotate_keys() == 3
     assert await rotate_keys() == 0

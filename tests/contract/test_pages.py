@@ -23,7 +23,7 @@ from application.use_cases import UseCases
 from domain.organization import UserId
 from interfaces.web.app import create_app
 from leadport.container import Container
-from tests.contract.conftest import run_in_app, shutdown_hooks
+from tests.support.app import run_in_app, shutdown_hooks
 from tests.support.builders import SHOP_NUMBER
 from tests.support.stored_rows import open_stored_rows
 

@@ -1,7 +1,5 @@
 """Contract tests of the webhook endpoint, the health endpoints and the metrics."""
 
-import hashlib
-import hmac
 import json
 import logging
 from http import HTTPStatus
@@ -16,15 +14,8 @@ from domain.connection import Channel
 from interfaces.web.metrics import MAX_COUNTED_NAMES
 from interfaces.web.webhook import MAX_BODY_BYTES
 from leadport.container import Container
-from tests.contract.conftest import SECRET, TOKEN, run_in_app
+from tests.support.app import SECRET, TOKEN, WEBHOOK, run_in_app, sign
 from tests.support.builders import SHOP_NUMBER
-
-WEBHOOK = "/api/webhooks/meta"
-
-
-def sign(body: bytes) -> dict[str, str]:
-    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    return {"X-Hub-Signature-256": f"sha256={digest}"}
 
 
 def text_item(body: str = "secret words", *, id_: str = "wamid.1") -> bytes:

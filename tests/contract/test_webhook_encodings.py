@@ -10,7 +10,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from interfaces.meta.signature import sign
-from tests.contract.conftest import SECRET
+from tests.support.app import SECRET
 from tests.support.payloads import HOLA, encode, message_delivery
 
 WEBHOOK = "/api/webhooks/meta"

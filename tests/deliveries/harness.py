@@ -26,7 +26,7 @@ from infrastructure.memory import MemoryTables
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
-from tests.contract.conftest import FAST_PASSWORD_HASHER, SECRET, TOKEN, run_in_app, shutdown_hooks
+from tests.support.app import FAST_PASSWORD_HASHER, SECRET, TOKEN, run_in_app, shutdown_hooks
 from tests.support.builders import StoppedClock
 from tests.support.stored_rows import open_stored_rows
 

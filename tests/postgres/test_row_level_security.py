@@ -13,7 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from application.errors import StorageRefused
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres.migrations import downgrade, migrate
-from tests.postgres.rls_fixtures import TABLES, Db, RlsFixture, act_as, add
+from tests.support.rls_fixtures import TABLES, Db, RlsFixture, act_as, add
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
 OUR_ROLES = ("authenticated", "leadport_ingest", "leadport_auth")

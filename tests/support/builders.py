@@ -1,4 +1,4 @@
-"""Made-up organisations and people, and what the tests are about in as few words as possible."""
+"""Builds made-up organisations, messages and changes, and the use cases over a storage adapter."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,18 @@ from infrastructure.insights.dummy import DummyInsights
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SHOP_NUMBER = "106540352242922"
 new_id = uuid_utils.compat.uuid7
+
+ONE_INGESTED = Counters(received=1, ingested=1, skipped=0, failed=0)
+ONE_SKIPPED = Counters(received=1, ingested=0, skipped=1, failed=0)
+ONE_FAILED = Counters(received=1, ingested=0, skipped=0, failed=1)
+
 _serial = count(1)
 
 
 @dataclass
 class StoppedClock:
+    """A clock that stands at noon until a test moves it."""
+
     time: datetime = NOON
 
     def now(self) -> datetime:
@@ -61,8 +68,8 @@ def make_message(
     channel: Channel = Channel.WHATSAPP,
     content: Mapping[str, Any] | None = None,
 ) -> InboundMessage:
-    """A message to the shop; everything else is beside the point."""
-    identities = _known_by(by)
+    """Make a message to the shop. `minute` is its time in minutes after noon."""
+    identities = _make_identities(by)
     return InboundMessage(
         address=Address(channel, to),
         external_id=id or f"wamid.{next(_serial)}",
@@ -72,35 +79,35 @@ def make_message(
         sent_at=NOON + timedelta(minutes=minute),
         thread_external_id=f"wa:{to}:{identities[0].value}",
         content=content or {},
-        payload={"said": body},
+        payload={"body": body},
     )
 
 
 def make_edit(
-    what: InboundMessage | IncomingChange, body: str, *, minute: float = 1, id: str | None = None
+    target: InboundMessage | IncomingChange, body: str, *, minute: float = 1, id: str | None = None
 ) -> IncomingChange:
-    return _about(what, ChangeKind.EDIT, {"body": body}, minute, id)
+    return _make_message_change(target, ChangeKind.EDIT, {"body": body}, minute, id)
 
 
 def make_unsend(
-    what: InboundMessage | IncomingChange, *, minute: float = 2, id: str | None = None
+    target: InboundMessage | IncomingChange, *, minute: float = 2, id: str | None = None
 ) -> IncomingChange:
-    return _about(what, ChangeKind.UNSEND, {"body": "[deleted]"}, minute, id)
+    return _make_message_change(target, ChangeKind.UNSEND, {"body": "[deleted]"}, minute, id)
 
 
 def make_reaction(
-    what: InboundMessage | IncomingChange,
+    target: InboundMessage | IncomingChange,
     emoji: str | None,
     *,
     by: Direction = Direction.INBOUND,
     minute: float = 1,
     id: str | None = None,
 ) -> IncomingChange:
-    return _about(what, ChangeKind.REACTION, {"emoji": emoji, "by": by}, minute, id)
+    return _make_message_change(target, ChangeKind.REACTION, {"emoji": emoji, "by": by}, minute, id)
 
 
 def make_consent(
-    marketing: bool,  # noqa: FBT001 - yes or no is all there is to say
+    marketing: bool,  # noqa: FBT001 - the answer is yes or no
     *,
     by: str | Sequence[Identity] = "5491155550001",
     to: str = SHOP_NUMBER,
@@ -108,7 +115,7 @@ def make_consent(
     id: str | None = None,
 ) -> IncomingChange:
     content = {"marketing": marketing}
-    return _of(by, ChangeKind.CONSENT, content, over=to, minute=minute, id=id)
+    return _make_person_change(by, ChangeKind.CONSENT, content, over=to, minute=minute, id=id)
 
 
 def make_identity_change(
@@ -118,9 +125,9 @@ def make_identity_change(
     minute: float = 1,
     id: str | None = None,
 ) -> IncomingChange:
-    """Somebody has another number, or another user id."""
+    """Make the change of a person who has a new number or user id."""
     content = {"identities": [[*pair] for pair in new]}
-    return _of(by, ChangeKind.IDENTITY, content, over=to, minute=minute, id=id)
+    return _make_person_change(by, ChangeKind.IDENTITY, content, over=to, minute=minute, id=id)
 
 
 def make_echo(
@@ -131,34 +138,34 @@ def make_echo(
     minute: float = 1,
     id: str | None = None,
 ) -> IncomingChange:
-    """What the shop wrote to somebody from another device."""
+    """Make a message that the shop sent from another device."""
     content = {"kind": "text", "body": body, "content": {}}
-    return _of(to, ChangeKind.ECHO, content, over=over, minute=minute, id=id)
+    return _make_person_change(to, ChangeKind.ECHO, content, over=over, minute=minute, id=id)
 
 
-def _known_by(person: str | Sequence[Identity]) -> tuple[Identity, ...]:
+def _make_identities(person: str | Sequence[Identity]) -> tuple[Identity, ...]:
     return (phone_identity(person),) if isinstance(person, str) else tuple(person)
 
 
-def _about(
-    what: InboundMessage | IncomingChange,
+def _make_message_change(
+    target: InboundMessage | IncomingChange,
     kind: ChangeKind,
     content: Mapping[str, Any],
     minute: float,
     id: str | None,
 ) -> IncomingChange:
     return IncomingChange(
-        address=what.address,
+        address=target.address,
         external_id=id or f"wamid.{next(_serial)}",
         kind=kind,
         sent_at=NOON + timedelta(minutes=minute),
-        message_id=what.external_id,
+        message_id=target.external_id,
         content=content,
-        payload={"changed": kind},
+        payload={"kind": kind},
     )
 
 
-def _of(
+def _make_person_change(
     person: str | Sequence[Identity],
     kind: ChangeKind,
     content: Mapping[str, Any],
@@ -172,16 +179,16 @@ def _of(
         external_id=id or f"wamid.{next(_serial)}",
         kind=kind,
         sent_at=NOON + timedelta(minutes=minute),
-        person=Sender(identities=_known_by(person)),
+        person=Sender(identities=_make_identities(person)),
         content=content,
-        payload={"changed": kind},
+        payload={"kind": kind},
     )
 
 
 async def create_shop(
     transactions: Transactions, number: str = SHOP_NUMBER, *, is_enabled: bool = True
 ) -> Connection:
-    """An organisation with one WhatsApp number."""
+    """Create an organisation with one WhatsApp number."""
     org_id = OrgId(new_id())
     connection = Connection(
         id=ConnectionId(new_id()),
@@ -198,7 +205,7 @@ async def create_shop(
 
 @dataclass
 class CountingIngestion:
-    """Stores messages and counts what became of them."""
+    """Ingests messages and returns their counters."""
 
     ingest: IngestMessages
 

@@ -1,10 +1,10 @@
-"""A storage that has its troubles when a test says so, and is the real one underneath."""
+"""A storage that fails when a test says so, over a real storage adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from application.errors import StorageRefused, StorageUnavailable
 from application.ports.storage import Repositories, Transactions
@@ -12,30 +12,37 @@ from domain.actor import Actor
 from domain.change import ChangeRecord
 from domain.message import Message, MessageKey
 
+REJECTION = "CheckViolation (23514) test_rule"
+"""The reason that a rejected message or change fails with."""
+
+Fault: TypeAlias = Callable[[], Awaitable[object]]
+
 
 async def raise_unavailable() -> None:
+    """Fail as a storage that does not answer."""
     raise StorageUnavailable("away")
 
 
 async def block_forever() -> None:
+    """Hang as a storage that takes connections and stores nothing."""
     await asyncio.Event().wait()
 
 
 @dataclass
 class FailingTransactions(Transactions):
-    """`trouble` comes before each transaction and each look whether it is ready.
+    """Runs `fault` before each transaction and each check of readiness, and counts both.
 
-    Messages and changes whose words contain one of `refused` are refused.
+    A repository refuses to add messages and changes that contain one of `rejected_words`.
     """
 
     real: Transactions
-    fault: Callable[[], Awaitable[None]] | None = None
+    fault: Fault | None = None
     rejected_words: set[str] = field(default_factory=set)
     calls: int = 0
 
     @asynccontextmanager
     async def begin(self, actor: Actor) -> AsyncIterator[Repositories]:
-        await self._raise_fault()
+        await self._run_fault()
         async with self.real.begin(actor) as repos:
             yield replace(
                 repos,
@@ -44,18 +51,28 @@ class FailingTransactions(Transactions):
             )
 
     async def check_ready(self) -> None:
-        await self._raise_fault()
+        await self._run_fault()
         await self.real.check_ready()
 
-    async def _raise_fault(self) -> None:
+    async def _run_fault(self) -> None:
         self.calls += 1
         if self.fault:
             await self.fault()
 
 
+@contextmanager
+def storage_down(storage: FailingTransactions) -> Iterator[None]:
+    """Let every transaction of the storage raise StorageUnavailable until the block ends."""
+    storage.fault = raise_unavailable
+    try:
+        yield
+    finally:
+        storage.fault = None
+
+
 @dataclass
 class RejectingRepository:
-    """A repository that refuses to add some words, and else is the real one."""
+    """A repository that refuses to add rows with certain words, as a CHECK constraint would."""
 
     real: Any
     rejected_words: set[str]
@@ -63,8 +80,8 @@ class RejectingRepository:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    async def add(self, things: Mapping[MessageKey, Message | ChangeRecord]) -> Any:
-        for thing in things.values():
-            if any(word in str(thing) for word in self.rejected_words):
-                raise StorageRefused("CheckViolation (23514) test_rule")
-        return await self.real.add(things)
+    async def add(self, rows: Mapping[MessageKey, Message | ChangeRecord]) -> Any:
+        for row in rows.values():
+            if any(word in str(row) for word in self.rejected_words):
+                raise StorageRefused(REJECTION)
+        return await self.real.add(rows)

@@ -332,9 +332,10 @@ class FailedMessageRepository(Protocol):
         ...
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> list[FailedMessage]:
-        """Return up to `limit` failures whose next attempt is due, oldest first.
+        """Claim up to `limit` failures whose next attempt is due: those that are due longest.
 
-        Their next attempt is moved to `until`, so that no other worker claims them before.
+        Their next attempt is moved to `until`, so that no other worker claims them before. They
+        are returned with that time, oldest first.
         """
         ...
 
