@@ -1,6 +1,6 @@
 """All tables on one page, as SQLAlchemy Core; the migrations make the same (a test compares them).
 
-Keys lead with `org_id`, so that a row cannot point into another organisation.
+Keys lead with `org_id`, so that a row cannot point into another organisation (D19).
 """
 
 from typing import Any
