@@ -1,4 +1,4 @@
-"""Errors of the ports, in the application's terms. None of their texts holds a person's data."""
+"""Errors of the ports, one for each dependency (D16). No text holds a person's data (D18)."""
 
 
 class DependencyUnavailable(Exception):

@@ -1,4 +1,4 @@
-"""Read-only queries that need no decision: organisations, leads, failed messages, unmatched traffic."""
+"""Read-only queries (D15): organisations, leads, failed messages, unmatched traffic, readiness."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 8
 """Each attempt reads the rows of the transaction that was first, so further attempts help only
 against rows that keep appearing. Contact, thread and deal of a person are three; the earliest
-title and profile name may change a few times in a burst of messages."""
+title and profile name may change a few times in a burst of messages (D2)."""
 
 
 async def with_retries(transaction: Callable[[], Awaitable[R]]) -> R:

@@ -6,7 +6,7 @@ VERSION = "v1"
 
 
 class EncryptedToken(NamedTuple):
-    """An encrypted access token. `hint` is the last four characters of the plain text."""
+    """An encrypted access token. `hint` is the last four characters of the plain text (D31)."""
 
     key_id: str
     ciphertext: str

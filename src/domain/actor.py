@@ -1,4 +1,4 @@
-"""The actors of a transaction: who acts decides what the storage lets it see and write."""
+"""The actors of a transaction: who acts decides what the storage lets it see and write (D13)."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

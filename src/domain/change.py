@@ -163,7 +163,7 @@ def message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) ->
 def apply_changes(message: Message, changes: Iterable[ChangeRecord]) -> Message:
     """Return the message with all its changes applied, in the order in which they happened.
 
-    The result is computed from the first text, so the order of arrival cannot matter. Earlier
+    The result is computed from the first text, so the order of arrival cannot matter (D10). Earlier
     texts are in `content.edits`. An unsend removes the text, the edits and all other content.
     """
     in_order = sorted(changes, key=lambda change: change.sort_key)

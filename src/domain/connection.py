@@ -32,7 +32,7 @@ class Address(NamedTuple):
     """The business side of a conversation, as a delivery names it.
 
     `external_id` is WhatsApp's phone number id (`metadata.phone_number_id`) or Instagram's
-    professional account id (`entry[].id`).
+    professional account id (`entry[].id`). The channel implies the provider (D14).
     """
 
     channel: Channel

@@ -65,7 +65,7 @@ class OpenDeal(NamedTuple):
     def with_message(self, message: Message, referral: Mapping[str, Any] | None) -> "OpenDeal":
         """Take a message into account: the earliest one gives the title, the earliest referral the source.
 
-        The order of arrival does not matter.
+        The order of arrival does not matter (D7).
         """
         deal, first_message = self
         if first_message and message.sort_key < first_message.sort_key:

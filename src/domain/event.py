@@ -22,7 +22,7 @@ CONNECTION_REFUSED = "connection_refused"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A row of the event log. `payload` holds ids, never texts or phone numbers."""
+    """A row of the event log. `payload` holds ids, never texts or phone numbers (D18)."""
 
     id: EventId
     org_id: OrgId

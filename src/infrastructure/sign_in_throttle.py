@@ -1,4 +1,4 @@
-"""Limits sign-in attempts by network address and by account, counted by each worker for itself."""
+"""Limits sign-in attempts by network address and account; each worker counts for itself (D37)."""
 
 import math
 import time

@@ -49,7 +49,7 @@ class AesGcmTokenCipher(TokenCipher):
     """Encrypts with the first key, decrypts with any of them.
 
     Organisation, connection and hint are associated data, so a token that was moved to another row
-    cannot be decrypted.
+    cannot be decrypted (D31).
     """
 
     keys: Sequence[EncryptionKey]

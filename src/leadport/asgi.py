@@ -70,7 +70,7 @@ def _tune_garbage_collection() -> None:
     """Exclude the objects of the start-up from collections, and collect less often.
 
     A collection of all objects paused the worker for 0.2 s. Start-up objects live as long as the
-    process, and few objects of a request are in reference cycles.
+    process, and few objects of a request are in reference cycles (D69).
     """
     gc.collect()
     gc.freeze()

@@ -60,12 +60,12 @@ class Container(DeclarativeContainer):
     """Every object is made once, when it is first asked for; use cases hold no request's state.
 
     The service has no pool that acts as the owner of the database: its `pools` lack an operator.
-    Operators' commands override `pools` by `operator_pools`.
+    Operators' commands override `pools` by `operator_pools` (D26).
     """
 
     settings = Singleton(Settings.read)
     clock = Singleton(SystemClock)
-    new_id = Object(uuid_utils.compat.uuid7)
+    new_id = Object(uuid_utils.compat.uuid7)  # ids sort by time (D40)
 
     database_url = settings.provided.database_url
     ingest_pool = Singleton(open_pool, database_url, role=INGEST_ROLE, settings=INGEST_SETTINGS)

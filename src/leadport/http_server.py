@@ -76,9 +76,9 @@ def run(app: str, host: str, port: int, workers: int) -> None:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, closed where a request is incomplete for too long or has too much overhead.
 
-    Uvicorn itself waits for the end of a request without a time limit. A timer runs for the first
-    headers of a connection, and later only while a request is incomplete: a request that arrives
-    in one packet starts none.
+    Uvicorn itself waits for the end of a request without a time limit (D39). A timer runs for the
+    first headers of a connection, and later only while a request is incomplete: a request that
+    arrives in one packet starts none.
 
     Uvicorn does not document its protocol class as an interface, so pyproject.toml pins its minor
     version. This class relies on:

@@ -12,7 +12,7 @@ OWN_PACKAGES = ("leadport", "interfaces", "application", "infrastructure")
 
 
 def configure_logging(*, is_production: bool, level: int = logging.INFO) -> None:
-    """Format the records of all loggers with structlog.
+    """Format the records of all loggers with structlog (D41).
 
     `level` applies to Leadport's own packages. Libraries log from WARNING on.
     """

@@ -52,7 +52,7 @@ def serve(host: str, port: int, workers: int) -> None:
     database = nullcontext() if uses_memory else open_database(settings)
     with database, tempfile.TemporaryDirectory(prefix="leadport-metrics-") as metrics_folder:
         if workers > 1:
-            # prometheus-client adds up the counts of all workers in this folder.
+            # prometheus-client adds up the counts of all workers in this folder (D46).
             export_for_workers(PROMETHEUS_MULTIPROC_DIR=metrics_folder)
         if not uses_memory and not settings.is_production:
             # `open_database` has logged that the database is away; the next start makes the demo.

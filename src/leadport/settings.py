@@ -132,7 +132,7 @@ def export_for_workers(**variables: str) -> None:
     `leadport serve` knows some values only after it has started something: the URL of the embedded
     database, the address that it listens on. Its worker processes are new interpreters that
     inherit nothing but the environment, so each of them reads the settings again; the containers
-    of this process do the same. Call it before either is made.
+    of this process do the same. Call it before either is made (D50).
     """
     os.environ.update(variables)
 
@@ -183,7 +183,7 @@ def _find_production_problems(variables: Mapping[str, str]) -> list[str]:
 
 
 def _remove_sqlalchemy_driver(url: str | None) -> str | None:
-    """Turn `postgresql+psycopg://…` into `postgresql://…`, the form that libpq accepts."""
+    """Turn `postgresql+psycopg://…` into `postgresql://…`, the form that libpq accepts (D24)."""
     return re.sub(r"^postgres(?:ql)?\+\w+://", "postgresql://", url) if url else None
 
 

@@ -33,7 +33,7 @@ class SignIn:
         user = await self._find_user(email)
         password_hash = user.password_hash if user else None
         # Verification is slow and takes 19 MiB, so it runs in a thread, one at a time: many
-        # sign-ins at once must not take time and memory from the deliveries.
+        # sign-ins at once must not take time and memory from the deliveries (D43).
         async with self._verification:
             is_right = await asyncio.to_thread(self.passwords.verify, password, password_hash)
         if user is None or not is_right:
@@ -67,7 +67,7 @@ class ReadSession:
 
 @dataclass(frozen=True, slots=True)
 class SignOut:
-    """Ends a session before its token expires. The token is refused from then on."""
+    """Ends a session before its token expires. The token is refused from then on (D32)."""
 
     transactions: Transactions
 

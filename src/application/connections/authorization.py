@@ -11,7 +11,7 @@ async def require_manager(repos: Repositories, org_id: OrgId, actor: ConnectionM
 
     Raises Forbidden for people who are neither owner nor admin, whether the organisation exists
     or not, and NotFound where an operator names one that does not exist. Row-level security
-    enforces the same rule in the database.
+    enforces the same rule in the database (D25).
     """
     if isinstance(actor, Operator):
         if await repos.organizations.get(org_id) is None:

@@ -63,8 +63,8 @@ class ApplyChanges:
     ) -> None:
         """Read what is stored, decide what it becomes, write that: in one transaction.
 
-        A change may be stored as pending only while no other transaction can store its target.
-        Without the exclusive lock, _TargetMissing is raised in its place.
+        A change may be stored as pending only while no other transaction can store its target
+        (D11). Without the exclusive lock, _TargetMissing is raised in its place.
         """
         async with self.transactions.begin(WebhookWriter()) as repos:
             if is_exclusive:

@@ -1,4 +1,4 @@
-"""A circuit breaker for the storage: after repeated failures no delivery waits for it."""
+"""A circuit breaker for the storage: after repeated failures no delivery waits for it (D60)."""
 
 import logging
 import math

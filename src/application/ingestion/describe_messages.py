@@ -15,7 +15,7 @@ from domain.planning.deal_plan import Descriptions
 log = logging.getLogger(__name__)
 
 PROVIDER_TIMEOUT_SECONDS = 0.05
-"""The whole delivery should be answered within 250 ms."""
+"""The whole delivery should be answered within 250 ms (D64)."""
 
 PAUSE_AFTER_FAILURE = timedelta(seconds=30)
 """Without it every delivery would wait for a provider that hangs."""

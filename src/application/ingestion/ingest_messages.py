@@ -114,7 +114,7 @@ class IngestMessages:
     async def _store_batch(
         self, messages: Sequence[InboundMessage], descriptions: Descriptions
     ) -> list[Result]:
-        """Read what is stored, decide what is missing, write that: in one transaction."""
+        """Read what is stored, decide what is missing, write that: in one transaction (D1)."""
         async with self.transactions.begin(WebhookWriter()) as repos:
             snapshot = await repos.snapshots.read(SnapshotRequest.for_messages(messages))
             batch = MessageBatch.resolve(messages, snapshot.connections)

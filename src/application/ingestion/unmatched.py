@@ -1,4 +1,4 @@
-"""Counts and logs messages for addresses without an enabled connection; their content is dropped."""
+"""Counts and logs messages for addresses without an enabled connection, not their content (D63)."""
 
 import logging
 from collections import Counter

@@ -21,7 +21,7 @@ class InsightProvider(Protocol):
     async def describe(self, texts: Sequence[str]) -> Sequence[Description]:
         """Return one description for each text, in the same order.
 
-        The caller waits 50 ms at most (`DescribeMessages`) and treats every error, a wrong count
-        and a wrong type as no description.
+        The caller waits 50 ms at most (`DescribeMessages`, D64), and treats every error, a wrong
+        count and a wrong type as no description.
         """
         ...

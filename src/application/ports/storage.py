@@ -143,7 +143,7 @@ class ConnectionRepository(Protocol):
 class IngestSnapshotReader(Protocol):
     """Reads, in one step, every stored row that a delivery may touch.
 
-    The lookup rules of ingestion are here and nowhere else:
+    The lookup rules of ingestion are here and nowhere else (D12):
 
     - An address belongs to its enabled connection.
     - An identity belongs to the contact that has it as an identity row. A WhatsApp phone without
@@ -411,7 +411,7 @@ class Transactions(Protocol):
     """Begins transactions (the unit of work)."""
 
     def begin(self, actor: Actor) -> AbstractAsyncContextManager[Repositories]:
-        """Begin a transaction of the actor, who sees and writes what the storage allows them.
+        """Begin a transaction of the actor (D13), who sees and writes what the storage allows them.
 
         It is committed if the block ends, and rolled back if the block raises. Raises
         StorageUnavailable within 5 s where the storage does not answer, ConcurrentUpdate where

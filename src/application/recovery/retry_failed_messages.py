@@ -23,7 +23,7 @@ from domain.planning.snapshot import SnapshotRequest
 log = logging.getLogger(__name__)
 
 CLAIM_DURATION = timedelta(minutes=5)
-"""For so long no other worker retries what one worker has claimed."""
+"""For so long no other worker retries what one worker has claimed (D61)."""
 
 FAILURES_PER_CLAIM = 20
 

@@ -1,4 +1,4 @@
-"""Stores messages and changes that cannot be processed, so that they are tried again (dead letters)."""
+"""Stores messages and changes that cannot be processed, for a retry (dead letters; D4, D61)."""
 
 import hashlib
 import json

@@ -1,1 +1,1 @@
-"""Decisions over batches: which contacts, threads, messages and deals a delivery creates or changes."""
+"""Decisions over batches (D1): which contacts, threads, messages, deals a delivery changes."""

@@ -44,7 +44,7 @@ class IdentityResolver:
 
     Identities seen together are one person's, so a new one goes to the contact of a known one. Of
     several known ones the first decides. Where they belong to several contacts, nothing is merged
-    or moved, and a conflict is recorded.
+    or moved, and a conflict is recorded (D8).
     """
 
     matches: Mapping[IdentityKey, IdentityMatch]

@@ -1,8 +1,8 @@
 """Statements over a whole batch: its rows are one JSON parameter (`json_to_recordset`).
 
 The text of such a statement does not depend on the size of the batch, so SQLAlchemy compiles it
-once and PostgreSQL keeps it prepared. psycopg adapts arrays of Python objects far more slowly than
-one JSON text. Rows are written in key order, so that two batches cannot deadlock.
+once and PostgreSQL keeps it prepared (D5). psycopg adapts arrays of Python objects far more slowly
+than one JSON text (D66). Rows are written in key order, so that two batches cannot deadlock (D3).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -47,7 +47,7 @@ class PostgresContactRepository(ContactRepository):
         identities: Mapping[IdentityKey, ContactIdentity],
     ) -> None:
         # Identities come first: two deliveries of one new person have them in common, so their
-        # insert decides the race. Their reference to the contact is checked at the commit.
+        # insert decides the race (D22). Their reference to the contact is checked at the commit.
         self.session.defer_write(ADD_IDENTITIES, identities.values())
         self.session.defer_write(ADD_CONTACTS, contacts.values())
 

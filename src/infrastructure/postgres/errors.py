@@ -18,7 +18,7 @@ UNAVAILABLE_CODES = (
     "58",  # system error outside PostgreSQL: I/O
 )
 CONCURRENT_UPDATE_CODES = (
-    "LP001",  # ours: `leadport_raise_concurrent_update`, see session.py
+    "LP001",  # ours: `leadport_raise_concurrent_update` (D28)
     "40",  # serialization failure, deadlock
     "23503",  # foreign key violation: the parent row was removed
     "23505",  # unique violation: another transaction was first
@@ -44,7 +44,7 @@ def translate_error(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -
         return StorageUnavailable(f"the database is not available: {kind}")
     if state.startswith(CONCURRENT_UPDATE_CODES):
         return ConcurrentUpdate(kind)
-    # Only names of the schema: the server's message may quote the data.
+    # Only names of the schema: the server's message may quote the data (D18).
     diagnosis = cause.diag
     parts = [diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name]
     return StorageRefused(" ".join([kind, *filter(None, parts)]))

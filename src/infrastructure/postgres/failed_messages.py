@@ -31,6 +31,7 @@ _due = (
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
+# The rows are the queue (D61).
 CLAIM_DUE = (
     sa.update(tables.failed_messages)
     .where(_failed.id.in_(_due))

@@ -22,7 +22,7 @@ from infrastructure.postgres.state_changes import LOCK_INGEST_SHARED
 
 # The result is one row of JSON texts, which msgspec decodes into entities. $1 are the addresses,
 # $2 the identities of people, $3 the messages. Every table is read by LATERAL (… OFFSET 0), which
-# makes the planner look each key up: a plan made while a table was small would read all of it.
+# makes the planner look each key up: a plan made for a small table would read all of it (D67).
 READ_SNAPSHOT = """
 WITH
 connections AS MATERIALIZED (
@@ -176,7 +176,7 @@ class PostgresIngestSnapshotReader(IngestSnapshotReader):
     session: PostgresSession
 
     async def read(self, request: SnapshotRequest) -> IngestSnapshot:
-        # Two statements: one would read what was stored before it got the lock.
+        # Two statements: one would read what was stored before it got the lock (D11).
         result = await self.session.run_pipelined(
             LOCK_INGEST_SHARED, RawStatement(READ_SNAPSHOT, _encode_request(request))
         )

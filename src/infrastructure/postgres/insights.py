@@ -30,7 +30,7 @@ UPSERT_INSIGHTS = BatchWrite.build(
             name: _new.excluded[name]
             for name in (*DESCRIPTION_FIELDS, "provider", "updated_at", "message_external_id")
         },
-        # Insight.rank. Collation "C" compares by code point, as Python does.
+        # Insight.rank (D6). Collation "C" compares by code point, as Python does.
         where=sa.tuple_(_new.excluded.updated_at, _new.excluded.message_external_id.collate("C"))
         >= sa.tuple_(_insights.updated_at, _insights.message_external_id),
     ),

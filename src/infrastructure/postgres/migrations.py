@@ -1,4 +1,4 @@
-"""Upgrades and downgrades the database schema with alembic."""
+"""Upgrades and downgrades the database schema with alembic, by migrations in SQL (D23)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from infrastructure.postgres.errors import translate_error
 PACKAGES = Path(__file__).parents[2]
 """The folder of the top-level packages: `src` in a checkout, else `site-packages`."""
 
+# The wheel contains the migrations (D49).
 SCRIPTS_OF_WHEEL = PACKAGES / "leadport" / "migrations"
 SCRIPTS_OF_CHECKOUT = PACKAGES.parent / "migrations"
 

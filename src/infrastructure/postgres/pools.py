@@ -1,4 +1,4 @@
-"""Connection pools, each of which acts as one database role."""
+"""Connection pools, each of which acts as one database role (D25)."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,8 @@ INGEST_SETTINGS = SessionSettings(
     prepare_threshold=0,
 )
 """The webhook writer looks every row up by its key. A plan that was made while a table had few rows
-reads all of it, and is used until the table is analysed, which may be after a million rows."""
+reads all of it, and is used until the table is analysed, which may be after a million rows
+(D67)."""
 
 
 def open_pool(
@@ -42,9 +43,9 @@ def open_pool(
 ) -> AsyncEngine:
     """Open a pool of at most `size` connections to any URL or key=value string that libpq takes.
 
-    libpq reads the URL, not SQLAlchemy, so several hosts and `target_session_attrs` work. Each
-    connection acts as `role` from its first statement on. Without a role it acts as the user of
-    the URL, which only operators' commands do.
+    libpq reads the URL, not SQLAlchemy, so several hosts and `target_session_attrs` work (D24).
+    Each connection acts as `role` from its first statement on. Without a role it acts as the user
+    of the URL, which only operators' commands do.
     """
     given = conninfo_to_dict(database_url)
     defaults: dict[str, str | int] = {"connect_timeout": 2, "application_name": "leadport"}
@@ -67,5 +68,5 @@ def open_pool(
         max_overflow=0,
         pool_pre_ping=False,
         pool_use_lifo=True,  # the connection used last has its statements prepared
-        hide_parameters=True,  # message texts and numbers stay out of errors and logs
+        hide_parameters=True,  # message texts and numbers stay out of errors and logs (D18)
     )

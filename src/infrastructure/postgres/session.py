@@ -21,8 +21,8 @@ class BatchWrite:
     """A write of the rows in the batch parameter `name`. It returns one row for each it wrote.
 
     Where it writes fewer rows than the batch has, another transaction was first: with
-    `must_write_all` that is ConcurrentUpdate. Every instance is a module constant: the compiled
-    statements are cached by the instances' identity.
+    `must_write_all` that is ConcurrentUpdate (D2). Every instance is a module constant: the
+    compiled statements are cached by the instances' identity.
     """
 
     name: str
@@ -55,7 +55,7 @@ class PostgresSession:
     """The session of one transaction, which all its repositories share.
 
     Deferred writes are sent together: before the next statement, or with the commit. So a batch of
-    any size takes a lock, a read, a write and a commit, in two round trips.
+    any size takes a lock, a read, a write and a commit, in two round trips (D66).
     """
 
     connection: AsyncConnection
@@ -114,7 +114,7 @@ def _compile_writes(writes: tuple[BatchWrite, ...]) -> tuple[str, Sequence[str]]
 
     The outer SELECT counts the rows of each write, which also runs them in this order. If a count
     is not the expected one, `leadport_raise_concurrent_update()` (migration 0006) raises SQLSTATE
-    LP001. The function is called in that case only.
+    LP001 (D28). The function is called in that case only.
     """
     results: list[sa.ColumnElement[Any]] = []
     for write in writes:
@@ -146,6 +146,6 @@ async def wait_for_standbys(session: PostgresSession) -> None:
 
     A row can be visible while its own commit still waits for a standby, or has given up waiting. If
     the primary is lost then, so is the row. The commit of a transaction that wrote nothing waits
-    for no standby; a WAL message makes it wait as the other commit had to.
+    for no standby; a WAL message makes it wait as the other commit had to (D29).
     """
     await session.execute(EMIT_WAL_MESSAGE)

@@ -23,10 +23,9 @@ from infrastructure.postgres.session import PostgresSession, RawStatement, wait_
 
 _changes = tables.state_changes.c
 
-# A message and a change of it, stored at the same time, do not see each other before their
-# transactions end. So transactions that store messages take this lock shared, and one that stores
-# a pending change takes it exclusively. The number must differ from those of other users of the
-# database; else it means nothing.
+# Transactions that store messages take this lock shared, and one that stores a pending change takes
+# it exclusively: a message and its change would not see each other (D11). The number must
+# differ from those of other users of the database; else it means nothing.
 INGEST_LOCK_ID = 0x1EAD_9047
 LOCK_INGEST_SHARED = RawStatement(f"SELECT pg_advisory_xact_lock_shared({INGEST_LOCK_ID})")
 LOCK_INGEST_EXCLUSIVELY = sa.text(f"SELECT pg_advisory_xact_lock({INGEST_LOCK_ID})")

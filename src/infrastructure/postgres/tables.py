@@ -1,6 +1,6 @@
 """All tables as SQLAlchemy Core; a test compares them with the schema that the migrations make.
 
-Keys lead with `org_id`, so that a row cannot point into another organisation.
+Keys lead with `org_id`, so that a row cannot point into another organisation (D19).
 """
 
 from typing import Any

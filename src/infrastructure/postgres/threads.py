@@ -22,7 +22,8 @@ ADD_THREADS = BatchWrite.build(
     ).on_conflict_do_nothing(),
 )
 
-# The inner select locks the rows in key order. greatest() sees what was committed since the read.
+# The inner select locks the rows in key order (D3).
+# greatest() sees what was committed since the read.
 _advanced = BatchParameter(
     "advanced_threads",
     [_threads.org_id, _threads.id, _threads.last_message_at, _threads.connection_id],

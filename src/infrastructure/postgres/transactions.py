@@ -35,7 +35,7 @@ from infrastructure.postgres.unmatched_messages import PostgresUnmatchedReposito
 from infrastructure.postgres.users import PostgresSessionRepository, PostgresUserRepository
 
 TRANSACTION_TIMEOUT_SECONDS = 4.0
-"""Meta wants its answer within 5 s, and a 503 in time is better than none."""
+"""Meta wants its answer within 5 s, and a 503 in time is better than none (D30)."""
 
 # Local to the transaction, so that no claims stay with the connection.
 ACT_AS_PERSON = sa.text(
@@ -46,7 +46,7 @@ ACT_AS_PERSON = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class PostgresTransactions(Transactions):
-    """Transactions over one pool for each type of actor.
+    """Transactions over one pool for each type of actor (D26).
 
     A transaction takes `timeout_seconds` at most, waiting for a connection included. An actor
     without a pool is a mistake in the wiring, and raises RuntimeError.

@@ -1,4 +1,4 @@
-"""Reads and writes the table `unmatched_messages`."""
+"""Reads and writes the table `unmatched_messages`, which has no content of messages (D63)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
