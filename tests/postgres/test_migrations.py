@@ -1,7 +1,6 @@
 """Migrations make the schema, on the oldest and the newest PostgreSQL that Leadport supports."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -10,22 +9,16 @@ import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 
 from application.errors import SchemaOutdated, StorageUnavailable
-from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres.migrations import connect, downgrade, migrate
 from infrastructure.postgres.tables import metadata
-from tests.support.database import open_postgres
-
-OLDEST = Path("/usr/lib/postgresql/15/bin")
+from tests.support.database import open_postgres, run_embedded
 
 
 @pytest.fixture(scope="module")
-def oldest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not OLDEST.exists():
-        pytest.skip(f"no PostgreSQL 15 in {OLDEST} (Debian 12: apt install postgresql-15)")
-    folder = tmp_path_factory.mktemp("oldest")
-    server = EmbeddedPostgres(folder, programs=OLDEST, locale=["--locale=C"])
-    yield server.start()
-    server.stop()
+def oldest_url() -> Iterator[str]:
+    """The oldest server that Leadport supports."""
+    with run_embedded("oldest") as url:
+        yield url
 
 
 @pytest.fixture(params=["newest", "oldest"])

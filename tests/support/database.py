@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import docker
+import pytest
 import sqlalchemy as sa
 from docker.errors import DockerException
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +23,9 @@ from infrastructure.postgres.session import PostgresSession
 from infrastructure.postgres.transactions import PostgresTransactions
 
 IMAGE = "postgres:18"
+
+OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+"""The programs of the oldest PostgreSQL that Leadport supports."""
 
 UNSAFE_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Settings of the embedded server. Tests of crashes use the defaults."""
@@ -44,10 +49,9 @@ def is_docker_available() -> bool:
 
 
 @contextmanager
-def run_postgres(folder: Path) -> Iterator[str]:
-    """Run a server in Docker, else the embedded one in the folder; yield its URL."""
-    run = _run_container() if is_docker_available() else _run_embedded(folder)
-    with run as url:
+def run_postgres() -> Iterator[str]:
+    """Run a server in Docker, else the embedded one; yield its URL."""
+    with _run_container() if is_docker_available() else run_embedded() as url:
         yield url
 
 
@@ -58,12 +62,22 @@ def _run_container() -> Iterator[str]:
 
 
 @contextmanager
-def _run_embedded(folder: Path) -> Iterator[str]:
-    server = EmbeddedPostgres(folder, options=UNSAFE_FAST_SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+def run_embedded(version: str = "newest") -> Iterator[str]:
+    """Run the embedded server, or PostgreSQL 15 where the version is "oldest"; yield its URL.
+
+    Its folder is not pytest's, from which another run of pytest would lock out the account that
+    the server runs as under root.
+    """
+    if version == "oldest" and not OLDEST_PROGRAMS.exists():
+        pytest.skip(f"no PostgreSQL 15 in {OLDEST_PROGRAMS} (Debian 12: apt install postgresql-15)")
+    with TemporaryDirectory(prefix="leadport-tests-", ignore_cleanup_errors=True) as folder:
+        server = EmbeddedPostgres(Path(folder) / "postgres", options=UNSAFE_FAST_SETTINGS)
+        if version == "oldest":
+            server.programs, server.locale = OLDEST_PROGRAMS, ["--locale=C"]
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 @asynccontextmanager
