@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 8
+MAX_TRANSACTION_ATTEMPTS = 8
 """Each attempt reads the rows of the transaction that was first, so further attempts help only
 against rows that keep appearing. Contact, thread and deal of a person are three; the earliest
 title and profile name may change a few times in a burst of messages (D2)."""
@@ -21,7 +21,7 @@ async def with_retries(transaction: Callable[[], Awaitable[R]]) -> R:
 
     Raises ConcurrentUpdate after MAX_ATTEMPTS attempts.
     """
-    for attempt in range(1, MAX_ATTEMPTS):
+    for attempt in range(1, MAX_TRANSACTION_ATTEMPTS):
         try:
             return await transaction()
         except ConcurrentUpdate:

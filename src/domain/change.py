@@ -144,7 +144,7 @@ class ChangeRecord:
         return self
 
 
-def message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) -> Message:
+def make_message_from_echo(thread_id: ThreadId, echo: ChangeRecord, id: MessageId) -> Message:
     """Make an outbound message of the thread from an echo."""
     return Message(
         id=id,

@@ -40,7 +40,7 @@ class Description:
                 raise ValueError(msg)
 
 
-def description_of_deleted(body: str) -> Description:
+def describe_deleted_message(body: str) -> Description:
     """Return the description of a message that was unsent; `body` is its placeholder."""
     return Description(summary=body, intent="unknown", score=0, next_step="")
 

@@ -64,7 +64,7 @@ class User:
     password_hash: str = field(repr=False)
 
 
-def validate_email(value: str) -> str:
+def normalize_email(value: str) -> str:
     """Return the address in lower case and without blanks around it.
 
     The check catches typing errors, not addresses that do not exist. Raises InvalidInput.

@@ -591,7 +591,7 @@ class MemoryLeadReader(LeadReader):
         contacts = {str(id_): contact for id_, contact in self.tables.contacts.items()}
         deals = {str(id_): deal for id_, deal in self.tables.deals.items()}
         return [
-            self._lead(
+            self._make_lead(
                 captured_at,
                 messages[event.payload["message_id"]],
                 contacts[event.payload["contact_id"]],
@@ -600,7 +600,9 @@ class MemoryLeadReader(LeadReader):
             for captured_at, event in leads[-limit:]
         ]
 
-    def _lead(self, captured_at: datetime, message: Message, contact: Contact, deal: Deal) -> Lead:
+    def _make_lead(
+        self, captured_at: datetime, message: Message, contact: Contact, deal: Deal
+    ) -> Lead:
         insight = self.tables.insights.get(deal.id)
         return Lead(
             captured_at=captured_at,

@@ -101,13 +101,13 @@ class JwtSessionTokens(SessionTokens):
                 if self.secret is None:
                     raise
             else:
-                return key.key, _algorithm_for(key)
+                return key.key, _choose_algorithm(key)
         if self.secret is None:
             raise jwt.InvalidKeyError("no key for the token")
         return self.secret, HS256
 
 
-def _algorithm_for(key: jwt.PyJWK) -> str:
+def _choose_algorithm(key: jwt.PyJWK) -> str:
     if key.key_type == "RSA":
         return "RS256"
     if key.key_type == "EC":

@@ -40,8 +40,8 @@ from infrastructure.memory import MemoryTransactions
 from infrastructure.password_hasher import Argon2PasswordHasher
 from infrastructure.postgres.pools import (
     AUTH_ROLE,
+    INGEST_CONNECTION_SETTINGS,
     INGEST_ROLE,
-    INGEST_SETTINGS,
     PEOPLE_ROLE,
     open_pool,
 )
@@ -68,7 +68,9 @@ class Container(DeclarativeContainer):
     new_id = Object(uuid_utils.compat.uuid7)  # ids sort by time (D40)
 
     database_url = settings.provided.database_url
-    ingest_pool = Singleton(open_pool, database_url, role=INGEST_ROLE, settings=INGEST_SETTINGS)
+    ingest_pool = Singleton(
+        open_pool, database_url, role=INGEST_ROLE, settings=INGEST_CONNECTION_SETTINGS
+    )
     auth_pool = Singleton(open_pool, database_url, role=AUTH_ROLE)
     people_pool = Singleton(open_pool, database_url, role=PEOPLE_ROLE)
     pools = Dict({WebhookWriter: ingest_pool, Authenticator: auth_pool, SignedInUser: people_pool})

@@ -10,7 +10,7 @@ from application.errors import ConcurrentUpdate
 from application.ports.storage import SWAPPED_DEAL_FIELDS, Transactions
 from domain.actor import Operator
 from domain.deal import Deal, DealStatus, OpenDeal
-from domain.insight import Insight, InsightId, description_of_deleted
+from domain.insight import Insight, InsightId, describe_deleted_message
 from domain.planning.snapshot import SnapshotRequest
 from tests.support.builders import (
     NOON,
@@ -83,7 +83,7 @@ async def test_description_is_replaced_where_the_insight_describes_the_message(
     await add_entities(transactions, ana, eva, thread_of_ana, thread_of_eva, *deals, *messages)
     insights = [make_insight(deals[0], "wamid.2"), make_insight(deals[1], "wamid.3")]
     await add_entities(transactions, *insights)
-    deleted = description_of_deleted("[deleted]")
+    deleted = describe_deleted_message("[deleted]")
 
     async with transactions.begin(Operator()) as repos:
         await repos.insights.replace_descriptions({messages[0].key: deleted})
@@ -219,7 +219,7 @@ async def test_description_of_an_unknown_message_is_ignored(transactions: Transa
 
     async with transactions.begin(Operator()) as repos:
         await repos.insights.replace_descriptions(
-            {unknown.key: description_of_deleted("[deleted]")}
+            {unknown.key: describe_deleted_message("[deleted]")}
         )
 
     assert await get_only_insight(transactions) == insight

@@ -8,7 +8,7 @@ import pytest
 
 from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
-from application.recovery.drain_spool import DELIVERIES_PER_READ, ITEMS_PER_TRANSACTION
+from application.recovery.drain_spool import DELIVERIES_PER_READ, MAX_DRAINED_ITEMS_PER_TRANSACTION
 from application.use_cases import UseCases
 from infrastructure.spool import SqliteSpool
 from leadport.container import Container
@@ -75,7 +75,7 @@ async def test_large_backlog_is_drained_in_transactions_of_bounded_size(
     stored_rows: StoredRows,
     container: Container,
 ) -> None:
-    count = ITEMS_PER_TRANSACTION + 1
+    count = MAX_DRAINED_ITEMS_PER_TRANSACTION + 1
     with storage_down(storage):
         for n in range(3):
             await deliver(*(make_text_item(f"{n} {m}", by=str(m)) for m in range(count)))
@@ -84,7 +84,7 @@ async def test_large_backlog_is_drained_in_transactions_of_bounded_size(
     await replace(use_cases.run_maintenance.drain_spool, store_deliveries=store)()
 
     sizes = [sum(len(delivery.messages) for delivery in group) for group in store.groups]
-    assert max(sizes) <= ITEMS_PER_TRANSACTION
+    assert max(sizes) <= MAX_DRAINED_ITEMS_PER_TRANSACTION
     assert sum(sizes) == len(await list_bodies(stored_rows)) == 3 * count
 
 

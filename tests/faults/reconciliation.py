@@ -38,7 +38,7 @@ COUNT_UNRESOLVED = "SELECT count(*) FROM failed_messages WHERE resolved_at IS NU
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMessage:
+class CapturedMessage:
     """A stored message, with the number, thread and contact that it belongs to."""
 
     org_id: UUID
@@ -164,17 +164,17 @@ def count_spooled(service: Leadport) -> int:
         return int(count)
 
 
-def _group_rows(rows: Iterable[tuple[Any, ...]]) -> Mapping[str, list[StoredMessage]]:
+def _group_rows(rows: Iterable[tuple[Any, ...]]) -> Mapping[str, list[CapturedMessage]]:
     """Group the rows of SELECT_MESSAGES by the message's external id."""
     stored = defaultdict(list)
     for external_id, org_id, id_, body, channel, number_id, thread_id, contact_id in rows:
         number = ConnectedNumber(org_id, channel, number_id)
-        message = StoredMessage(org_id, id_, body, number, thread_id, contact_id)
+        message = CapturedMessage(org_id, id_, body, number, thread_id, contact_id)
         stored[external_id].append(message)
     return stored
 
 
-def _find_wrong_body(message: SentMessage, row: StoredMessage) -> list[str]:
+def _find_wrong_body(message: SentMessage, row: CapturedMessage) -> list[str]:
     """Compare the texts; a change that was not answered may be stored or not."""
     if message.change is None:
         expected = {message.body}
@@ -186,7 +186,7 @@ def _find_wrong_body(message: SentMessage, row: StoredMessage) -> list[str]:
 
 
 def _find_duplicates(
-    workload: Workload, pairs: list[tuple[SentMessage, StoredMessage]], server: Postgres
+    workload: Workload, pairs: list[tuple[SentMessage, CapturedMessage]], server: Postgres
 ) -> list[str]:
     """Find persons with several contacts, threads or open deals, and rows without a message.
 

@@ -11,7 +11,7 @@ from domain.contact import Identity, IdentityMatch
 from domain.deal import Deal
 from domain.errors import InvalidInput
 from domain.insight import Description
-from domain.organization import OrgId, validate_email
+from domain.organization import OrgId, normalize_email
 from domain.planning.message_plan import MessageBatch
 from tests.support.builders import SHOP_NUMBER, make_message, new_id, phone_identity, user_identity
 
@@ -77,13 +77,13 @@ def test_a_score_is_0_to_100(score: int) -> None:
 
 
 def test_an_email_address_is_kept_in_lower_case() -> None:
-    assert validate_email("  Ana@Shop.Example ") == "ana@shop.example"
+    assert normalize_email("  Ana@Shop.Example ") == "ana@shop.example"
 
 
 @pytest.mark.parametrize("bad", ["", "ana", "ana@", "@shop", "a b@shop", "a@b@c", "a@" + "b" * 254])
 def test_what_is_no_email_address_is_refused(bad: str) -> None:
     with pytest.raises(InvalidInput, match="email"):
-        validate_email(bad)
+        normalize_email(bad)
 
 
 def test_a_batch_is_in_the_order_of_its_messages_own_time() -> None:

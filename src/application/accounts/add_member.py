@@ -8,7 +8,7 @@ from application.ports.storage import Repositories, Transactions
 from domain.actor import Operator
 from domain.errors import NotFound
 from domain.ids import NewId
-from domain.organization import Member, MemberId, OrgId, Role, User, UserId, validate_email
+from domain.organization import Member, MemberId, OrgId, Role, User, UserId, normalize_email
 
 GENERATED_PASSWORD_BYTES = 15
 """120 random bits, written as 20 characters. Generated passwords are stored, not remembered."""
@@ -62,7 +62,7 @@ class AddMember:
 
     async def __call__(self, org_id: OrgId, email: str, role: Role) -> MembershipResult:
         """Add the member. Raises InvalidInput for a wrong address, NotFound without organisation."""
-        email = validate_email(email)
+        email = normalize_email(email)
         async with self.transactions.begin(Operator()) as repos:
             if await repos.organizations.get(org_id) is None:
                 raise NotFound(f"there is no organisation {org_id}")

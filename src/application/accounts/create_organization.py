@@ -7,7 +7,7 @@ from application.ports.storage import Transactions
 from domain.actor import Operator
 from domain.errors import FieldError, InvalidInput
 from domain.ids import NewId
-from domain.organization import Organization, OrgId, Role, validate_email
+from domain.organization import Organization, OrgId, Role, normalize_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CreateOrganization:
 
         Raises InvalidInput for an empty name or a wrong address.
         """
-        name, email = name.strip(), validate_email(owner_email)
+        name, email = name.strip(), normalize_email(owner_email)
         if not name:
             raise InvalidInput(FieldError("name", "must not be empty"))
         async with self.transactions.begin(Operator()) as repos:

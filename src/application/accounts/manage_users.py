@@ -8,7 +8,7 @@ from application.ports.auth import PasswordHasher, SessionTokens
 from application.ports.storage import Repositories, Transactions
 from domain.actor import Operator
 from domain.errors import NotFound
-from domain.organization import User, validate_email
+from domain.organization import User, normalize_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class IssueToken:
 
 
 async def _get_user(repos: Repositories, email: str) -> User:
-    user = await repos.users.find_by_email(validate_email(email))
+    user = await repos.users.find_by_email(normalize_email(email))
     if user is None:
         raise NotFound(f"there is no person with the address {email}")
     return user

@@ -8,7 +8,7 @@ from application.ports.auth import PasswordHasher, Session, SessionTokens, SignI
 from application.ports.storage import Transactions
 from domain.actor import Authenticator
 from domain.errors import InvalidInput, NotSignedIn, TooManyAttempts, WrongCredentials
-from domain.organization import User, validate_email
+from domain.organization import User, normalize_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SignIn:
 
     async def _find_user(self, email: str) -> User | None:
         try:
-            address = validate_email(email)
+            address = normalize_email(email)
         except InvalidInput:
             return None
         async with self.transactions.begin(Authenticator()) as repos:

@@ -32,7 +32,7 @@ class ListConnections:
             connections = await repos.connections.list_for_organization(org_id)
         return [(each, activity.get(each.id, ConnectionActivity())) for each in connections]
 
-    async def for_all_organizations(
+    async def list_for_all_organizations(
         self, actor: Operator
     ) -> list[tuple[Connection, ConnectionActivity]]:
         """Return the connections of every organisation, by organisation, oldest first."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.errors import ConcurrentUpdate
-from application.ingestion.batch_retry import bisect_failures
+from application.ingestion.bisection import bisect_failures
 from application.ingestion.ingest_messages import FailureSink
 from application.ports.storage import Repositories, Transactions
 from domain.actor import WebhookWriter
@@ -96,7 +96,7 @@ class ApplyChanges:
             raise ConcurrentUpdate
         new_conflicts = await repos.changes.add(contacts.conflicts)
         await repos.changes.update(plan.updated_records)
-        await self._write_leads(repos, plan)
+        await self._write_deals_and_insights(repos, plan)
         await repos.events.append(
             [
                 *plan.events,
@@ -107,7 +107,7 @@ class ApplyChanges:
             ]
         )
 
-    async def _write_leads(self, repos: Repositories, plan: ChangePlan) -> None:
+    async def _write_deals_and_insights(self, repos: Repositories, plan: ChangePlan) -> None:
         """Give deals new titles, and remove unsent texts from insights."""
         changed = plan.changed_messages
         deals = await repos.deals.list_with_first_message_in([old for old, _ in changed.values()])

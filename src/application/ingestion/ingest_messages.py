@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol, Self
 
-from application.ingestion.batch_retry import bisect_failures
+from application.ingestion.bisection import bisect_failures
+from application.ingestion.count_unmatched import count_unmatched, log_unmatched
 from application.ingestion.describe_messages import DescribeMessages
-from application.ingestion.unmatched import count_unmatched, log_unmatched
 from application.ports.clock import Clock
 from application.ports.storage import Repositories, Transactions
 from domain.actor import WebhookWriter
@@ -17,7 +17,7 @@ from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import MessageKey
 from domain.planning.change_plan import make_conflict_events, make_echo_events
 from domain.planning.deal_plan import Descriptions, make_lead_events, plan_deals, plan_insights
-from domain.planning.message_plan import MessageBatch, StoredMessage
+from domain.planning.message_plan import CapturedMessage, MessageBatch
 from domain.planning.snapshot import IngestSnapshot, PendingChanges, SnapshotRequest
 
 
@@ -92,7 +92,8 @@ class IngestMessages:
         results: dict[int, Result] = {}
         kept = await sink([(message, message.reason) for _, message in broken])
         results |= {
-            index: _failed(is_kept) for (index, _), is_kept in zip(broken, kept, strict=True)
+            index: _make_failure_result(is_kept)
+            for (index, _), is_kept in zip(broken, kept, strict=True)
         }
         stored = await self._store([message for _, message in readable], sink)
         results |= dict(zip((index for index, _ in readable), stored, strict=True))
@@ -106,7 +107,7 @@ class IngestMessages:
             return await self._store_batch(batch, descriptions)
 
         async def fail(message: InboundMessage, reason: str) -> list[Result]:
-            return [_failed(is_kept) for is_kept in await sink([(message, reason)])]
+            return [_make_failure_result(is_kept) for is_kept in await sink([(message, reason)])]
 
         parts = await bisect_failures(store, messages, fail)
         return [result for part in parts for result in part]
@@ -120,9 +121,9 @@ class IngestMessages:
             batch = MessageBatch.resolve(messages, snapshot.connections)
             batch = batch.without_stored(snapshot.stored_keys)
             pending = dict(snapshot.pending)
-            pending |= await repos.changes.find_pending(batch.echo_targets(pending))
+            pending |= await repos.changes.find_pending(batch.list_echo_targets(pending))
             captured = await self._write_messages(repos, batch, snapshot, pending)
-            await self._write_leads(repos, captured, snapshot, descriptions)
+            await self._write_deals_and_insights(repos, captured, snapshot, descriptions)
             unmatched = count_unmatched(messages, snapshot.connections)
             await repos.unmatched.add_counts(unmatched, self.clock.now())
         log_unmatched(unmatched)
@@ -137,7 +138,7 @@ class IngestMessages:
         batch: MessageBatch,
         snapshot: IngestSnapshot,
         pending: PendingChanges,
-    ) -> list[StoredMessage]:
+    ) -> list[CapturedMessage]:
         contacts = batch.plan_contacts(snapshot.matches, pending, self.new_id)
         await repos.contacts.add(contacts.new_contacts, contacts.new_identities)
         await repos.contacts.compare_and_swap(contacts.changed_contacts)
@@ -147,7 +148,7 @@ class IngestMessages:
         await repos.threads.advance(threads.advanced_threads)
 
         messages = batch.make_messages(threads, pending, self.new_id)
-        echo_keys = {MessageKey(*target) for target in batch.echo_targets(pending)}
+        echo_keys = {MessageKey(*target) for target in batch.list_echo_targets(pending)}
         stored = await repos.messages.get_for_update(echo_keys) if echo_keys else {}
         echoes = batch.make_echoes(threads, pending, stored, self.new_id)
         await repos.messages.add(messages | echoes)
@@ -162,7 +163,7 @@ class IngestMessages:
             ]
         )
         return [
-            StoredMessage(
+            CapturedMessage(
                 message,
                 threads.threads[key],
                 batch.resolved[key].message.content.get("referral"),
@@ -170,10 +171,10 @@ class IngestMessages:
             for key, message in messages.items()
         ]
 
-    async def _write_leads(
+    async def _write_deals_and_insights(
         self,
         repos: Repositories,
-        captured: Sequence[StoredMessage],
+        captured: Sequence[CapturedMessage],
         snapshot: IngestSnapshot,
         descriptions: Descriptions,
     ) -> None:
@@ -187,5 +188,5 @@ class IngestMessages:
         await repos.events.append(make_lead_events(captured, deals, self.new_id))
 
 
-def _failed(is_kept: bool) -> Result:  # noqa: FBT001 - the answer of a FailureSink
+def _make_failure_result(is_kept: bool) -> Result:  # noqa: FBT001 - the answer of a FailureSink
     return Result.FAILED if is_kept else Result.SKIPPED

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 DELIVERIES_PER_READ = 50
 
-ITEMS_PER_TRANSACTION = 200
+MAX_DRAINED_ITEMS_PER_TRANSACTION = 200
 """Messages or changes. A transaction must end in time on a busy machine too."""
 
 
@@ -76,11 +76,11 @@ class DrainSpool:
         """Yield all messages and then all changes, in parts of one transaction each."""
         deliveries = [self.parser.parse(each.body, each.arrived_at) for each in spooled]
         messages = [message for delivery in deliveries for message in delivery.messages]
-        for start in range(0, len(messages), ITEMS_PER_TRANSACTION):
-            part = messages[start : start + ITEMS_PER_TRANSACTION]
+        for start in range(0, len(messages), MAX_DRAINED_ITEMS_PER_TRANSACTION):
+            part = messages[start : start + MAX_DRAINED_ITEMS_PER_TRANSACTION]
             yield MergedDelivery(messages=part, changes=[])
         changes = [change for delivery in deliveries for change in delivery.changes]
-        for start in range(0, len(changes), ITEMS_PER_TRANSACTION):
+        for start in range(0, len(changes), MAX_DRAINED_ITEMS_PER_TRANSACTION):
             yield MergedDelivery(
-                messages=[], changes=changes[start : start + ITEMS_PER_TRANSACTION]
+                messages=[], changes=changes[start : start + MAX_DRAINED_ITEMS_PER_TRANSACTION]
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
-from application.ingestion.unmatched import count_unmatched, log_unmatched
+from application.ingestion.count_unmatched import count_unmatched, log_unmatched
 from application.ports.clock import Clock
 from application.ports.storage import Transactions
 from domain.actor import WebhookWriter

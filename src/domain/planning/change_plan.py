@@ -11,7 +11,7 @@ from domain.change import (
     ChangeTarget,
     IncomingChange,
     apply_changes,
-    message_from_echo,
+    make_message_from_echo,
 )
 from domain.connection import Address, Connection
 from domain.contact import Contact, ContactId, IdentityKey, IdentityKind, IdentityMatch
@@ -200,7 +200,7 @@ class ChangeBatch:
                 if thread is None:
                     records[key] = replace(record, is_waiting=True)
                 else:
-                    echoes[key] = message_from_echo(thread.id, record, MessageId(new_id()))
+                    echoes[key] = make_message_from_echo(thread.id, record, MessageId(new_id()))
                     thread = latest.get(thread.id, thread)
                     latest[thread.id] = thread.with_last_message_at(record.sent_at)
             elif record.kind is ChangeKind.CONSENT:

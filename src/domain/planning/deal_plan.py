@@ -9,9 +9,9 @@ from domain.contact import ContactKey
 from domain.deal import Deal, DealId, DealStatus, OpenDeal
 from domain.event import LEAD_CAPTURED, Event, EventId
 from domain.ids import NewId
-from domain.insight import Description, Insight, InsightId, description_of_deleted
+from domain.insight import Description, Insight, InsightId, describe_deleted_message
 from domain.message import Message, MessageKey
-from domain.planning.message_plan import StoredMessage
+from domain.planning.message_plan import CapturedMessage
 
 Descriptions: TypeAlias = Mapping[tuple[Channel, str], Description]
 """A provider's description of each message, by channel and external id; some may be missing."""
@@ -33,7 +33,7 @@ class DealPlan:
 
 
 def plan_deals(
-    captured: Iterable[StoredMessage], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
+    captured: Iterable[CapturedMessage], stored: Mapping[ContactKey, OpenDeal], new_id: NewId
 ) -> DealPlan:
     """Open a deal for each contact without one; take title and source from the first messages."""
     latest = dict(stored)
@@ -62,7 +62,7 @@ def plan_deals(
 
 
 def plan_insights(
-    captured: Iterable[StoredMessage],
+    captured: Iterable[CapturedMessage],
     deals: DealPlan,
     descriptions: Descriptions,
     provider: str,
@@ -77,7 +77,7 @@ def plan_insights(
         message = item.message
         description = descriptions.get((message.channel, message.external_id))
         if message.is_deleted:
-            description = description_of_deleted(message.body)
+            description = describe_deleted_message(message.body)
         if description:
             deal_id = deals.open[item.contact_key].id
             insight = Insight(
@@ -98,7 +98,7 @@ def plan_insights(
 
 
 def make_lead_events(
-    captured: Sequence[StoredMessage], deals: DealPlan, new_id: NewId
+    captured: Sequence[CapturedMessage], deals: DealPlan, new_id: NewId
 ) -> list[Event]:
     """Make a `lead_captured` event for each message, with the ids of its contact and deal."""
     unannounced = dict(deals.new)
@@ -140,7 +140,7 @@ def plan_new_titles(
 def describe_unsent(messages: MessageChanges) -> dict[MessageKey, Description]:
     """Describe the messages that were unsent, so that no insight quotes their text any longer."""
     return {
-        key: description_of_deleted(new.body)
+        key: describe_deleted_message(new.body)
         for key, (_, new) in messages.items()
         if new.is_deleted
     }

@@ -71,7 +71,7 @@ class IdentityResolver:
             for match in map(self.matches.get, identities)
             if match and match.phone_holder_id
         ]
-        self._conflicts |= _record_conflicts(key, [*known, *holders], seen_at, self.new_id)
+        self._conflicts |= _make_conflict_records(key, [*known, *holders], seen_at, self.new_id)
         return self._contacts[known[0]]
 
     def may_take_phone(self, identity: IdentityKey, contact: Contact) -> bool:
@@ -115,7 +115,7 @@ class IdentityResolver:
         )
 
 
-def _record_conflicts(
+def _make_conflict_records(
     key: MessageKey, contacts: Sequence[ContactId], seen_at: datetime, new_id: NewId
 ) -> dict[MessageKey, ChangeRecord]:
     """Record, once for each pair, that the identities of one person belong to several contacts.

@@ -9,7 +9,7 @@ from domain.change import (
     ChangeRecord,
     ChangeTarget,
     apply_changes,
-    message_from_echo,
+    make_message_from_echo,
 )
 from domain.connection import Address, Connection
 from domain.contact import (
@@ -55,7 +55,7 @@ class ResolvedMessage:
             for identity in self.message.sender.identities
         ]
 
-    def pending_echoes(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
+    def find_pending_echoes(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
         """Yield pending echoes to this sender over this connection: they came before its thread."""
         for change in self._pending_about_sender(pending):
             if change.kind is ChangeKind.ECHO and (
@@ -63,7 +63,7 @@ class ResolvedMessage:
             ):
                 yield change
 
-    def pending_consents(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
+    def find_pending_consents(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
         """Yield pending consents of this sender: they came before the contact existed."""
         for change in self._pending_about_sender(pending):
             if change.kind is ChangeKind.CONSENT:
@@ -83,7 +83,7 @@ class ThreadPlan:
     advanced_threads: Mapping[ThreadId, Thread]
 
 
-class StoredMessage(NamedTuple):
+class CapturedMessage(NamedTuple):
     """A message that is stored now for the first time, its thread, and the ad or link it came from.
 
     `referral` is kept here because a message that was unsent before it was stored has no content.
@@ -152,7 +152,7 @@ class MessageBatch:
                     if identity.kind is IdentityKind.WHATSAPP_PHONE
                 ),
             )
-            for change in item.pending_consents(pending):
+            for change in item.find_pending_consents(pending):
                 contact = contact.with_consent(change.sent_at, is_given=change.content["marketing"])
             resolver.assign(key, identities, contact)
         return resolver.plan()
@@ -198,7 +198,7 @@ class MessageBatch:
             if is_reconnected or not known:
                 found |= dict.fromkeys(_list_lookup_keys(thread), thread)
             threads[key] = thread
-            times = [item.message.sent_at, *(e.sent_at for e in item.pending_echoes(pending))]
+            times = [item.message.sent_at, *(e.sent_at for e in item.find_pending_echoes(pending))]
             latest[thread.id] = latest.get(thread.id, thread).with_last_message_at(max(times))
         return ThreadPlan(
             threads,
@@ -247,31 +247,31 @@ class MessageBatch:
         """
         return {
             echo.key: apply_changes(
-                message_from_echo(threads.threads[key].id, echo, MessageId(new_id())),
+                make_message_from_echo(threads.threads[key].id, echo, MessageId(new_id())),
                 pending.get(ChangeTarget(*echo.key), ()),
             )
             for key, item in self.resolved.items()
-            for echo in item.pending_echoes(pending)
+            for echo in item.find_pending_echoes(pending)
             if echo.key not in stored and echo.key not in self.resolved
         }
 
-    def echo_targets(self, pending: PendingChanges) -> set[ChangeTarget]:
+    def list_echo_targets(self, pending: PendingChanges) -> set[ChangeTarget]:
         """The pending echoes as targets: changes may be pending for them in turn."""
         return {
             ChangeTarget(*echo.key)
             for item in self.resolved.values()
-            for echo in item.pending_echoes(pending)
+            for echo in item.find_pending_echoes(pending)
         }
 
     def settle_changes(self, pending: PendingChanges) -> list[ChangeRecord]:
         """Return the pending changes that this batch applies, as no longer pending."""
         if not pending:
             return []
-        targets = {ChangeTarget(*key) for key in self.resolved} | self.echo_targets(pending)
+        targets = {ChangeTarget(*key) for key in self.resolved} | self.list_echo_targets(pending)
         applied = {c.id: c for target in targets for c in pending.get(target, ())}
         for item in self.resolved.values():
-            applied |= {echo.id: echo for echo in item.pending_echoes(pending)}
-            applied |= {consent.id: consent for consent in item.pending_consents(pending)}
+            applied |= {echo.id: echo for echo in item.find_pending_echoes(pending)}
+            applied |= {consent.id: consent for consent in item.find_pending_consents(pending)}
         return [change.settle() for change in applied.values()]
 
 

@@ -57,7 +57,7 @@ def encode_rows(batch: Iterable[tuple[Any, ...]], names: Sequence[str]) -> str:
     return encode_entities(dict(zip(names, row, strict=True)) for row in batch)
 
 
-def insert_batch(
+def build_batch_insert(
     name: str, columns: Sequence[sa.Column[Any]], key: Sequence[str] = PRIMARY_KEY
 ) -> Insert:
     """Build an insert of the batch parameter `name` into these columns, in the order of the key."""
@@ -66,7 +66,7 @@ def insert_batch(
     return insert(columns[0].table).from_select([c.name for c in columns], ordered)
 
 
-def compare_and_swap_batch(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
+def build_batch_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
     """Build an update of these columns where they still have their old values.
 
     The batch parameter `name` has rows as `make_swap_rows` makes them.

@@ -78,12 +78,12 @@ class PostgresConnectionRepository(ConnectionRepository):
             ).with_for_update()
         )
         row = result.mappings().one_or_none()
-        return _connection(row) if row else None
+        return _make_connection(row) if row else None
 
     async def find_by_id(self, id: ConnectionId) -> Connection | None:
         result = await self.session.execute(SELECT_CONNECTIONS.where(_connections.id == id))
         row = result.mappings().one_or_none()
-        return _connection(row) if row else None
+        return _make_connection(row) if row else None
 
     async def add(self, connection: Connection) -> Connection:
         written = {
@@ -112,13 +112,13 @@ class PostgresConnectionRepository(ConnectionRepository):
         row = result.mappings().one_or_none()
         if row is None:
             raise ConcurrentUpdate
-        return _connection(row)
+        return _make_connection(row)
 
     async def list_for_organization(self, org_id: OrgId) -> list[Connection]:
         result = await self.session.execute(
             SELECT_CONNECTIONS.where(_connections.org_id == org_id).order_by(_connections.id)
         )
-        return [_connection(row) for row in result.mappings()]
+        return [_make_connection(row) for row in result.mappings()]
 
     async def read_activity(
         self, org_id: OrgId, since: datetime, only: ConnectionId | None = None
@@ -140,7 +140,7 @@ class PostgresConnectionRepository(ConnectionRepository):
         result = await self.session.execute(
             SELECT_CONNECTIONS.where(other).order_by(_connections.id).limit(limit).with_for_update()
         )
-        return [_connection(row) for row in result.mappings()]
+        return [_make_connection(row) for row in result.mappings()]
 
     async def remove(self, id: ConnectionId) -> bool:
         removed = await self.session.execute(
@@ -151,6 +151,6 @@ class PostgresConnectionRepository(ConnectionRepository):
         return removed.first() is not None
 
 
-def _connection(row: sa.RowMapping) -> Connection:
+def _make_connection(row: sa.RowMapping) -> Connection:
     values: dict[str, Any] = {**row, "channel": Channel(row["channel"])}
     return Connection(**values)

@@ -9,8 +9,8 @@ from application.ports.storage import SWAPPED_CONTACT_FIELDS, ContactRepository
 from domain.contact import Contact, ContactId, ContactIdentity, IdentityKey
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
-    compare_and_swap_batch,
-    insert_batch,
+    build_batch_insert,
+    build_batch_swap,
     list_columns,
     make_swap_rows,
 )
@@ -18,11 +18,13 @@ from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 ADD_CONTACTS = BatchWrite.build(
     "new_contacts",
-    insert_batch("new_contacts", list_columns(tables.contacts, Contact)).on_conflict_do_nothing(),
+    build_batch_insert(
+        "new_contacts", list_columns(tables.contacts, Contact)
+    ).on_conflict_do_nothing(),
 )
 ADD_IDENTITIES = BatchWrite.build(
     "new_identities",
-    insert_batch(
+    build_batch_insert(
         "new_identities",
         list_columns(tables.contact_identities, ContactIdentity),
         IdentityKey._fields,
@@ -31,7 +33,7 @@ ADD_IDENTITIES = BatchWrite.build(
 SWAPPED_COLUMNS = [tables.contacts.c[name] for name in SWAPPED_CONTACT_FIELDS]
 SWAP_CONTACTS = BatchWrite.build(
     "known_contacts",
-    compare_and_swap_batch("known_contacts", SWAPPED_COLUMNS).values(updated_at=sa.func.now()),
+    build_batch_swap("known_contacts", SWAPPED_COLUMNS).values(updated_at=sa.func.now()),
 )
 
 

@@ -12,8 +12,8 @@ from domain.message import Message
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
     BatchParameter,
-    compare_and_swap_batch,
-    insert_batch,
+    build_batch_insert,
+    build_batch_swap,
     list_columns,
     make_swap_rows,
 )
@@ -27,14 +27,14 @@ DEAL_COLUMNS = list_columns(tables.deals, Deal)
 # eleventh execution on, when PostgreSQL switches to a generic plan.
 ADD_DEALS = BatchWrite.build(
     "new_deals",
-    insert_batch("new_deals", DEAL_COLUMNS, ContactKey._fields).on_conflict_do_nothing(),
+    build_batch_insert("new_deals", DEAL_COLUMNS, ContactKey._fields).on_conflict_do_nothing(),
 )
 _first_messages = BatchParameter("first_messages", [_deals.org_id, _deals.message_id])
 LIST_WITH_FIRST_MESSAGE = sa.select(*DEAL_COLUMNS).where(
     _deals.org_id == _first_messages.c.org_id, _deals.message_id == _first_messages.c.message_id
 )
 SWAPPED_COLUMNS = [_deals[name] for name in SWAPPED_DEAL_FIELDS]
-SWAP_DEALS = BatchWrite.build("known_deals", compare_and_swap_batch("known_deals", SWAPPED_COLUMNS))
+SWAP_DEALS = BatchWrite.build("known_deals", build_batch_swap("known_deals", SWAPPED_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)

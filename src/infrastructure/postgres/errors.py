@@ -7,7 +7,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
 
 # Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
-UNAVAILABLE_CODES = (
+UNAVAILABLE_SQLSTATE_PREFIXES = (
     "08",  # connection exception
     "25006",  # read-only: a standby, or a disk that filled up
     "28",  # invalid authorization: a password being rotated
@@ -17,7 +17,7 @@ UNAVAILABLE_CODES = (
     "57",  # operator intervention: shutdown, starting up, cancelled
     "58",  # system error outside PostgreSQL: I/O
 )
-CONCURRENT_UPDATE_CODES = (
+CONCURRENT_UPDATE_SQLSTATE_PREFIXES = (
     "LP001",  # ours: `leadport_raise_concurrent_update` (D28)
     "40",  # serialization failure, deadlock
     "23503",  # foreign key violation: the parent row was removed
@@ -37,12 +37,12 @@ def translate_error(error: DBAPIError | psycopg.Error | PoolTimeout | OSError) -
     state = cause.sqlstate
     if state is None:
         # libpq's own error, which quotes no data: it names the host that it could not reach.
-        return StorageUnavailable(f"the database does not answer: {_first_line(cause)}")
+        return StorageUnavailable(f"the database does not answer: {_take_first_line(cause)}")
     kind = f"{type(cause).__name__} ({state})"
     is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if is_lost or state.startswith(UNAVAILABLE_CODES):
+    if is_lost or state.startswith(UNAVAILABLE_SQLSTATE_PREFIXES):
         return StorageUnavailable(f"the database is not available: {kind}")
-    if state.startswith(CONCURRENT_UPDATE_CODES):
+    if state.startswith(CONCURRENT_UPDATE_SQLSTATE_PREFIXES):
         return ConcurrentUpdate(kind)
     # Only names of the schema: the server's message may quote the data (D18).
     diagnosis = cause.diag
@@ -56,5 +56,5 @@ def get_violated_constraint(error: DBAPIError) -> str | None:
     return name
 
 
-def _first_line(error: BaseException | None) -> str:
+def _take_first_line(error: BaseException | None) -> str:
     return str(error).partition("\n")[0]

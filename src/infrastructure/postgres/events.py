@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from application.ports.storage import EventLog
 from domain.event import Event
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import insert_batch, list_columns
+from infrastructure.postgres.batches import build_batch_insert, list_columns
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 APPEND_EVENTS = BatchWrite.build(
-    "new_events", insert_batch("new_events", list_columns(tables.event_log, Event))
+    "new_events", build_batch_insert("new_events", list_columns(tables.event_log, Event))
 )
 
 

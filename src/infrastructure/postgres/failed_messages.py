@@ -10,13 +10,13 @@ from application.ports.storage import FailedMessageRepository
 from domain.failed_message import FailedMessage, FailedMessageId
 from domain.organization import OrgId
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import encode_entities, insert_batch, list_columns
-from infrastructure.postgres.session import PostgresSession, wait_for_standbys
+from infrastructure.postgres.batches import build_batch_insert, encode_entities, list_columns
+from infrastructure.postgres.session import PostgresSession, make_commit_wait_for_standbys
 
 _failed = tables.failed_messages.c
 
 FAILED_MESSAGE_COLUMNS = list_columns(tables.failed_messages, FailedMessage)
-ADD_FAILURES = insert_batch(
+ADD_FAILURES = build_batch_insert(
     "new_failures",
     [column for column in FAILED_MESSAGE_COLUMNS if column.name != "created_at"],
     ("id",),
@@ -49,7 +49,7 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
             await self.session.execute(ADD_FAILURES, {"new_failures": encode_entities(failures)})
-            await wait_for_standbys(self.session)  # some may be stored already
+            await make_commit_wait_for_standbys(self.session)  # some may be stored already
 
     async def list_all(self) -> list[FailedMessage]:
         return await self._select(LIST_UNRESOLVED)

@@ -17,7 +17,11 @@ from domain.message import Message, MessageKey, Thread
 from domain.organization import OrgId
 from domain.planning.snapshot import IngestSnapshot, SnapshotRequest
 from infrastructure.postgres.batches import encode_rows
-from infrastructure.postgres.session import PostgresSession, RawStatement, wait_for_standbys
+from infrastructure.postgres.session import (
+    PostgresSession,
+    RawStatement,
+    make_commit_wait_for_standbys,
+)
 from infrastructure.postgres.state_changes import LOCK_INGEST_SHARED
 
 # The result is one row of JSON texts, which msgspec decodes into entities. $1 are the addresses,
@@ -206,7 +210,7 @@ class PostgresIngestSnapshotReader(IngestSnapshotReader):
             },
         )
         if snapshot.stored_keys:
-            await wait_for_standbys(self.session)
+            await make_commit_wait_for_standbys(self.session)
         return snapshot
 
 

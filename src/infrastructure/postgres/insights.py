@@ -10,7 +10,7 @@ from domain.deal import DealId
 from domain.insight import Description, Insight
 from domain.message import MessageKey
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import BatchParameter, insert_batch, list_columns
+from infrastructure.postgres.batches import BatchParameter, build_batch_insert, list_columns
 from infrastructure.postgres.messages import MESSAGE_KEY_COLUMNS
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
@@ -19,7 +19,7 @@ _threads, _messages = tables.conversation_threads.c, tables.conversation_message
 
 DESCRIPTION_FIELDS = ("summary", "intent", "score", "next_step")
 
-_new = insert_batch(
+_new = build_batch_insert(
     "new_insights", list_columns(tables.deal_insights, Insight), ("org_id", "deal_id")
 )
 UPSERT_INSIGHTS = BatchWrite.build(

@@ -15,7 +15,7 @@ from infrastructure.postgres import tables
 from infrastructure.postgres.session import PostgresSession
 
 
-def _payload_id(name: str) -> sa.ColumnElement[object]:
+def _cast_payload_id(name: str) -> sa.ColumnElement[object]:
     return sa.cast(tables.event_log.c.payload[name].astext, UUID())
 
 
@@ -42,21 +42,21 @@ LIST_LEADS = (
         tables.conversation_messages,
         sa.and_(
             tables.conversation_messages.c.org_id == tables.event_log.c.org_id,
-            tables.conversation_messages.c.id == _payload_id("message_id"),
+            tables.conversation_messages.c.id == _cast_payload_id("message_id"),
         ),
     )
     .join(
         tables.contacts,
         sa.and_(
             tables.contacts.c.org_id == tables.event_log.c.org_id,
-            tables.contacts.c.id == _payload_id("contact_id"),
+            tables.contacts.c.id == _cast_payload_id("contact_id"),
         ),
     )
     .join(
         tables.deals,
         sa.and_(
             tables.deals.c.org_id == tables.event_log.c.org_id,
-            tables.deals.c.id == _payload_id("deal_id"),
+            tables.deals.c.id == _cast_payload_id("deal_id"),
         ),
     )
     .outerjoin(

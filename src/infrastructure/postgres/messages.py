@@ -10,7 +10,7 @@ from application.ports.storage import MessageRepository
 from domain.connection import Channel
 from domain.message import Direction, Message, MessageKey
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import BatchParameter, insert_batch, list_columns
+from infrastructure.postgres.batches import BatchParameter, build_batch_insert, list_columns
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 _messages = tables.conversation_messages.c
@@ -20,7 +20,9 @@ MESSAGE_KEY_COLUMNS = [_messages.org_id, _messages.channel, _messages.external_i
 
 ADD_MESSAGES = BatchWrite.build(
     "new_messages",
-    insert_batch("new_messages", MESSAGE_COLUMNS, MessageKey._fields).on_conflict_do_nothing(),
+    build_batch_insert(
+        "new_messages", MESSAGE_COLUMNS, MessageKey._fields
+    ).on_conflict_do_nothing(),
 )
 _wanted = BatchParameter("wanted", MESSAGE_KEY_COLUMNS)
 LOCK_MESSAGES = (

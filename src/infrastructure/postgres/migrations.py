@@ -47,7 +47,7 @@ def migrate(database_url: str, revision: str = "head") -> None:
     Raises StorageUnavailable where the database does not answer, and StorageRefused where it
     refuses a statement.
     """
-    with _connected(database_url) as connection:
+    with _open_connection(database_url) as connection:
         command.upgrade(_make_config(connection), revision)
 
 
@@ -56,12 +56,12 @@ def downgrade(database_url: str, revision: str = "base") -> None:
 
     Raises StorageUnavailable and StorageRefused as `migrate` does.
     """
-    with _connected(database_url) as connection:
+    with _open_connection(database_url) as connection:
         command.downgrade(_make_config(connection), revision)
 
 
 @contextmanager
-def _connected(database_url: str) -> Iterator[sa.Connection]:
+def _open_connection(database_url: str) -> Iterator[sa.Connection]:
     try:
         with connect(database_url) as connection:
             yield connection

@@ -14,7 +14,7 @@ DEFAULT_POOL_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class SessionSettings:
+class ConnectionSettings:
     """What a connection is set to when it is opened.
 
     `statements` are SET statements. A statement is prepared on the server when it was executed
@@ -25,7 +25,7 @@ class SessionSettings:
     prepare_threshold: int = 5
 
 
-INGEST_SETTINGS = SessionSettings(
+INGEST_CONNECTION_SETTINGS = ConnectionSettings(
     statements="SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan",
     prepare_threshold=0,
 )
@@ -38,7 +38,7 @@ def open_pool(
     database_url: str,
     *,
     role: str | None = None,
-    settings: SessionSettings = SessionSettings(),
+    settings: ConnectionSettings = ConnectionSettings(),
     size: int = DEFAULT_POOL_SIZE,
 ) -> AsyncEngine:
     """Open a pool of at most `size` connections to any URL or key=value string that libpq takes.

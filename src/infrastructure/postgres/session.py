@@ -104,7 +104,7 @@ class PostgresSession:
         self._deferred.clear()
         text, names = _compile_writes(tuple(deferred))
         parameters = {write.name: encode_entities(batch) for write, batch in deferred.items()}
-        parameters |= {_size_name(write): str(len(batch)) for write, batch in deferred.items()}
+        parameters |= {_make_size_name(write): str(len(batch)) for write, batch in deferred.items()}
         return RawStatement(text, [parameters[name] for name in names])
 
 
@@ -120,7 +120,7 @@ def _compile_writes(writes: tuple[BatchWrite, ...]) -> tuple[str, Sequence[str]]
     for write in writes:
         count = sa.select(sa.func.count()).select_from(write.statement).scalar_subquery()
         if write.must_write_all:
-            size = sa.bindparam(_size_name(write), type_=sa.Integer())
+            size = sa.bindparam(_make_size_name(write), type_=sa.Integer())
             guard = sa.func.leadport_raise_concurrent_update(type_=sa.Integer)
             results.append(sa.case((count == size, sa.literal_column("1")), else_=guard))
         else:
@@ -129,7 +129,7 @@ def _compile_writes(writes: tuple[BatchWrite, ...]) -> tuple[str, Sequence[str]]
     return str(compiled), compiled.positiontup or ()
 
 
-def _size_name(write: BatchWrite) -> str:
+def _make_size_name(write: BatchWrite) -> str:
     return f"{write.name}_size"
 
 
@@ -141,7 +141,7 @@ EMIT_WAL_MESSAGE = sa.select(
 )
 
 
-async def wait_for_standbys(session: PostgresSession) -> None:
+async def make_commit_wait_for_standbys(session: PostgresSession) -> None:
     """Make the commit wait for synchronous standbys, where there are any, although it only read.
 
     A row can be visible while its own commit still waits for a standby, or has given up waiting. If

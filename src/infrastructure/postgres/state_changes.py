@@ -14,12 +14,16 @@ from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
     PRIMARY_KEY,
     BatchParameter,
+    build_batch_insert,
     encode_entities,
-    insert_batch,
     list_columns,
 )
 from infrastructure.postgres.messages import make_message_keys
-from infrastructure.postgres.session import PostgresSession, RawStatement, wait_for_standbys
+from infrastructure.postgres.session import (
+    PostgresSession,
+    RawStatement,
+    make_commit_wait_for_standbys,
+)
 
 _changes = tables.state_changes.c
 
@@ -53,7 +57,7 @@ FIND_PENDING = _of_target.where(_changes.is_waiting)
 LIST_FOR_TARGETS = sa.union_all(_of_target, _echo_is_target)
 
 ADD_CHANGES = (
-    insert_batch("new_changes", CHANGE_COLUMNS, MessageKey._fields)
+    build_batch_insert("new_changes", CHANGE_COLUMNS, MessageKey._fields)
     .on_conflict_do_nothing()
     .returning(*CHANGE_KEY_COLUMNS)
 )
@@ -77,7 +81,7 @@ class PostgresChangeRepository(ChangeRepository):
         result = await self.session.execute(FIND_STORED_KEYS, _keys.bind(keys))
         stored = make_message_keys(result)
         if stored:
-            await wait_for_standbys(self.session)
+            await make_commit_wait_for_standbys(self.session)
         return stored
 
     async def find_pending(

@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from application.ports.storage import ThreadRepository
 from domain.message import Thread, ThreadId
 from infrastructure.postgres import tables
-from infrastructure.postgres.batches import BatchParameter, insert_batch, list_columns
+from infrastructure.postgres.batches import BatchParameter, build_batch_insert, list_columns
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
 _threads = tables.conversation_threads.c
 
 ADD_THREADS = BatchWrite.build(
     "new_threads",
-    insert_batch(
+    build_batch_insert(
         "new_threads",
         list_columns(tables.conversation_threads, Thread),
         ("org_id", "external_id", "id"),

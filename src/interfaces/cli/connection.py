@@ -99,7 +99,7 @@ def list_(context: CliContext, org_id: OrgId | None, *, unmatched: bool, as_json
 
 async def _list(use_cases: UseCases, org_id: OrgId | None) -> list[ConnectionJson]:
     if org_id is None:
-        listed = await use_cases.list_connections.for_all_organizations(Operator())
+        listed = await use_cases.list_connections.list_for_all_organizations(Operator())
     else:
         listed = await use_cases.list_connections(org_id, actor=Operator())
     return [ConnectionJson.from_connection(connection, activity) for connection, activity in listed]

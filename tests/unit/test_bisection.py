@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
-from application.ingestion.batch_retry import bisect_failures
-from application.retries import MAX_ATTEMPTS
+from application.ingestion.bisection import bisect_failures
+from application.retries import MAX_TRANSACTION_ATTEMPTS
 
 SECRET = "secret words"
 
@@ -63,7 +63,7 @@ async def test_concurrent_update_is_described_and_no_error_in_the_log(
 
     reasons = await bisect_failures(store, ["a"], collect)
 
-    assert calls == MAX_ATTEMPTS
+    assert calls == MAX_TRANSACTION_ATTEMPTS
     assert reasons == [
         (
             "other deliveries changed the same data at the same time; "
