@@ -1,1 +1,1 @@
-"""What the service does: one file a use case, and the ports they need."""
+"""The application: use cases by capability, queries, and the ports that they need."""

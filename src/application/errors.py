@@ -2,7 +2,7 @@
 
 
 class DependencyUnavailable(Exception):
-    """A dependency does not answer. Nothing was written; the same call may work later."""
+    """A dependency does not answer. A write may or may not have happened; repeating it is safe."""
 
 
 class StorageUnavailable(DependencyUnavailable):
@@ -10,7 +10,7 @@ class StorageUnavailable(DependencyUnavailable):
 
 
 class SchemaOutdated(StorageUnavailable):
-    """The storage answers, but its schema is not this version's: run `leadport migrate`."""
+    """The storage answers, but its schema is another version's. The text names both versions."""
 
 
 class KeySetUnavailable(DependencyUnavailable):

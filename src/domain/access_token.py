@@ -17,7 +17,7 @@ class EncryptedToken(NamedTuple):
         """Parse the stored form. Raises ValueError where it has another one."""
         version, key_id, ciphertext, hint = text.split(".", 3)
         if version != VERSION:
-            raise ValueError("the encrypted token is of another version")
+            raise ValueError("the encrypted token has another version")
         return cls(key_id, ciphertext, hint)
 
     @staticmethod

@@ -83,7 +83,7 @@ class IncomingChange:
 class ChangeTarget(NamedTuple):
     """The target of a change: a message by its external id, or a person by one identity.
 
-    `name` is the message's external id, or `<identity kind>:<value>`.
+    `name` is the message's external id, `<identity kind>:<value>`, or `contact:<id>` of a conflict.
     """
 
     org_id: OrgId

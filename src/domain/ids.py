@@ -1,4 +1,4 @@
-"""The id factory of the application: every id is a UUID version 7, made before the row is written."""
+"""The id factory of the application. Ids of entities are UUIDs of version 7, made before the write."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -30,13 +30,6 @@ class MessageKey(NamedTuple):
     external_id: str
 
 
-class ThreadKey(NamedTuple):
-    """A thread by the id that the provider's ids make, within an organisation."""
-
-    org_id: OrgId
-    external_id: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """A conversation of one contact over one connection.

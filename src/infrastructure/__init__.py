@@ -1,1 +1,1 @@
-"""Where things are kept and who is asked: the adapters behind the ports."""
+"""The adapters that implement the ports: PostgreSQL, memory, spool, tokens, insight providers."""

@@ -22,10 +22,10 @@ class MovingWindowSignInThrottle(SignInThrottle):
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
     )
 
-    def register_attempt(self, address: str, account: str) -> timedelta | None:
+    def register_attempt(self, client_ip: str, account: str) -> timedelta | None:
         # The account is charged only where the address is allowed. Else one machine could lock
         # the owner of an account out without end.
-        return self._hit(self.per_address, "address", address) or self._hit(
+        return self._hit(self.per_address, "address", client_ip) or self._hit(
             self.per_account, "account", account
         )
 

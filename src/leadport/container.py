@@ -1,4 +1,4 @@
-"""The container: which adapter stands behind which port. It is a table of constructors."""
+"""The container: a table of constructors that says which adapter implements which port."""
 
 import uuid_utils.compat
 from dependency_injector.containers import DeclarativeContainer
@@ -57,7 +57,7 @@ from leadport.settings import Settings
 
 
 class Container(DeclarativeContainer):
-    """Every object is made once, when it is first asked for; use cases hold no request's state.
+    """Every object is made once, when it is first asked for; a use case keeps no state between requests.
 
     The service has no pool that acts as the owner of the database: its `pools` lack an operator.
     Operators' commands override `pools` by `operator_pools` (D26).

@@ -244,7 +244,7 @@ async def test_a_password_becomes_a_session_that_ends(
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     assert shop.password
 
-    token = await use_cases.sign_in(" Ana@shop.example", shop.password, address="203.0.113.1")
+    token = await use_cases.sign_in(" Ana@shop.example", shop.password, client_ip="203.0.113.1")
     session = await use_cases.read_session(token)
     assert session.user_id == shop.user_id
 
@@ -252,7 +252,7 @@ async def test_a_password_becomes_a_session_that_ends(
     await use_cases.sign_out(session)
     with pytest.raises(NotSignedIn):
         await use_cases.read_session(token)
-    again = await use_cases.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
+    again = await use_cases.sign_in("ana@shop.example", shop.password, client_ip="203.0.113.1")
     assert (await use_cases.read_session(again)).user_id == shop.user_id
 
 
@@ -264,7 +264,7 @@ async def test_a_wrong_address_and_a_wrong_password_are_told_alike(
     said_to = []
     for email in ("ana@shop.example", "nobody@shop.example", "", "x" * 10_000, "a\0@b"):
         with pytest.raises(WrongCredentials) as refusal:
-            await use_cases.sign_in(email, "wrong", address="203.0.113.1")
+            await use_cases.sign_in(email, "wrong", client_ip="203.0.113.1")
         said_to.append(str(refusal.value))
     assert len(set(said_to)) == 1
 
@@ -275,7 +275,7 @@ async def test_attempts_are_limited_for_an_account_and_for_an_address(use_cases:
         let_through = 0
         for email, address in tries:
             with pytest.raises((WrongCredentials, TooManyAttempts)) as refusal:
-                await use_cases.sign_in(email, "wrong", address=address)
+                await use_cases.sign_in(email, "wrong", client_ip=address)
             if isinstance(refusal.value, TooManyAttempts):
                 assert refusal.value.retry_after > 0
             else:
@@ -302,7 +302,7 @@ async def test_passwords_are_compared_one_after_another(
 
     monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
     attempts = (
-        use_cases.sign_in(f"{n}@shop.example", "wrong", address="203.0.113.1") for n in range(5)
+        use_cases.sign_in(f"{n}@shop.example", "wrong", client_ip="203.0.113.1") for n in range(5)
     )
     refused = await asyncio.gather(*attempts, return_exceptions=True)
 
@@ -321,8 +321,8 @@ async def test_operators_reset_passwords_and_issue_tokens(
 
     assert (await use_cases.read_session(token)).user_id == shop.user_id
     with pytest.raises(WrongCredentials):
-        await use_cases.sign_in("ana@shop.example", shop.password, address="203.0.113.1")
-    await use_cases.sign_in("ana@shop.example", new, address="203.0.113.1")
+        await use_cases.sign_in("ana@shop.example", shop.password, client_ip="203.0.113.1")
+    await use_cases.sign_in("ana@shop.example", new, client_ip="203.0.113.1")
     for nobody in (operator_use_cases.reset_password, operator_use_cases.issue_token):
         with pytest.raises(NotFound):
             await nobody("nobody@shop.example")

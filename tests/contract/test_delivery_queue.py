@@ -10,7 +10,7 @@ from application.ingestion.circuit_breaker import FAILURES_TO_OPEN
 from application.ingestion.delivery_queue import (
     MAX_CONCURRENT_TRANSACTIONS,
     MAX_ITEMS_PER_TRANSACTION,
-    MIN_GROUP_SIZE,
+    MIN_DELIVERIES_PER_GROUP,
     DeliveryQueue,
 )
 from application.ingestion.ingest_messages import Counters
@@ -149,13 +149,13 @@ async def test_deliveries_are_divided_evenly_between_the_transactions(
     first_client = asyncio.create_task(send_ten(0))
     await asyncio.sleep(0)
     await asyncio.gather(
-        first_client, *(send_ten(client) for client in range(1, 8 * MIN_GROUP_SIZE))
+        first_client, *(send_ten(client) for client in range(1, 8 * MIN_DELIVERIES_PER_GROUP))
     )
 
     sizes = [len(group) for group in store.groups]
-    assert sum(sizes) == 80 * MIN_GROUP_SIZE
-    assert max(sizes) <= 6 * MIN_GROUP_SIZE
-    assert sum(size >= 2 * MIN_GROUP_SIZE for size in sizes) > len(sizes) / 2
+    assert sum(sizes) == 80 * MIN_DELIVERIES_PER_GROUP
+    assert max(sizes) <= 6 * MIN_DELIVERIES_PER_GROUP
+    assert sum(size >= 2 * MIN_DELIVERIES_PER_GROUP for size in sizes) > len(sizes) / 2
 
 
 async def test_group_does_not_start_beside_a_larger_one(
@@ -171,15 +171,15 @@ async def test_group_does_not_start_beside_a_larger_one(
             await asyncio.sleep(0)
         return tasks
 
-    tasks = await deliver_group(MIN_GROUP_SIZE)
+    tasks = await deliver_group(MIN_DELIVERIES_PER_GROUP)
     assert storage.calls == 1
-    tasks += await deliver_group(MIN_GROUP_SIZE - 1)
+    tasks += await deliver_group(MIN_DELIVERIES_PER_GROUP - 1)
     assert storage.calls == 1
     tasks += await deliver_group(1)
     assert storage.calls == 2
 
     may_continue.set()
-    assert await asyncio.gather(*tasks) == [ONE_INGESTED] * 2 * MIN_GROUP_SIZE
+    assert await asyncio.gather(*tasks) == [ONE_INGESTED] * 2 * MIN_DELIVERIES_PER_GROUP
     assert storage.calls == 2
 
 

@@ -11,7 +11,7 @@ from domain.ids import NewId
 from domain.organization import Member, MemberId, OrgId, Role, User, UserId, normalize_email
 
 GENERATED_PASSWORD_BYTES = 15
-"""120 random bits, written as 20 characters. Generated passwords are stored, not remembered."""
+"""120 random bits, written as 20 characters. People keep them in a password manager."""
 
 
 @dataclass(frozen=True, slots=True)

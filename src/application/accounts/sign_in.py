@@ -21,14 +21,14 @@ class SignIn:
     throttle: SignInThrottle
     _verification: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def __call__(self, email: str, password: str, *, address: str) -> str:
-        """Return the session's token. `address` is the network address of the client.
+    async def __call__(self, email: str, password: str, *, client_ip: str) -> str:
+        """Return the session's token. `client_ip` is the network address of the client.
 
         Raises WrongCredentials, after the same time for an unknown person as for a wrong
         password, and TooManyAttempts.
         """
         email = email.strip().lower()
-        if wait := self.throttle.register_attempt(address, email):
+        if wait := self.throttle.register_attempt(client_ip, email):
             raise TooManyAttempts(math.ceil(wait.total_seconds()))
         user = await self._find_user(email)
         password_hash = user.password_hash if user else None

@@ -42,7 +42,7 @@ class ApplyChanges:
     ) -> None:
         """Apply all changes.
 
-        A change that fails goes to `on_failure`, else to the sink that this was made with. Raises
+        A change that fails goes to `on_failure`, else to `self.on_failure`. Raises
         StorageUnavailable where not all could be kept.
         """
         sink = on_failure or self.on_failure
@@ -73,9 +73,9 @@ class ApplyChanges:
             batch = ChangeBatch.resolve(changes, snapshot.connections, self.new_id)
             stored_keys = await repos.changes.find_stored_keys(set(batch.resolved))
             batch = batch.without_stored(stored_keys)
-            contacts = batch.plan_contacts(snapshot.matches, self.new_id)
+            contact_plan = batch.plan_contacts(snapshot.matches, self.new_id)
             plan = batch.plan(
-                contacts,
+                contact_plan,
                 snapshot.threads,
                 await repos.messages.get_for_update(batch.message_keys),
                 await repos.changes.list_for_targets(batch.message_targets),
@@ -83,18 +83,20 @@ class ApplyChanges:
             )
             if plan.has_pending and not is_exclusive:
                 raise _TargetMissing
-            await self._write(repos, contacts, plan)
+            await self._write(repos, contact_plan, plan)
 
-    async def _write(self, repos: Repositories, contacts: ContactPlan, plan: ChangePlan) -> None:
-        await repos.contacts.add({}, contacts.new_identities)
-        await repos.contacts.compare_and_swap(contacts.changed_contacts)
+    async def _write(
+        self, repos: Repositories, contact_plan: ContactPlan, plan: ChangePlan
+    ) -> None:
+        await repos.contacts.add({}, contact_plan.new_identities)
+        await repos.contacts.compare_and_swap(contact_plan.changed_contacts)
         await repos.threads.advance(plan.advanced_threads)
         await repos.messages.add(plan.echoes)
         await repos.messages.update({key: new for key, (_, new) in plan.changed_messages.items()})
         added = await repos.changes.add(plan.records)
         if len(added) < len(plan.records):
             raise ConcurrentUpdate
-        new_conflicts = await repos.changes.add(contacts.conflicts)
+        new_conflicts = await repos.changes.add(contact_plan.conflicts)
         await repos.changes.update(plan.updated_records)
         await self._write_deals_and_insights(repos, plan)
         await repos.events.append(
@@ -102,7 +104,7 @@ class ApplyChanges:
                 *plan.events,
                 *make_echo_events(plan.echoes.values(), self.new_id),
                 *make_conflict_events(
-                    [contacts.conflicts[key] for key in new_conflicts], self.new_id
+                    [contact_plan.conflicts[key] for key in new_conflicts], self.new_id
                 ),
             ]
         )

@@ -16,23 +16,23 @@ MAX_ITEMS_PER_TRANSACTION = 500
 """Messages and changes in one transaction. A delivery with more has a transaction of its own."""
 
 MAX_CONCURRENT_TRANSACTIONS = 2
-"""Per worker. With two, Python prepares one while PostgreSQL executes the other."""
+"""The transactions of a worker. With two, Python prepares one while PostgreSQL executes the other."""
 
-MIN_GROUP_SIZE = 8
+MIN_DELIVERIES_PER_GROUP = 8
 """Deliveries. Groups up to this size are not split: the fixed cost of a second transaction exceeds
 the gain."""
 
 SILENT_STORAGE_TIMEOUT_SECONDS = 1.0
-"""For a storage that stores nothing for any delivery. The answer then comes within 2 s."""
+"""The timeout of a delivery while the storage stores nothing. The answer then comes within 2 s."""
 
 SECONDS_PER_MESSAGE = 0.002
 """What each message of a delivery adds to that timeout."""
 
 BUSY_STORAGE_TIMEOUT_SECONDS = 4.0
-"""For a storage that stores other deliveries. Meta gives Instagram's receivers 5 s."""
+"""The timeout of a delivery while the storage stores others. Meta gives Instagram's receivers 5 s."""
 
 POLL_INTERVAL_SECONDS = 0.05
-"""Between two checks of all pending deliveries."""
+"""The interval between two checks of all pending deliveries."""
 
 
 class Outcome(Enum):
@@ -45,7 +45,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True, eq=False)
 class PendingDelivery:
-    """A delivery in the queue. It ends once; what would end it again is ignored.
+    """A delivery in the queue. It ends once; later calls that would end it do nothing.
 
     ========= ============================ ============================== =====================
     state     entered by                   the caller                     the queue
@@ -56,7 +56,7 @@ class PendingDelivery:
     failed    `fail`                       raises the error, or spools    is done with it
     busy      `give_up(Outcome.BUSY)`      spools the body                drops it, see below
     silent    `give_up(Outcome.SILENT)`    spools it, counts a failure    drops it, see below
-    cancelled the caller's own task        is gone                        drops it, see below
+    cancelled the caller's task, `cancel`  is gone                        drops it, see below
     ========= ============================ ============================== =====================
 
     The queue does not start a delivery that has ended. It cancels a transaction when all
@@ -73,7 +73,7 @@ class PendingDelivery:
     )
 
     @property
-    def size(self) -> int:
+    def item_count(self) -> int:
         """The number of messages and changes."""
         return len(self.delivery.messages) + len(self.delivery.changes)
 
@@ -164,14 +164,14 @@ class DeliveryQueue:
     store: Callable[[Sequence[Delivery]], Coroutine[Any, Any, list[Counters]]]
     max_items: int = MAX_ITEMS_PER_TRANSACTION
     max_transactions: int = MAX_CONCURRENT_TRANSACTIONS
-    min_group_size: int = MIN_GROUP_SIZE
+    min_group_deliveries: int = MIN_DELIVERIES_PER_GROUP
     _queued: deque[PendingDelivery] = field(default_factory=deque)
     _running: "dict[asyncio.Task[list[Counters]], list[PendingDelivery]]" = field(
         default_factory=dict
     )
 
     def add(self, delivery: Delivery) -> PendingDelivery:
-        """Queue the delivery. A caller that stops waiting must end what is returned."""
+        """Queue the delivery. A caller that stops waiting must call `give_up` on the result."""
         pending = PendingDelivery(delivery)
         self._queued.append(pending)
         if len(self._running) < self.max_transactions:
@@ -191,7 +191,7 @@ class DeliveryQueue:
             if len(self._queued) < running:
                 return
             share = (running + len(self._queued)) // self.max_transactions
-            if group := self._take_group(max(self.min_group_size, share)):
+            if group := self._take_group(max(self.min_group_deliveries, share)):
                 self._start(group)
 
     def _take_group(self, max_deliveries: int) -> list[PendingDelivery]:
@@ -200,7 +200,7 @@ class DeliveryQueue:
         items = 0
         while self._queued and len(group) < max_deliveries:
             first = self._queued[0]
-            items += first.size
+            items += first.item_count
             if group and (items > self.max_items or first.is_isolated or group[0].is_isolated):
                 break
             self._queued.popleft()

@@ -41,12 +41,12 @@ class Counters:
     @classmethod
     def count(cls, results: Iterable[Result]) -> Self:
         """Count the results."""
-        each = list(results)
+        results = list(results)
         return cls(
-            received=len(each),
-            ingested=each.count(Result.INGESTED),
-            skipped=each.count(Result.SKIPPED),
-            failed=each.count(Result.FAILED),
+            received=len(results),
+            ingested=results.count(Result.INGESTED),
+            skipped=results.count(Result.SKIPPED),
+            failed=results.count(Result.FAILED),
         )
 
 
@@ -82,7 +82,7 @@ class IngestMessages:
     ) -> list[Result]:
         """Store all messages, and return the result of each, in their order.
 
-        A message that fails goes to `on_failure`, else to the sink that this was made with.
+        A message that fails goes to `on_failure`, else to `self.on_failure`.
         Raises StorageUnavailable where not all could be kept. Some may be stored then; they count
         as duplicates when they come again.
         """
@@ -139,33 +139,33 @@ class IngestMessages:
         snapshot: IngestSnapshot,
         pending: PendingChanges,
     ) -> list[CapturedMessage]:
-        contacts = batch.plan_contacts(snapshot.matches, pending, self.new_id)
-        await repos.contacts.add(contacts.new_contacts, contacts.new_identities)
-        await repos.contacts.compare_and_swap(contacts.changed_contacts)
+        contact_plan = batch.plan_contacts(snapshot.matches, pending, self.new_id)
+        await repos.contacts.add(contact_plan.new_contacts, contact_plan.new_identities)
+        await repos.contacts.compare_and_swap(contact_plan.changed_contacts)
 
-        threads = batch.plan_threads(contacts, snapshot.threads, pending, self.new_id)
-        await repos.threads.add(threads.new_threads)
-        await repos.threads.advance(threads.advanced_threads)
+        thread_plan = batch.plan_threads(contact_plan, snapshot.threads, pending, self.new_id)
+        await repos.threads.add(thread_plan.new_threads)
+        await repos.threads.advance(thread_plan.advanced_threads)
 
-        messages = batch.make_messages(threads, pending, self.new_id)
+        messages = batch.make_messages(thread_plan, pending, self.new_id)
         echo_keys = {MessageKey(*target) for target in batch.list_echo_targets(pending)}
         stored = await repos.messages.get_for_update(echo_keys) if echo_keys else {}
-        echoes = batch.make_echoes(threads, pending, stored, self.new_id)
+        echoes = batch.make_echoes(thread_plan, pending, stored, self.new_id)
         await repos.messages.add(messages | echoes)
-        new_conflicts = await repos.changes.add(contacts.conflicts)
+        new_conflicts = await repos.changes.add(contact_plan.conflicts)
         await repos.changes.update(batch.settle_changes(pending))
         await repos.events.append(
             [
                 *make_echo_events(echoes.values(), self.new_id),
                 *make_conflict_events(
-                    [contacts.conflicts[key] for key in new_conflicts], self.new_id
+                    [contact_plan.conflicts[key] for key in new_conflicts], self.new_id
                 ),
             ]
         )
         return [
             CapturedMessage(
                 message,
-                threads.threads[key],
+                thread_plan.threads[key],
                 batch.resolved[key].message.content.get("referral"),
             )
             for key, message in messages.items()
@@ -178,14 +178,14 @@ class IngestMessages:
         snapshot: IngestSnapshot,
         descriptions: Descriptions,
     ) -> None:
-        deals = plan_deals(captured, snapshot.open_deals, self.new_id)
-        await repos.deals.add(deals.new)
-        await repos.deals.compare_and_swap(deals.changed)
+        deal_plan = plan_deals(captured, snapshot.open_deals, self.new_id)
+        await repos.deals.add(deal_plan.new)
+        await repos.deals.compare_and_swap(deal_plan.changed)
 
         provider = self.describe.provider_name
-        insights = plan_insights(captured, deals, descriptions, provider, self.new_id)
+        insights = plan_insights(captured, deal_plan, descriptions, provider, self.new_id)
         await repos.insights.upsert(insights)
-        await repos.events.append(make_lead_events(captured, deals, self.new_id))
+        await repos.events.append(make_lead_events(captured, deal_plan, self.new_id))
 
 
 def _make_failure_result(is_kept: bool) -> Result:  # noqa: FBT001 - the answer of a FailureSink

@@ -1,1 +1,1 @@
-"""The ports: everything that the use cases ask of the outside, by consumer."""
+"""The ports: the interfaces through which use cases reach storage, disk, time and providers."""

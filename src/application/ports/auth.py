@@ -22,7 +22,7 @@ class PasswordHasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The content of a session token: whose it is, and until when. `id` is the token's own."""
+    """The content of a session token: the person, and the expiry. `id` is derived from the token."""
 
     id: UUID
     user_id: UserId
@@ -48,6 +48,6 @@ class SessionTokens(Protocol):
 class SignInThrottle(Protocol):
     """Limits the attempts to sign in, by network address and by account."""
 
-    def register_attempt(self, address: str, account: str) -> timedelta | None:
+    def register_attempt(self, client_ip: str, account: str) -> timedelta | None:
         """Count an attempt; None where it is allowed, else the time until the next one is."""
         ...

@@ -65,7 +65,7 @@ class OrganizationRepository(Protocol):
         ...
 
     async def upsert_member(self, member: Member) -> None:
-        """Add the member. Of a stored one, by organisation and user, write the role."""
+        """Add the member. If the user is a member already, change only the role."""
         ...
 
 
@@ -317,9 +317,9 @@ class FailedMessageRepository(Protocol):
     """Stores failed messages until they are resolved."""
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
-        """Add failures. One is ignored where its organisation has an unresolved one of its digest.
+        """Add failures that are not stored yet.
 
-        An empty digest equals no other.
+        Organisation and digest identify an unresolved failure. An empty digest equals no other.
         """
         ...
 
@@ -414,7 +414,7 @@ class Transactions(Protocol):
         """Begin a transaction of the actor (D13), who sees and writes what the storage allows them.
 
         It is committed if the block ends, and rolled back if the block raises. Raises
-        StorageUnavailable within 5 s where the storage does not answer, ConcurrentUpdate where
+        StorageUnavailable within 4 s where the storage does not answer, ConcurrentUpdate where
         another transaction was first, and StorageRefused where the storage rejects the data.
         """
         ...
@@ -423,6 +423,6 @@ class Transactions(Protocol):
         """Return if the storage answers and has this version's schema.
 
         Raises StorageUnavailable where it does not answer, SchemaOutdated where the schema is
-        another one.
+        another version's, and StorageRefused where the storage rejects the query.
         """
         ...

@@ -23,14 +23,14 @@ from domain.planning.snapshot import SnapshotRequest
 log = logging.getLogger(__name__)
 
 CLAIM_DURATION = timedelta(minutes=5)
-"""For so long no other worker retries what one worker has claimed (D61)."""
+"""Another worker may claim a failure again after this time (D61)."""
 
 FAILURES_PER_CLAIM = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RetryFailedMessages:
-    """Processes failed messages again. What was stored since is a duplicate, so this is safe."""
+    """Processes failed messages again. A message that was stored in the meantime is a duplicate."""
 
     transactions: Transactions
     parser: DeliveryParser

@@ -58,7 +58,7 @@ class ResolvedChange(NamedTuple):
 class ChangePlan:
     """What the transaction writes for a batch of changes.
 
-    `changed_messages` holds each message as it was and as it shall be. `records` are the changes
+    `changed_messages` holds each message as it was and as it becomes. `records` are the changes
     of the batch, `updated_records` those stored earlier that need other content now.
     """
 
@@ -139,7 +139,7 @@ class ChangeBatch:
 
     def plan(
         self,
-        contacts: ContactPlan,
+        contact_plan: ContactPlan,
         threads: Collection[Thread],
         stored: Mapping[MessageKey, Message],
         earlier: PendingChanges,
@@ -147,10 +147,10 @@ class ChangeBatch:
     ) -> ChangePlan:
         """Decide what becomes of messages and records.
 
-        `threads` are those of the contacts, `stored` the messages of `message_keys`, and `earlier`
+        `threads` are those of the contacts in `contact_plan`, `stored` the messages of `message_keys`, and `earlier`
         all stored changes of `message_targets`.
         """
-        placed = self._place_changes(contacts, threads, stored, new_id)
+        placed = self._place_changes(contact_plan, threads, stored, new_id)
         changes_of = self._group_by_message(placed.records, earlier)
         before = {**stored, **placed.echoes}
         after = {
@@ -173,12 +173,12 @@ class ChangeBatch:
             advanced_threads=placed.advanced_threads,
             records={key: _redact_unsent(record, unsent) for key, record in records.items()},
             updated_records=list(_update_earlier(earlier, before, unsent)),
-            events=list(_make_change_events(records, contacts, before, new_id)),
+            events=list(_make_change_events(records, contact_plan, before, new_id)),
         )
 
     def _place_changes(
         self,
-        contacts: ContactPlan,
+        contact_plan: ContactPlan,
         threads: Collection[Thread],
         stored: Mapping[MessageKey, Message],
         new_id: NewId,
@@ -196,7 +196,7 @@ class ChangeBatch:
             if record.kind is ChangeKind.ECHO:
                 if key in stored:
                     continue
-                thread = _find_thread(contacts.contact_ids.get(key), item.connection, threads)
+                thread = _find_thread(contact_plan.contact_ids.get(key), item.connection, threads)
                 if thread is None:
                     records[key] = replace(record, is_waiting=True)
                 else:
@@ -204,7 +204,7 @@ class ChangeBatch:
                     thread = latest.get(thread.id, thread)
                     latest[thread.id] = thread.with_last_message_at(record.sent_at)
             elif record.kind is ChangeKind.CONSENT:
-                records[key] = replace(record, is_waiting=key not in contacts.contact_ids)
+                records[key] = replace(record, is_waiting=key not in contact_plan.contact_ids)
             else:
                 records[key] = record
         advanced = {id_: thread for id_, thread in latest.items() if thread not in threads}
@@ -226,7 +226,7 @@ def _make_record(change: IncomingChange, connection: Connection, id: ChangeId) -
     subject = change.message_id
     if subject is None:
         # By the user id, where there is one: a person may hide the phone number later.
-        identities = change.person.identities if change.person else ()
+        identities = change.identities
         user_ids = (each for each in identities if each.kind is not IdentityKind.WHATSAPP_PHONE)
         subject = ChangeTarget.for_person(org_id, channel, next(user_ids, identities[0])).name
     content = dict(change.content)
@@ -304,7 +304,7 @@ def _update_earlier(
 
 def _make_change_events(
     records: Mapping[MessageKey, ChangeRecord],
-    contacts: ContactPlan,
+    contact_plan: ContactPlan,
     messages: Mapping[MessageKey, Message],
     new_id: NewId,
 ) -> Iterator[Event]:
@@ -315,7 +315,7 @@ def _make_change_events(
         payload = {"channel": record.channel, "change_id": str(record.id)}
         if message := messages.get(MessageKey(*record.target)):
             payload |= {"message_id": str(message.id), "thread_id": str(message.thread_id)}
-        if contact_id := contacts.contact_ids.get(key):
+        if contact_id := contact_plan.contact_ids.get(key):
             payload["contact_id"] = str(contact_id)
         yield Event(
             id=EventId(new_id()),

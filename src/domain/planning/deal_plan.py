@@ -16,7 +16,7 @@ from domain.planning.message_plan import CapturedMessage
 Descriptions: TypeAlias = Mapping[tuple[Channel, str], Description]
 """A provider's description of each message, by channel and external id; some may be missing."""
 
-MessageChanges: TypeAlias = Mapping[MessageKey, tuple[Message, Message]]
+ChangedMessages: TypeAlias = Mapping[MessageKey, tuple[Message, Message]]
 """Each changed message as it was and as it is now."""
 
 
@@ -24,7 +24,7 @@ MessageChanges: TypeAlias = Mapping[MessageKey, tuple[Message, Message]]
 class DealPlan:
     """The open deal of each contact: all of them, the new ones, and the changed ones.
 
-    `changed` holds each deal as it was read and as it shall be.
+    `changed` holds each deal as it was read and as it becomes.
     """
 
     open: Mapping[ContactKey, Deal]
@@ -63,9 +63,9 @@ def plan_deals(
 
 def plan_insights(
     captured: Iterable[CapturedMessage],
-    deals: DealPlan,
+    deal_plan: DealPlan,
     descriptions: Descriptions,
-    provider: str,
+    provider_name: str,
     new_id: NewId,
 ) -> dict[DealId, Insight]:
     """Make the insight of each deal from its latest message that has a description.
@@ -79,7 +79,7 @@ def plan_insights(
         if message.is_deleted:
             description = describe_deleted_message(message.body)
         if description:
-            deal_id = deals.open[item.contact_key].id
+            deal_id = deal_plan.open[item.contact_key].id
             insight = Insight(
                 id=InsightId(new_id()),
                 org_id=message.org_id,
@@ -88,7 +88,7 @@ def plan_insights(
                 intent=description.intent,
                 score=description.score,
                 next_step=description.next_step,
-                provider=provider,
+                provider=provider_name,
                 updated_at=message.sent_at,
                 message_external_id=message.external_id,
             )
@@ -98,10 +98,10 @@ def plan_insights(
 
 
 def make_lead_events(
-    captured: Sequence[CapturedMessage], deals: DealPlan, new_id: NewId
+    captured: Sequence[CapturedMessage], deal_plan: DealPlan, new_id: NewId
 ) -> list[Event]:
     """Make a `lead_captured` event for each message, with the ids of its contact and deal."""
-    unannounced = dict(deals.new)
+    unannounced = dict(deal_plan.new)
     return [
         Event(
             id=EventId(new_id()),
@@ -112,7 +112,7 @@ def make_lead_events(
                 "message_id": str(item.message.id),
                 "thread_id": str(item.thread.id),
                 "contact_id": str(item.thread.contact_id),
-                "deal_id": str(deals.open[item.contact_key].id),
+                "deal_id": str(deal_plan.open[item.contact_key].id),
                 "deal_opened": unannounced.pop(item.contact_key, None) is not None,
             },
         )
@@ -121,11 +121,11 @@ def make_lead_events(
 
 
 def plan_new_titles(
-    deals: Iterable[Deal], messages: MessageChanges
+    deals: Iterable[Deal], messages: ChangedMessages
 ) -> dict[DealId, tuple[Deal, Deal]]:
     """Give deals a new title where the text of their first message changed.
 
-    Returns the deals whose title changes, as they are and as they shall be.
+    Returns the deals whose title changes, as they are and as they become.
     """
     bodies = {old.id: (old.body, new.body) for old, new in messages.values()}
     renamed: dict[DealId, tuple[Deal, Deal]] = {}
@@ -137,7 +137,7 @@ def plan_new_titles(
     return renamed
 
 
-def describe_unsent(messages: MessageChanges) -> dict[MessageKey, Description]:
+def describe_unsent(messages: ChangedMessages) -> dict[MessageKey, Description]:
     """Describe the messages that were unsent, so that no insight quotes their text any longer."""
     return {
         key: describe_deleted_message(new.body)

@@ -10,7 +10,6 @@ from domain.contact import (
     ContactId,
     ContactIdentity,
     ContactIdentityId,
-    ContactKey,
     IdentityKey,
     IdentityMatch,
 )
@@ -23,7 +22,7 @@ class ContactPlan:
     """The contacts behind the messages or changes of a batch, and what becomes of them.
 
     `contact_ids` lacks the changes whose person is unknown. `changed_contacts` holds each contact
-    as it was read and as it shall be. `conflicts` records pairs of contacts that share one person.
+    as it was read and as it becomes. `conflicts` records pairs of contacts that share one person.
     """
 
     contact_ids: Mapping[MessageKey, ContactId]
@@ -32,18 +31,13 @@ class ContactPlan:
     new_identities: Mapping[IdentityKey, ContactIdentity]
     conflicts: Mapping[MessageKey, ChangeRecord]
 
-    @property
-    def contact_keys(self) -> set[ContactKey]:
-        """Every contact of the batch."""
-        return {ContactKey(key.org_id, id_) for key, id_ in self.contact_ids.items()}
-
 
 @dataclass(slots=True)
 class IdentityResolver:
-    """Resolves the people of one batch, one after the other; earlier ones teach it identities.
+    """Resolves the people of one batch, one after the other, and remembers their identities.
 
     Identities seen together are one person's, so a new one goes to the contact of a known one. Of
-    several known ones the first decides. Where they belong to several contacts, nothing is merged
+    several known identities the first decides the contact. Where they are several contacts', nothing is merged
     or moved, and a conflict is recorded (D8).
     """
 
@@ -82,7 +76,7 @@ class IdentityResolver:
         )
 
     def assign(self, key: MessageKey, identities: Sequence[IdentityKey], contact: Contact) -> None:
-        """Make the contact, as it shall be, that of the item `key`; give it new identities."""
+        """Assign the updated contact to the item `key`, and the new identities to the contact."""
         self._contact_ids[key] = contact.id
         self._contacts[contact.id] = contact
         for identity in identities:

@@ -76,7 +76,7 @@ class ResolvedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ThreadPlan:
-    """The thread of each message; the new threads, and the stored ones that go on."""
+    """The thread of each message; the new threads, and the stored threads with new messages."""
 
     threads: Mapping[MessageKey, Thread]
     new_threads: Mapping[ThreadId, Thread]
@@ -122,7 +122,7 @@ class MessageBatch:
         return type(self)({k: m for k, m in self.resolved.items() if k not in stored_keys})
 
     def contains_each(self, messages: Iterable[InboundMessage]) -> list[bool]:
-        """Say of each message whether it is in the batch: itself, and not another with its id."""
+        """Return, for each message, whether this object is in the batch."""
         # By identity: equal messages in one delivery are duplicates, of which one is in the batch.
         remaining = {id(item.message) for item in self.resolved.values()}
         contained = []
@@ -159,7 +159,7 @@ class MessageBatch:
 
     def plan_threads(
         self,
-        contacts: ContactPlan,
+        contact_plan: ContactPlan,
         stored_threads: Iterable[Thread],
         pending: PendingChanges,
         new_id: NewId,
@@ -175,7 +175,7 @@ class MessageBatch:
         latest: dict[ThreadId, Thread] = {}
         threads: dict[MessageKey, Thread] = {}
         for key, item in self.resolved.items():
-            contact_id, connection_id = contacts.contact_ids[key], item.connection.id
+            contact_id, connection_id = contact_plan.contact_ids[key], item.connection.id
             external_id = item.message.thread_external_id
             by_external_id = (key.org_id, external_id)
             by_connection = (key.org_id, contact_id, connection_id)
@@ -209,14 +209,14 @@ class MessageBatch:
         )
 
     def make_messages(
-        self, threads: ThreadPlan, pending: PendingChanges, new_id: NewId
+        self, thread_plan: ThreadPlan, pending: PendingChanges, new_id: NewId
     ) -> dict[MessageKey, Message]:
         """Make each message one of its thread, with its pending changes applied."""
         messages = {
             key: Message(
                 id=MessageId(new_id()),
                 org_id=key.org_id,
-                thread_id=threads.threads[key].id,
+                thread_id=thread_plan.threads[key].id,
                 channel=key.channel,
                 external_id=key.external_id,
                 direction=Direction.INBOUND,
@@ -236,7 +236,7 @@ class MessageBatch:
 
     def make_echoes(
         self,
-        threads: ThreadPlan,
+        thread_plan: ThreadPlan,
         pending: PendingChanges,
         stored: Container[MessageKey],
         new_id: NewId,
@@ -247,7 +247,7 @@ class MessageBatch:
         """
         return {
             echo.key: apply_changes(
-                make_message_from_echo(threads.threads[key].id, echo, MessageId(new_id())),
+                make_message_from_echo(thread_plan.threads[key].id, echo, MessageId(new_id())),
                 pending.get(ChangeTarget(*echo.key), ()),
             )
             for key, item in self.resolved.items()
@@ -280,7 +280,7 @@ def _most_identities_first(item: tuple[MessageKey, ResolvedMessage]) -> int:
 
 
 def _list_lookup_keys(thread: Thread) -> tuple[tuple[object, ...], ...]:
-    """By external id, by contact and connection, by contact and channel: of three unlike shapes."""
+    """Return the three lookup keys of a thread, which differ in length or type."""
     contact = (thread.org_id, thread.contact_id)
     by_external_id = (thread.org_id, thread.external_id)
     return by_external_id, (*contact, thread.connection_id), (*contact, thread.channel)

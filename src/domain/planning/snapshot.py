@@ -12,7 +12,7 @@ from domain.inbound import InboundMessage
 from domain.message import MessageKey, Thread
 
 PendingChanges: TypeAlias = Mapping[ChangeTarget, Sequence[ChangeRecord]]
-"""The stored changes that wait for their target, by that target."""
+"""Stored changes by their target; in a snapshot, those that are pending."""
 
 
 class Participant(NamedTuple):
@@ -74,7 +74,7 @@ class IngestSnapshot:
     `connections` are the enabled ones. `stored_keys` are the requested messages that are stored.
     `pending` are the changes that wait for a requested message or person. `matches` holds the
     contact of each requested identity. `threads` are those that messages name, and all threads of
-    the matched contacts. `open_deals` are those of the contacts of all these.
+    the matched contacts. `open_deals` are those of the contacts of `matches` and `threads`.
     """
 
     connections: Mapping[Address, Connection]

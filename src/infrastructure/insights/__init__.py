@@ -1,1 +1,1 @@
-"""Providers that say what a message means for the sale; one file each."""
+"""The insight providers, one module each: they describe what a message means for the sale."""

@@ -1,1 +1,1 @@
-"""PostgreSQL behind the ports: tables, statements, transactions, migrations."""
+"""The PostgreSQL adapter: tables, repositories, transactions, pools and migrations."""

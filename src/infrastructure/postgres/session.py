@@ -62,7 +62,7 @@ class PostgresSession:
     _deferred: dict[BatchWrite, list[Any]] = field(default_factory=dict)
 
     def defer_write(self, write: BatchWrite, batch: Iterable[object]) -> None:
-        """Write these rows later. ConcurrentUpdate is raised then, if it is."""
+        """Write these rows later. The statement that sends them may raise ConcurrentUpdate."""
         if rows := list(batch):
             self._deferred.setdefault(write, []).extend(rows)
 

@@ -28,8 +28,8 @@ from infrastructure.postgres.session import (
 _changes = tables.state_changes.c
 
 # Transactions that store messages take this lock shared, and one that stores a pending change takes
-# it exclusively: a message and its change would not see each other (D11). The number must
-# differ from those of other users of the database; else it means nothing.
+# it exclusively: a message and its change would not see each other (D11). Any
+# number serves that no other program locks in this database.
 INGEST_LOCK_ID = 0x1EAD_9047
 LOCK_INGEST_SHARED = RawStatement(f"SELECT pg_advisory_xact_lock_shared({INGEST_LOCK_ID})")
 LOCK_INGEST_EXCLUSIVELY = sa.text(f"SELECT pg_advisory_xact_lock({INGEST_LOCK_ID})")

@@ -81,8 +81,11 @@ class PostgresTransactions(Transactions):
     async def check_ready(self) -> None:
         async with self._connect(WebhookWriter()) as connection:
             version = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        if version != find_newest_revision():
-            raise SchemaOutdated("the schema is not up to date: run leadport migrate")
+        needed = find_newest_revision()
+        if version != needed:
+            raise SchemaOutdated(
+                f"the schema is at revision {version} and not at {needed}: run leadport migrate"
+            )
 
     @asynccontextmanager
     async def _connect(self, actor: Actor) -> AsyncIterator[AsyncConnection]:

@@ -43,9 +43,9 @@ class SignInPage(Controller):
         """Start a session and redirect to the page that the person wanted."""
         form = await request.form()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
-        client_address = request.client.host if request.client else ""
+        client_ip = request.client.host if request.client else ""
         try:
-            token = await sign_in(email, password, address=client_address)
+            token = await sign_in(email, password, client_ip=client_ip)
         except (WrongCredentials, TooManyAttempts, TokenIssuingDisabled) as error:
             return _render_refusal(request, email, error)
         response = redirect(_read_next_path(request))
