@@ -28,7 +28,7 @@ class MergedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DrainSpool:
-    """Stores the spooled deliveries, the oldest first. One worker of all drains at a time (D60).
+    """Stores the spooled deliveries, the oldest first. Only one worker drains at a time (D60).
 
     It may be interrupted anywhere. It then stores some deliveries again, which are duplicates.
     """
