@@ -1,63 +1,43 @@
-"""Where the tests get PostgreSQL from, and the adapters that all keep the same promises."""
+"""Shared options and fixtures: `--fast` and `--faults`, databases, and the storage adapters."""
 
-import gc
 import os
-import warnings
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import cache
-from pathlib import Path
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
 
-import docker
 import psycopg
 import pytest
-from docker.errors import DockerException
-from testcontainers.community.postgres import PostgresContainer
 
 from application.ports.storage import Transactions
-from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.memory import MemoryTransactions
 from infrastructure.postgres.migrations import migrate
 from infrastructure.postgres.pools import open_pool
 from infrastructure.postgres.transactions import PostgresTransactions
 
-IMAGE = "postgres:18"
 IS_CI = os.environ.get("CI") == "true"
-
-# Fast and forgetful: what survives a crash is tested elsewhere, with the defaults.
-UNSAFE_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="ten minutes of faults, too")
-
-
-@cache
-def is_docker_available() -> bool:
-    with warnings.catch_warnings():
-        # The client forgets its socket when it finds no engine.
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            docker.from_env(timeout=5).close()
-            answers = True
-        except DockerException:
-            answers = False
-        gc.collect()
-    return answers
-
-
-def pytest_report_header() -> str:
-    where = (
-        f"testcontainers, {IMAGE}" if is_docker_available() else "embedded (Docker does not answer)"
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="run only unit tests, and contract tests in memory; no slow ones, no Hypothesis",
     )
-    return f"PostgreSQL: {where}"
+    parser.addoption(
+        "--faults", action="store_true", help="also run the test of ten minutes of faults"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose where `server_url` comes from."""
+    plugin = "fast_run" if config.getoption("--fast") else "postgres_server"
+    config.pluginmanager.import_plugin(f"tests.support.{plugin}")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a test that is skipped is a test that fails: nothing there may be missing."""
+    """Fail skipped tests in CI, where everything that a test needs must be installed."""
     report = yield
     if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -65,39 +45,16 @@ def pytest_runtest_makereport(
     return report
 
 
-@contextmanager
-def run_container() -> Iterator[str]:
-    with PostgresContainer(IMAGE, driver=None) as postgres:
-        yield postgres.get_connection_url()
-
-
-@contextmanager
-def run_embedded(folder: Path) -> Iterator[str]:
-    server = EmbeddedPostgres(folder, options=UNSAFE_FAST_SETTINGS)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server; its first database is nobody's in particular."""
-    folder = tmp_path_factory.mktemp("postgres")
-    with run_container() if is_docker_available() else run_embedded(folder) as url:
-        yield url
-
-
 @pytest.fixture(scope="session")
 def migrated_url(server_url: str) -> str:
-    """A database that has today's schema."""
+    """A database with the current schema."""
     migrate(server_url)
     return server_url
 
 
 @pytest.fixture
 def database_url(migrated_url: str) -> str:
-    """The migrated database, empty."""
+    """The migrated database, without rows."""
     with psycopg.connect(migrated_url, autocommit=True) as db:
         db.execute("TRUNCATE organizations, auth.users CASCADE")
         db.execute("TRUNCATE failed_messages, unmatched_messages")
@@ -112,13 +69,13 @@ async def open_memory() -> AsyncIterator[Transactions]:
 @asynccontextmanager
 async def open_postgres(url: str) -> AsyncIterator[Transactions]:
     engine = open_pool(url)
-    yield PostgresTransactions(engine, patience=60)  # a busy machine is no failure
+    yield PostgresTransactions(engine, patience=60)  # so that a busy machine fails no test
     await engine.dispose()
 
 
 @pytest.fixture(params=["memory", "postgres"])
 async def transactions(request: pytest.FixtureRequest) -> AsyncIterator[Transactions]:
-    """Each adapter in turn."""
+    """The storage: each test runs once in memory and once in PostgreSQL."""
     if request.param == "memory":
         adapter = open_memory()
     else:
@@ -129,5 +86,6 @@ async def transactions(request: pytest.FixtureRequest) -> AsyncIterator[Transact
 
 @pytest.fixture
 async def postgres_transactions(database_url: str) -> AsyncIterator[Transactions]:
+    """The storage in PostgreSQL."""
     async with open_postgres(database_url) as transactions:
         yield transactions
