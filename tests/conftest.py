@@ -1,7 +1,7 @@
-"""Options, the report, and fixtures of the storage adapters, for all tests."""
+"""Shared options and fixtures: `--fast` and `--faults`, databases, and the storage adapters."""
 
 import os
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator
 
 import psycopg
 import pytest
@@ -9,38 +9,38 @@ import pytest
 from application.ports.storage import Transactions
 from infrastructure.memory import MemoryTransactions
 from infrastructure.postgres.migrations import migrate
-from tests.support.database import IMAGE, is_docker_available, open_postgres, run_postgres
+from tests.support.database import open_postgres
 
 IS_CI = os.environ.get("CI") == "true"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="ten minutes of faults, too")
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="run only unit tests, and contract tests in memory; no slow ones, no Hypothesis",
+    )
+    parser.addoption(
+        "--faults", action="store_true", help="also run the test of ten minutes of faults"
+    )
 
 
-def pytest_report_header() -> str:
-    has_docker = is_docker_available()
-    server = f"testcontainers, {IMAGE}" if has_docker else "embedded (Docker does not answer)"
-    return f"PostgreSQL: {server}"
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose where `server_url` comes from."""
+    plugin = "fast_run" if config.getoption("--fast") else "postgres_server"
+    config.pluginmanager.import_plugin(f"tests.support.{plugin}")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that is skipped in CI: nothing may be missing there."""
+    """Fail skipped tests in CI, where everything that a test needs must be installed."""
     report = yield
     if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
     return report
-
-
-@pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """A PostgreSQL server. Tests may create further databases in it."""
-    with run_postgres() as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

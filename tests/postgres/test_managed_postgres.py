@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from application.errors import StorageRefused
 from infrastructure.postgres.migrations import downgrade, migrate
-from tests.support.database import run_embedded
+from tests.support.postgres_server import run_embedded
 from tests.support.rls_fixtures import (
     EXPECTED,
     EXPECTED_MOVES,

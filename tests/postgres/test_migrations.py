@@ -11,7 +11,8 @@ from psycopg.conninfo import make_conninfo
 from application.errors import SchemaOutdated, StorageUnavailable
 from infrastructure.postgres.migrations import connect, downgrade, migrate
 from infrastructure.postgres.tables import metadata
-from tests.support.database import open_postgres, run_embedded
+from tests.support.database import open_postgres
+from tests.support.postgres_server import run_embedded
 
 
 @pytest.fixture(scope="module")
