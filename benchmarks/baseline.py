@@ -1,4 +1,4 @@
-"""The baseline: a straightforward webhook service of FastAPI, pydantic and SQLAlchemy's ORM.
+"""The baseline (D73): a straightforward webhook service of FastAPI, pydantic and SQLAlchemy's ORM.
 
 It stores the same rows as Leadport, in the same tables and as the same role: one transaction for
 each message, and one SELECT and one INSERT for each step. It is asynchronous, as FastAPI is

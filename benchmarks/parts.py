@@ -1,4 +1,4 @@
-"""The parts of `bin/bench`: what each one measures, and the bounds that its ratios must keep."""
+"""The parts of `bin/bench`: what each one measures, and the bounds of its ratios (D72)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,8 @@ LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER = 200_000, 5
 PACED_MESSAGES_PER_SECOND = 264
 """The capacity that Meta asks for, for a number at the default rate of 80 messages per second.
 
-Meta counts 24 answers and 240 statuses. Here all 264 are messages from people, which cost more.
+Meta counts 24 answers and 240 statuses. Here all 264 are messages from people, which cost more
+(D75).
 """
 
 PACED_DURATION_FACTOR = 10

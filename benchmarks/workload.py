@@ -24,7 +24,7 @@ KNOWN_SENDER_COUNT = 20_000
 """Senders with stored conversations, who write again."""
 
 NEW_SENDER_SHARE = 0.3
-"""Share of messages whose sender has no stored conversation, from 0 to 1."""
+"""Share of messages whose sender has no stored conversation, from 0 to 1 (D74)."""
 
 MESSAGE_TEXTS = (
     "Hola",

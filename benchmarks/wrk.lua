@@ -1,4 +1,4 @@
--- wrk script: sends each request of a file once and prints what came back.
+-- wrk script: sends each request of a file once and prints what came back (D76).
 -- The file holds, for each request, its length in bytes on a line and then the request.
 -- The output is one line of JSON figures, then a line for each distinct answer with its count.
 

@@ -7,7 +7,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Roles belong to the whole server, so the migration of another database may have created them.
+# Roles belong to the whole server, so another database's migration may have created them (D27).
 # The migrating role must be able to act as each of them: as a superuser, or by a grant.
 # Since PostgreSQL 16 only the role's creator, or a member with ADMIN OPTION, may give that grant.
 ROLES = """

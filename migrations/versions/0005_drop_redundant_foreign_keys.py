@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 # Each row of these tables refers to a parent row of the same organisation by a composite key. The
-# topmost parent refers to the organisation, so another key on org_id is checked without need.
+# topmost parent refers to the organisation, so another key on org_id is checked without need (D20).
 HELD_BY_A_PARENT = (
     "contact_identities",
     "conversation_threads",

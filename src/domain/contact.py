@@ -55,8 +55,8 @@ class IdentityKey(NamedTuple):
 class Sender:
     """The person at the other end, as the delivery shows them: at least one identity.
 
-    The first identity decides: where the identities belong to several contacts, its contact gets
-    the message, and nothing is merged. The thread's external id holds the first identity too.
+    The first identity decides (D8): where the identities belong to several contacts, its contact
+    gets the message, and nothing is merged. The thread's external id holds the first identity too.
     """
 
     identities: tuple[Identity, ...]
@@ -95,10 +95,10 @@ class Contact:
     ) -> Self:
         """Take over the phone, if none is stored, and the profile name of the first message.
 
-        The first message is the one sent first; the order of arrival does not matter. A profile
-        name without a visible character is never taken over, and gives way where it is stored. A
-        name that a user of the CRM gave is kept. `may_take_phone` is False where the number is
-        another contact's.
+        The first message is the one sent first; the order of arrival does not matter (D7). A
+        profile name without a visible character is never taken over, and gives way where it is
+        stored. A name that a user of the CRM gave is kept. `may_take_phone` is False where the
+        number is another contact's.
         """
         phone = self.phone or (sender.phone if may_take_phone else None)
         seen = (sent_at, sender.name)

@@ -11,7 +11,8 @@ from application.ports.auth import PasswordHasher
 MEMORY_KIB = 19 * 1024
 """19 MiB, with two passes and one lane: the first choice of OWASP's Password Storage Cheat Sheet.
 
-RFC 9106 recommends 64 MiB, but hashing shares the memory of the worker that receives deliveries.
+RFC 9106 recommends 64 MiB, but hashing shares the memory of the worker that receives deliveries
+(D43).
 """
 
 

@@ -33,8 +33,8 @@ HS256 = "HS256"
 class JwtSessionTokens(SessionTokens):
     """Issues tokens with `secret` (HS256); reads tokens signed by it or by a key of `key_set`.
 
-    The algorithm follows from the key and never from the token's header. A token therefore can
-    neither choose `none` nor make a public RSA key serve as an HS256 secret.
+    The algorithm follows from the key and never from the token's header (D33). A token therefore
+    can neither choose `none` nor make a public RSA key serve as an HS256 secret.
     """
 
     clock: Clock
@@ -75,7 +75,7 @@ class JwtSessionTokens(SessionTokens):
             )
             return Session(
                 # A hash of the signed part: not every provider sets `jti`, and one signature has
-                # several encodings.
+                # several encodings (D32).
                 id=UUID(bytes=hashlib.sha256(token.rpartition(".")[0].encode()).digest()[:16]),
                 user_id=UserId(UUID(claims["sub"])),
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),

@@ -1,4 +1,4 @@
-"""The spool: an SQLite file that holds deliveries while the database does not accept them.
+"""The spool: an SQLite file that holds deliveries while the database does not accept them (D59).
 
 Workers and processes share the file. SQLite has synced a delivery to the disk before `add` returns
 (`synchronous=FULL`).

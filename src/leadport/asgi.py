@@ -59,7 +59,7 @@ def create() -> Litestar:
 def _derive_form_secret(settings: Settings) -> str:
     """Return the secret that signs the CSRF tokens in forms. Every worker derives the same one.
 
-    It is derived from the newest key of TOKEN_ENCRYPTION_KEYS, so that it needs no setting. After a
+    It is derived from the newest key of TOKEN_ENCRYPTION_KEYS, and needs no setting (D36). After a
     new key is put first, a form that was opened before is refused as out of date, and nothing is
     changed. The form works once the page is loaded again.
     """

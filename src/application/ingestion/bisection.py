@@ -1,4 +1,4 @@
-"""Stores a batch although some of its items fail: by bisection."""
+"""Stores a batch although some of its items fail: by bisection (D4)."""
 
 import logging
 import traceback
@@ -49,7 +49,7 @@ def _describe_failure(error: Exception) -> str:
     """Return what happened and what an operator can do about it.
 
     The text of the error is left out, because it may quote data; only StorageRefused is known to
-    quote none.
+    quote none (D18).
     """
     match error:
         case StorageRefused():

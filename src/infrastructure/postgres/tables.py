@@ -45,14 +45,13 @@ def _make_one_of_check(column: str, *values: str) -> sa.CheckConstraint:
 
 ROOM_FOR_UPDATES = {"postgresql_with": {"fillfactor": 85}}
 """For tables updated with each message: pages keep room for the next version of a row, so that no
-index needs a new entry for it."""
+index needs a new entry for it (D68)."""
 
 
 def _make_tenant_table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
     """Make a table whose rows belong to one organisation.
 
-    Each table has one foreign-key path to `organizations`: directly, or through its parent row. A
-    second key on `org_id` would cost another index lookup for each inserted row.
+    Each table has one foreign-key path to `organizations`: directly or by its parent row (D20).
     """
     return sa.Table(
         name,
@@ -167,7 +166,7 @@ contact_identities = _make_tenant_table(
     _make_text_column("kind"),
     _make_text_column("value"),
     sa.UniqueConstraint("org_id", "kind", "value"),
-    # Deferred to the commit: an identity is written before its contact (contacts.py).
+    # Deferred to the commit: an identity is written before its contact (D22).
     _make_reference("contact_id", "contacts", deferrable=True, initially="DEFERRED"),
     sa.Index(None, "org_id", "contact_id"),
     _make_one_of_check(
@@ -183,7 +182,7 @@ conversation_threads = _make_tenant_table(
     _make_text_column("external_id", nullable=True),
     _make_timestamp_column("last_message_at", nullable=True),
     sa.UniqueConstraint("org_id", "external_id"),
-    # A contact has one thread over a connection, whichever identity is seen first.
+    # A contact has one thread over a connection, whichever identity is seen first (D21).
     sa.UniqueConstraint("org_id", "contact_id", "connection_id"),
     _make_reference("contact_id", "contacts"),
     _make_reference("connection_id", "channel_connections", ondelete="SET NULL (connection_id)"),
@@ -269,7 +268,7 @@ event_log = _make_tenant_table(
     sa.Index(None, "org_id", "created_at"),
 )
 
-# An exception among the keys: one statement claims failures of several organisations.
+# An exception among the keys (D19): one statement claims failures of several organisations.
 failed_messages = sa.Table(
     "failed_messages",
     metadata,
@@ -295,7 +294,7 @@ failed_messages = sa.Table(
     ),
 )
 
-# Belongs to no organisation: the address has no enabled connection.
+# Belongs to no organisation (D19, D63): the address has no enabled connection.
 unmatched_messages = sa.Table(
     "unmatched_messages",
     metadata,

@@ -1,4 +1,4 @@
-"""Parses the body of a Meta delivery into messages that count, changes, and ignored items."""
+"""Parses the body of a Meta delivery into messages that count (D52), changes, ignored items."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -40,7 +40,7 @@ class NotJson(ValueError):
 def parse_json(body: bytes) -> Json:
     """Decode the body; U+FFFD replaces every character that cannot be stored.
 
-    A body that is nearly JSON is decoded too, because it may hold a lead: lone surrogates and
+    A body that is nearly JSON is decoded too, because it may hold a lead (D53): lone surrogates and
     broken UTF-8 are replaced, control characters in strings are kept, and NaN, infinities and
     integers of more than 399 characters become None. Raises NotJson for every other body, and for
     one that is nested too deep for the decoders.
@@ -138,7 +138,7 @@ def as_datetime(value: Json, arrived_at: datetime) -> datetime:
     """Return the time of a timestamp in seconds or milliseconds, a number or a string.
 
     Returns `arrived_at` where the timestamp is missing, cannot be read, lies before 2010, or more
-    than a day after `arrived_at`.
+    than a day after `arrived_at` (D55).
     """
     try:
         number = float(value)
@@ -150,7 +150,7 @@ def as_datetime(value: Json, arrived_at: datetime) -> datetime:
 
 
 def read_or_derive_id(id: Json, *content: Json) -> str:
-    """Return Meta's id; where there is none, a hash of the content.
+    """Return Meta's id; where there is none, a hash of the content (D54).
 
     A repeat of the same content derives the same id: `derived:` and 32 hexadecimal digits.
     """

@@ -1,4 +1,4 @@
-"""Composes placeholders, such as `[image]`: the body of a message without text.
+"""Composes placeholders, such as `[image]`: the body of a message without text (D51).
 
 The English text of a placeholder is its message id in the catalogue
 `locale/<language>/LC_MESSAGES/bodies.po`. English names a type by Meta's own word; the other

@@ -13,7 +13,7 @@ class WebhookVerifier:
     """Compares the handshake's token and each delivery's signature in constant time.
 
     `app_secrets` may hold several secrets: the old and the new one during a rotation, or the
-    secret of an Instagram-login app beside that of the Facebook app. Without any secret every
+    secret of an Instagram-login app beside that of the Facebook app (D58). Without any secret every
     delivery is accepted; the settings allow that in development only.
     """
 

@@ -219,7 +219,7 @@ def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[Problem
     """Answer any other error with 500.
 
     The log has the class of the error and the innermost eight frames, not its message: that may
-    quote what a person wrote.
+    quote what a person wrote (D18).
     """
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]

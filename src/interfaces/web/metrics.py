@@ -46,7 +46,7 @@ METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
 MAX_COUNTED_NAMES = 500
 """The number of distinct ignored items that are counted by name; further ones count as `(other)`.
 
-Without a limit, a sender with the app secret could make any number of time series.
+Without a limit, a sender with the app secret could make any number of time series (D71).
 """
 
 _counted_items: set[IgnoredItem] = set()

@@ -67,7 +67,7 @@ def make_pages_router(public_url: str, form_secret: str) -> Router:
         before_request=choose_language,
         after_request=add_headers,
         exception_handlers=_make_exception_handlers(add_headers),
-        # On the pages only: the API and the webhook have no forms.
+        # On the pages only: the API takes bearer tokens, and the webhook has no forms (D34).
         middleware=[DefineMiddleware(CSRFMiddleware, config=csrf)],
         request_max_body_size=MAX_FORM_BYTES,
         include_in_schema=False,

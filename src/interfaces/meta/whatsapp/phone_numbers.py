@@ -1,4 +1,4 @@
-"""Lists the forms of a WhatsApp number: numbers of Mexico, Argentina and Brazil have two."""
+"""Lists the forms of a WhatsApp number: numbers of Mexico, Argentina and Brazil have two (D9)."""
 
 import re
 
