@@ -1,4 +1,4 @@
-"""The pages agree with the code: log events, settings, links, decisions and file paths."""
+"""The pages agree with the code: log events, settings, links, decisions, file paths and names."""
 
 import ast
 import re
@@ -27,6 +27,30 @@ DECISION = re.compile(r"\bD(\d+)\b")
 REPOSITORY_PATH = re.compile(r"`((?:src|tests|docs|migrations|bin)/[^`\s]*)`")
 PACKAGE_PATH = re.compile(r"`((?:application|domain|infrastructure|interfaces|leadport)/[^`\s]*)`")
 SETTING = re.compile(r"`([A-Z][A-Z_]+)`")
+CODE_SPAN = re.compile(r"`([^`\n]+)`")
+PYTHON_NAME = re.compile(
+    r"\b(?:_?[a-z][a-z0-9]*(?:_[a-z0-9]+)+|_[a-z]\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+)\b"
+)
+"""Names with an underscore, and names in CamelCase. A prefix such as `has_` is no name."""
+
+NAMES_FROM_ELSEWHERE = {
+    "exc_info": "a key of the log lines, which logging adds",
+    "find_or_create": "D1 names it as the design that was not chosen",
+    "forbidden_modules": "a key of pyproject.toml",
+    "leadport_changes_total": "a metric: prometheus-client adds `_total` to the counter's name",
+    "leadport_messages_total": "a metric, likewise",
+    "leadport_passed_over_total": "a metric, likewise",
+    "pg_dump": "a tool of PostgreSQL",
+    "pg_dumpall": "a tool of PostgreSQL",
+    "pg_stat_statements": "an extension of PostgreSQL",
+    "bot_id": "add-a-channel.md makes it",
+    "copy_storage": "add-a-storage-adapter.md makes it",
+    "shout_api_key": "add-an-insight-provider.md makes it",
+    "ShoutInsights": "add-an-insight-provider.md makes it",
+    "test_shout_insights": "add-an-insight-provider.md makes it",
+    "test_telegram": "add-a-channel.md makes it",
+}
+"""Names in the pages that the code does not have, each with the reason."""
 
 
 def read_section(page: Path, heading: str) -> str:
@@ -183,3 +207,63 @@ def test_paths_that_a_page_names_exist(page: Path) -> None:
     paths = sorted(path for path in named - made if "<" not in path)
 
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+# Names of the code
+
+
+def find_names(text: str) -> set[str]:
+    """Return the names in the code spans of a page that look like Python's. Blocks are left out."""
+    spans = CODE_SPAN.findall(CODE_BLOCK.sub("", text))
+    return {name for span in spans for name in PYTHON_NAME.findall(span)}
+
+
+@pytest.fixture(scope="module")
+def words_of_code() -> set[str]:
+    """Every word in the files that are code, and in their paths. This module is left out."""
+    words = set()
+    for folder in ("src", "tests", "benchmarks", "migrations", "bin"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts and file != Path(__file__):
+                words.update(re.findall(r"\w+", file.read_text(errors="ignore")))
+                words.update(re.findall(r"\w+", shorten(file)))
+    return words
+
+
+def test_python_names_are_found_in_code_spans_only() -> None:
+    page = "`_tenant_table`, `Deal.make_title`, `ZoneInfo(1)`, `has_`, `D1`, or_not\n```\nin_block\n```"
+
+    assert find_names(page) == {"_tenant_table", "make_title", "ZoneInfo"}
+
+
+def test_names_of_the_code_in_the_pages_exist(words_of_code: set[str]) -> None:
+    """The page's name is a whole word somewhere: a function that was renamed is not found."""
+    pages = [page for page in PAGES if page.name != "CHANGELOG.md"]  # it names what was removed
+    unknown = {
+        (shorten(page), name)
+        for page in pages
+        for name in find_names(page.read_text()) - words_of_code - NAMES_FROM_ELSEWHERE.keys()
+    }
+
+    assert unknown == set()
+
+
+def test_each_name_from_elsewhere_is_in_a_page_and_not_in_the_code(
+    words_of_code: set[str],
+) -> None:
+    named = {name for page in PAGES for name in find_names(page.read_text())}
+
+    assert NAMES_FROM_ELSEWHERE.keys() - named == set()
+    assert NAMES_FROM_ELSEWHERE.keys() & words_of_code == set()
+
+
+# Checklists
+
+
+def test_pull_request_template_has_the_checklist_of_contributing() -> None:
+    template = (ROOT / ".github/pull_request_template.md").read_text()
+    section = read_section(ROOT / "CONTRIBUTING.md", "Checklist of a pull request")
+    checks = re.findall(r"^- \[ \] .+$", section, re.MULTILINE)
+
+    assert len(checks) > 5
+    assert re.findall(r"^- \[ \] .+$", template, re.MULTILINE) == checks
