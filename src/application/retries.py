@@ -19,7 +19,7 @@ title and profile name may change a few times in a burst of messages (D2)."""
 async def with_retries(transaction: Callable[[], Awaitable[R]]) -> R:
     """Run the transaction, and repeat it while it raises ConcurrentUpdate.
 
-    Raises ConcurrentUpdate after MAX_ATTEMPTS attempts.
+    Raises ConcurrentUpdate after MAX_TRANSACTION_ATTEMPTS attempts.
     """
     for attempt in range(1, MAX_TRANSACTION_ATTEMPTS):
         try:

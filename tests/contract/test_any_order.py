@@ -309,7 +309,7 @@ ALWAYS_THE_SAME = settings(
 
 @settings(ALWAYS_THE_SAME, max_examples=300)
 @given(story=stories())
-async def test_any_order_ends_the_same_in_memory(story: Story) -> None:
+async def test_every_order_of_deliveries_ends_the_same_in_memory(story: Story) -> None:
     in_turn = await end_of(MemoryTransactions(), story.owners, in_order(story.things))
     mixed = await end_of(MemoryTransactions(), story.owners, story.deliveries)
 
@@ -326,7 +326,7 @@ async def webhook(database_url: str) -> AsyncIterator[Transactions]:
 
 @settings(ALWAYS_THE_SAME, max_examples=25)
 @given(story=stories())
-async def test_any_order_ends_the_same_in_the_database(
+async def test_every_order_of_deliveries_ends_the_same_in_postgres(
     postgres_transactions: Transactions, webhook: Transactions, story: Story
 ) -> None:
     in_memory = await end_of(MemoryTransactions(), story.owners, in_order(story.things))

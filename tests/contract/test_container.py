@@ -32,12 +32,12 @@ from tests.support.stored_rows import StoredRows
 CANARY = "EAAGcanary0123456789"
 
 
-def test_everything_can_be_made(container: Container) -> None:
+def test_container_makes_every_object(container: Container) -> None:
     """Nothing but the call itself finds a constructor that lacks an argument."""
     assert isinstance(container.use_cases(), UseCases)
 
 
-async def test_operators_make_organisations_and_members(
+async def test_operator_creates_organisations_and_members(
     operator_use_cases: UseCases, operator_transactions: Transactions
 ) -> None:
     shop = await operator_use_cases.create_organization(" Shop ", "Ana@Shop.example")
@@ -93,7 +93,7 @@ async def test_owners_and_admins_manage_connections(
 
 
 @pytest.mark.parametrize("who", ["member", "owner of another", "nobody"])
-async def test_nobody_else_sees_or_changes_connections(
+async def test_other_people_neither_see_nor_change_connections(
     use_cases: UseCases, operator_use_cases: UseCases, who: str
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -123,7 +123,7 @@ async def test_nobody_else_sees_or_changes_connections(
     ]
 
 
-async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
+async def test_number_of_another_organisation_is_refused_without_its_name_and_logged(
     use_cases: UseCases, operator_use_cases: UseCases, stored_rows: StoredRows
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -154,7 +154,9 @@ async def test_a_number_in_use_elsewhere_is_refused_without_a_name_and_logged(
     }
 
 
-async def test_messages_show_as_activity(use_cases: UseCases, operator_use_cases: UseCases) -> None:
+async def test_activity_of_a_connection_shows_its_messages(
+    use_cases: UseCases, operator_use_cases: UseCases
+) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     await use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(shop.user_id)
@@ -172,7 +174,7 @@ async def test_messages_show_as_activity(use_cases: UseCases, operator_use_cases
     assert activity.last_message_at > NOON
 
 
-async def test_a_person_sees_their_own_organisations(
+async def test_person_sees_their_own_organisations(
     use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -188,7 +190,7 @@ async def test_a_person_sees_their_own_organisations(
     assert await use_cases.list_organizations(SignedInUser(UserId(new_id()))) == []
 
 
-async def test_an_access_token_is_sealed_kept_and_removed(
+async def test_access_token_is_encrypted_kept_and_removed(
     container: Container, use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -212,7 +214,7 @@ async def test_an_access_token_is_sealed_kept_and_removed(
     assert await save("") is None
 
 
-async def test_keys_are_rotated_and_old_ones_may_go(
+async def test_rotated_tokens_need_no_old_key(
     operator_container: Container,
     operator_use_cases: UseCases,
     operator_transactions: Transactions,
@@ -238,7 +240,7 @@ async def test_keys_are_rotated_and_old_ones_may_go(
             AesGcmTokenCipher([old]).decrypt(connection)
 
 
-async def test_a_password_becomes_a_session_that_ends(
+async def test_sign_in_starts_a_session_that_sign_out_ends(
     use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -256,7 +258,7 @@ async def test_a_password_becomes_a_session_that_ends(
     assert (await use_cases.read_session(again)).user_id == shop.user_id
 
 
-async def test_a_wrong_address_and_a_wrong_password_are_told_alike(
+async def test_unknown_address_and_wrong_password_get_the_same_answer(
     use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -269,7 +271,7 @@ async def test_a_wrong_address_and_a_wrong_password_are_told_alike(
     assert len(set(said_to)) == 1
 
 
-async def test_attempts_are_limited_for_an_account_and_for_an_address(use_cases: UseCases) -> None:
+async def test_sign_in_attempts_are_limited_by_account_and_by_address(use_cases: UseCases) -> None:
     async def attempts(*tries: tuple[str, str]) -> int:
         """How many of them are let through."""
         let_through = 0
@@ -286,7 +288,7 @@ async def test_attempts_are_limited_for_an_account_and_for_an_address(use_cases:
     assert await attempts(*[(f"{n}@shop.example", "198.51.100.1") for n in range(32)]) == 30
 
 
-async def test_passwords_are_compared_one_after_another(
+async def test_passwords_are_verified_one_at_a_time(
     use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each takes memory and time that deliveries need."""
@@ -310,7 +312,7 @@ async def test_passwords_are_compared_one_after_another(
     assert most == 1
 
 
-async def test_operators_reset_passwords_and_issue_tokens(
+async def test_operator_resets_passwords_and_issues_tokens(
     use_cases: UseCases, operator_use_cases: UseCases
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
@@ -328,7 +330,9 @@ async def test_operators_reset_passwords_and_issue_tokens(
             await nobody("nobody@shop.example")
 
 
-async def test_what_does_not_exist_is_not_found(operator_use_cases: UseCases) -> None:
+async def test_missing_objects_are_not_found_and_invalid_input_is_refused(
+    operator_use_cases: UseCases,
+) -> None:
     nowhere = OrgId(new_id())
 
     for attempt in (

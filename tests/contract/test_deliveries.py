@@ -30,7 +30,7 @@ def webhook(opened: WebhookHarness) -> WebhookHarness:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
+def test_delivery_becomes_the_rows_of_its_example_and_its_repeat_is_skipped(
     webhook: WebhookHarness, name: str
 ) -> None:
     example = EXAMPLES[name]
@@ -56,13 +56,13 @@ def test_a_delivery_becomes_what_its_example_says_and_its_repeat_nothing(
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_passed_over_has_a_name(name: str) -> None:
+def test_ignored_items_are_counted_by_name(name: str) -> None:
     notes = MetaDeliveryParser().parse(EXAMPLES[name].body, NOON).ignored_items
 
     assert {" ".join(note): times for note, times in notes.items()} == EXAMPLES[name].passed_over
 
 
-def test_what_goes_to_a_number_that_nobody_connected_is_skipped(
+def test_deliveries_for_unconnected_numbers_are_skipped(
     webhook: WebhookHarness,
 ) -> None:
     nothing = webhook.read_stored()
@@ -76,7 +76,7 @@ def test_what_goes_to_a_number_that_nobody_connected_is_skipped(
     assert webhook.read_stored() == nothing
 
 
-def test_the_documentation_names_every_kind() -> None:
+def test_documentation_names_every_kind_of_message() -> None:
     documented = {*re.findall(r"`\[?(\w+)\]?`", MESSAGES.read_text(encoding="utf-8"))}
     kinds = {message["kind"] for example in EXAMPLES.values() for message in example.messages}
 

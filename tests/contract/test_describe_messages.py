@@ -155,7 +155,7 @@ async def rows(stored_rows: StoredRows) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("mood", BAD)
-async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
+async def test_failing_provider_changes_no_counter_and_no_other_row(
     transactions: Transactions,
     mood: str,
     caplog: pytest.LogCaptureFixture,
@@ -193,7 +193,7 @@ async def test_a_bad_provider_changes_no_counter_and_no_row_but_its_own(
     }
 
 
-async def test_good_answers_are_stored(transactions: Transactions) -> None:
+async def test_descriptions_are_stored(transactions: Transactions) -> None:
     await create_shop(transactions)
 
     await asking(transactions, StubInsightProvider(good))(
@@ -205,7 +205,7 @@ async def test_good_answers_are_stored(transactions: Transactions) -> None:
     assert {(i.provider, i.intent, i.score) for i in insights} == {("moody", "price", 1)}
 
 
-async def test_the_longest_description_can_be_stored(transactions: Transactions) -> None:
+async def test_longest_description_is_stored(transactions: Transactions) -> None:
     await create_shop(transactions)
     longest = "é" * (MAX_DESCRIPTION_LENGTH - 1) + "👍"
     answer = told(summary=longest, intent=longest, next_step=longest, score=100)
@@ -216,7 +216,7 @@ async def test_the_longest_description_can_be_stored(transactions: Transactions)
     assert (insight.summary, insight.score) == (longest, 100)
 
 
-async def test_some_good_answers_among_others_are_stored(transactions: Transactions) -> None:
+async def test_valid_descriptions_among_invalid_ones_are_stored(transactions: Transactions) -> None:
     await create_shop(transactions)
     answer = answering(lambda texts: [GOOD if text == "hola" else "?" for text in texts])
 
@@ -228,7 +228,7 @@ async def test_some_good_answers_among_others_are_stored(transactions: Transacti
     assert insight.summary == "a"
 
 
-async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None:
+async def test_deal_keeps_its_last_insight_after_a_failure(transactions: Transactions) -> None:
     await create_shop(transactions)
     await asking(transactions, StubInsightProvider(good))([make_message("hola")])
 
@@ -242,7 +242,7 @@ async def test_a_deal_keeps_its_last_insight(transactions: Transactions) -> None
 
 
 @pytest.mark.parametrize("mood", ["raises", "is cancelled", "hangs", "too few"])
-async def test_a_provider_that_failed_is_left_alone_for_a_while(mood: str) -> None:
+async def test_failed_provider_is_skipped_during_the_pause(mood: str) -> None:
     clock, provider = StoppedClock(), StubInsightProvider(BAD[mood])
     ask = DescribeMessages(provider, clock, SHORT_TIMEOUT_SECONDS)
     assert await ask([make_message("one")]) == {}
@@ -261,7 +261,7 @@ async def test_a_provider_that_failed_is_left_alone_for_a_while(mood: str) -> No
     assert [d.summary for d in (await ask([make_message("five")])).values()] == ["five"]
 
 
-async def test_a_provider_that_hangs_is_stopped_and_says_nothing_later(
+async def test_hanging_provider_is_cancelled_and_logs_nothing_later(
     loop_errors: list[dict[str, Any]],
 ) -> None:
     for answer in (never, never_and_not_to_be_stopped):
@@ -276,7 +276,7 @@ async def test_a_provider_that_hangs_is_stopped_and_says_nothing_later(
     assert loop_errors == []
 
 
-async def test_a_slow_provider_holds_no_transaction(transactions: Transactions) -> None:
+async def test_slow_provider_holds_no_transaction(transactions: Transactions) -> None:
     """While it is asked, others store theirs: in memory there is but one transaction at a time."""
     await create_shop(transactions)
     is_asked, may_answer = asyncio.Event(), asyncio.Event()
@@ -297,7 +297,7 @@ async def test_a_slow_provider_holds_no_transaction(transactions: Transactions) 
     assert (await first).ingested == 1
 
 
-async def test_nobody_is_asked_about_nothing() -> None:
+async def test_provider_is_not_called_without_messages() -> None:
     provider = StubInsightProvider(BAD["raises"])
 
     assert await DescribeMessages(provider, StoppedClock())([]) == {}
@@ -305,7 +305,7 @@ async def test_nobody_is_asked_about_nothing() -> None:
     assert provider.calls == []
 
 
-async def test_the_dummy_is_quick_enough_for_the_largest_delivery() -> None:
+async def test_dummy_provider_describes_a_thousand_messages_in_time() -> None:
     """It computes at once, so that there is nothing to wait for."""
     messages = [make_message(f"hola {n}") for n in range(1000)]
 

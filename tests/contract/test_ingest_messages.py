@@ -32,7 +32,7 @@ from tests.support.stored_rows import open_stored_rows
 ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
 
 
-async def test_a_message_becomes_a_lead(transactions: Transactions) -> None:
+async def test_message_becomes_a_lead(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
 
     counters = await make_ingestion(transactions)([make_message("¿Cuánto cuesta?\nGracias")])
@@ -48,7 +48,7 @@ async def test_a_message_becomes_a_lead(transactions: Transactions) -> None:
     assert (lead.intent, lead.score) == ("price", 75)
 
 
-async def test_a_repeated_delivery_changes_nothing(transactions: Transactions) -> None:
+async def test_repeated_delivery_changes_nothing(transactions: Transactions) -> None:
     await create_shop(transactions)
     delivery = [make_message("hola"), make_message("¿hay alguien?", minute=1)]
     ingest = make_ingestion(transactions)
@@ -60,7 +60,7 @@ async def test_a_repeated_delivery_changes_nothing(transactions: Transactions) -
     assert len(await list_leads(transactions)) == 2
 
 
-async def test_a_message_twice_in_one_delivery_is_stored_once(transactions: Transactions) -> None:
+async def test_message_twice_in_one_delivery_is_stored_once(transactions: Transactions) -> None:
     await create_shop(transactions)
     message = make_message()
 
@@ -69,7 +69,9 @@ async def test_a_message_twice_in_one_delivery_is_stored_once(transactions: Tran
     assert counters == Counters(received=2, ingested=1, skipped=1, failed=0)
 
 
-async def test_words_and_times_may_repeat_as_long_as_ids_differ(transactions: Transactions) -> None:
+async def test_messages_of_one_text_and_time_are_stored_if_their_ids_differ(
+    transactions: Transactions,
+) -> None:
     await create_shop(transactions)
 
     counters = await make_ingestion(transactions)(
@@ -79,7 +81,9 @@ async def test_words_and_times_may_repeat_as_long_as_ids_differ(transactions: Tr
     assert counters.ingested == 2
 
 
-async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactions) -> None:
+async def test_messages_for_unknown_and_disabled_numbers_are_skipped(
+    transactions: Transactions,
+) -> None:
     await create_shop(transactions, is_enabled=False)
 
     counters = await make_ingestion(transactions)([make_message(), make_message(to="999")])
@@ -88,11 +92,11 @@ async def test_unknown_and_disabled_numbers_are_skipped(transactions: Transactio
     assert await list_leads(transactions) == []
 
 
-async def test_an_empty_delivery_is_welcome(transactions: Transactions) -> None:
+async def test_empty_delivery_begins_no_transaction(transactions: Transactions) -> None:
     assert await make_ingestion(transactions)([]) == Counters.count([])
 
 
-async def test_each_message_goes_to_its_own_organisation(transactions: Transactions) -> None:
+async def test_each_message_is_stored_in_its_own_organisation(transactions: Transactions) -> None:
     """Twenty organisations, an unknown number, a disabled one, a duplicate and a broken item."""
     shops = [await create_shop(transactions, f"10{n:02}") for n in range(20)]
     closed = await create_shop(transactions, "2000", is_enabled=False)
@@ -137,7 +141,7 @@ async def test_messages_of_one_person_share_contact_thread_and_deal(
     assert {lead.intent for lead in captured} == {"purchase"}
 
 
-async def test_a_new_deal_opens_when_the_last_one_is_closed(transactions: Transactions) -> None:
+async def test_new_deal_opens_after_the_last_one_is_closed(transactions: Transactions) -> None:
     await create_shop(transactions)
     ingest = make_ingestion(transactions)
     await ingest([make_message("hola")])
@@ -148,7 +152,7 @@ async def test_a_new_deal_opens_when_the_last_one_is_closed(transactions: Transa
     assert [lead.deal for lead in await list_leads(transactions)] == ["hola", "otra vez yo"]
 
 
-async def test_a_person_without_a_phone_is_as_good_as_any_other(
+async def test_person_without_a_phone_is_found_by_the_user_id(
     transactions: Transactions,
 ) -> None:
     await create_shop(transactions)
@@ -160,7 +164,7 @@ async def test_a_person_without_a_phone_is_as_good_as_any_other(
     assert [lead.deal for lead in await list_leads(transactions)] == ["hola", "hola"]
 
 
-async def test_ids_seen_together_are_one_person(transactions: Transactions) -> None:
+async def test_ids_shown_together_belong_to_one_person(transactions: Transactions) -> None:
     """First by phone and user id, then by the user id alone: the thread goes on."""
     shop = await create_shop(transactions)
     ingest = make_ingestion(transactions)
@@ -178,7 +182,7 @@ async def test_ids_seen_together_are_one_person(transactions: Transactions) -> N
     assert thread.last_message_at == NOON + timedelta(minutes=1)
 
 
-async def test_everything_a_message_becomes_is_linked(transactions: Transactions) -> None:
+async def test_rows_of_a_message_are_linked(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
 
     await make_ingestion(transactions)([make_message("hola", by="5491155550001", name="Ana")])
@@ -215,7 +219,7 @@ async def test_everything_a_message_becomes_is_linked(transactions: Transactions
     assert {row.org_id for row in rows} == {shop.org_id}
 
 
-async def test_each_captured_message_has_an_event_and_only_the_first_opens_the_deal(
+async def test_each_message_has_an_event_and_only_the_first_opens_the_deal(
     transactions: Transactions,
 ) -> None:
     await create_shop(transactions)
@@ -226,7 +230,7 @@ async def test_each_captured_message_has_an_event_and_only_the_first_opens_the_d
     assert sorted(event.payload["deal_opened"] for event in events) == [False, False, True]
 
 
-async def test_a_late_message_moves_neither_thread_nor_insight_back(
+async def test_late_message_moves_neither_thread_nor_insight_back(
     transactions: Transactions,
 ) -> None:
     await create_shop(transactions)
@@ -242,7 +246,7 @@ async def test_a_late_message_moves_neither_thread_nor_insight_back(
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_the_insight_of_two_messages_of_one_second_is_the_same_in_any_order(
+async def test_insight_of_two_messages_of_one_second_is_the_same_in_any_order(
     transactions: Transactions, order: Sequence[int]
 ) -> None:
     await create_shop(transactions)
@@ -255,7 +259,7 @@ async def test_the_insight_of_two_messages_of_one_second_is_the_same_in_any_orde
     assert insight.intent == "thanks"
 
 
-async def test_a_contact_that_the_crm_had_before_is_found(transactions: Transactions) -> None:
+async def test_crm_contact_is_found_and_keeps_its_name(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
     eva = Contact(
         id=ContactId(new_id()), org_id=shop.org_id, name="Eva del CRM", phone="+5491155550001"
@@ -271,7 +275,7 @@ async def test_a_contact_that_the_crm_had_before_is_found(transactions: Transact
     assert [lead.contact for lead in await list_leads(transactions)] == ["Eva del CRM"]
 
 
-async def test_conflicting_identities_follow_the_first_and_nothing_is_merged(
+async def test_conflicting_identities_use_the_first_and_merge_nothing(
     transactions: Transactions,
 ) -> None:
     await create_shop(transactions)
@@ -295,7 +299,7 @@ async def test_conflicting_identities_follow_the_first_and_nothing_is_merged(
     ]
 
 
-async def test_a_message_without_a_thread_name_goes_to_the_contacts_thread(
+async def test_message_without_a_thread_id_is_stored_in_the_contacts_thread(
     transactions: Transactions,
 ) -> None:
     await create_shop(transactions)
@@ -307,7 +311,7 @@ async def test_a_message_without_a_thread_name_goes_to_the_contacts_thread(
     assert len(await open_stored_rows(transactions).threads()) == 1
 
 
-async def test_a_removed_and_connected_number_goes_on_with_its_conversations(
+async def test_number_connected_again_continues_its_threads(
     transactions: Transactions,
 ) -> None:
     shop = await create_shop(transactions)
@@ -338,7 +342,7 @@ class BadInsights:
 
 
 @pytest.mark.parametrize("answer", [None, []], ids=["raises", "answers too little"])
-async def test_a_failing_insight_provider_costs_the_insight_and_nothing_else(
+async def test_failing_insight_provider_costs_the_insight_only(
     transactions: Transactions,
     answer: Sequence[Description] | None,
     caplog: pytest.LogCaptureFixture,
@@ -354,7 +358,7 @@ async def test_a_failing_insight_provider_costs_the_insight_and_nothing_else(
     assert "secret words" not in caplog.text
 
 
-async def test_storage_that_does_not_answer_is_no_failed_message(
+async def test_unavailable_storage_makes_no_message_fail(
     transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was kept, so the delivery must come again."""
@@ -371,7 +375,7 @@ async def test_storage_that_does_not_answer_is_no_failed_message(
     assert await list_leads(transactions) == []
 
 
-async def test_the_twelfth_delivery_is_like_the_first(transactions: Transactions) -> None:
+async def test_twelfth_delivery_is_stored_like_the_first(transactions: Transactions) -> None:
     """Psycopg prepares after five runs, PostgreSQL plans generically after five more."""
     await create_shop(transactions)
     ingest = make_ingestion(transactions)
@@ -385,7 +389,7 @@ async def test_the_twelfth_delivery_is_like_the_first(transactions: Transactions
     assert len(deals) == 12
 
 
-async def test_a_thousand_messages_are_one_batch(
+async def test_batch_of_a_thousand_messages_is_stored(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     await create_shop(transactions)

@@ -54,7 +54,7 @@ async def test_each_pool_acts_as_its_own_role_from_the_first_statement_on(
             assert (await db.execute(WHO)).one() == (role, False, False, False, "")
 
 
-async def test_a_persons_claims_are_the_transactions_alone(container: Container) -> None:
+async def test_claims_of_a_person_end_with_the_transaction(container: Container) -> None:
     transactions: PostgresTransactions = container.transactions()
     person = UserId(new_id())
 
@@ -76,7 +76,7 @@ TERMINATE = """
 """
 
 
-async def test_a_connection_that_was_lost_is_not_used_again(
+async def test_lost_connection_is_not_used_again(
     container: Container, database_url: str, postgres_transactions: Transactions
 ) -> None:
     await create_shop(postgres_transactions)

@@ -41,7 +41,7 @@ from tests.support.database import flush, share_pool
 from tests.support.stored_rows import open_stored_rows
 
 
-async def test_fifty_identical_deliveries_at_once_store_one_message(
+async def test_fifty_concurrent_copies_of_a_delivery_store_one_message(
     postgres_transactions: Transactions,
 ) -> None:
     await create_shop(postgres_transactions)
@@ -55,7 +55,7 @@ async def test_fifty_identical_deliveries_at_once_store_one_message(
     assert len(await open_stored_rows(postgres_transactions).messages()) == 1
 
 
-async def test_a_hundred_first_messages_at_once_make_one_contact_thread_and_deal(
+async def test_hundred_concurrent_first_messages_make_one_contact_thread_and_deal(
     postgres_transactions: Transactions,
 ) -> None:
     await create_shop(postgres_transactions)
@@ -75,7 +75,7 @@ async def test_a_hundred_first_messages_at_once_make_one_contact_thread_and_deal
     assert len(await stored_rows.insights()) == 1
 
 
-async def test_both_ids_of_one_person_at_once_make_one_contact(
+async def test_concurrent_messages_with_both_ids_of_a_person_make_one_contact(
     postgres_transactions: Transactions,
 ) -> None:
     """Once the ids were seen together, either alone is the same person."""
@@ -101,7 +101,7 @@ async def test_both_ids_of_one_person_at_once_make_one_contact(
     )
 
 
-async def test_opposite_deliveries_do_not_deadlock(database_url: str) -> None:
+async def test_messages_in_opposite_order_do_not_deadlock(database_url: str) -> None:
     engine = open_pool(database_url, size=2)
     transactions = PostgresTransactions(share_pool(engine))
     await create_shop(transactions)
@@ -121,7 +121,7 @@ async def test_opposite_deliveries_do_not_deadlock(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_opposite_deliveries_of_changes_and_messages_do_not_deadlock(
+async def test_changes_and_messages_in_opposite_order_do_not_deadlock(
     database_url: str,
 ) -> None:
     """Of the same people: what each writes, and what happens to it, forth and back."""
@@ -172,7 +172,7 @@ async def test_opposite_deliveries_of_changes_and_messages_do_not_deadlock(
     await engine.dispose()
 
 
-async def test_messages_and_their_deletions_at_once_end_deleted(
+async def test_messages_and_their_concurrent_unsends_end_deleted(
     postgres_transactions: Transactions,
 ) -> None:
     await create_shop(postgres_transactions)
@@ -195,7 +195,7 @@ async def test_messages_and_their_deletions_at_once_end_deleted(
     assert not any(change.is_waiting for change in await stored_rows.changes())
 
 
-async def test_many_changes_of_one_message_at_once_all_count(
+async def test_concurrent_edits_of_one_message_are_all_applied(
     postgres_transactions: Transactions,
 ) -> None:
     await create_shop(postgres_transactions)
@@ -226,7 +226,7 @@ EARLY: Mapping[str, Callable[[InboundMessage], IncomingChange]] = {
 
 @pytest.mark.parametrize("first", ["message", "change"])
 @pytest.mark.parametrize("kind", EARLY)
-async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
+async def test_change_is_applied_to_a_message_that_is_stored_at_the_same_time(
     postgres_transactions: Transactions, kind: str, first: str
 ) -> None:
     """Each has read what is there, and cannot see yet what the other writes."""
@@ -261,7 +261,7 @@ async def test_no_change_is_missed_by_a_message_that_is_stored_at_the_same_time(
     } == {name: name == kind for name in EARLY}
 
 
-async def test_an_organisation_takes_everything_of_its_along(
+async def test_deleting_an_organisation_deletes_its_rows_in_every_table(
     postgres_transactions: Transactions,
 ) -> None:
     """Not every row points at it: some point at others that do."""
@@ -297,7 +297,7 @@ FORMS = [phone_identity("5491155550001"), phone_identity("541155550001")]
     ],
     ids=["by the id", "by the number"],
 )
-async def test_thirty_first_messages_at_once_over_four_pools_are_one_person(
+async def test_concurrent_first_messages_over_four_pools_make_one_contact(
     database_url: str, shown: Sequence[Sequence[Identity]]
 ) -> None:
     """As from four processes, each with pools of its own."""
@@ -346,7 +346,7 @@ async def refuse(transactions: Transactions, rule: str) -> None:
             )
 
 
-async def test_a_message_that_cannot_be_stored_fails_alone(
+async def test_message_that_the_database_refuses_fails_alone(
     postgres_transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = await create_shop(postgres_transactions)
@@ -370,7 +370,7 @@ async def test_a_message_that_cannot_be_stored_fails_alone(
     assert len(await open_stored_rows(postgres_transactions).contacts()) == 99
 
 
-async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
+async def test_thousand_messages_need_as_many_statements_as_one(
     postgres_transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await create_shop(postgres_transactions)
@@ -392,7 +392,9 @@ async def test_the_same_number_of_statements_for_one_message_and_for_a_thousand(
         assert seen == {"SELECT": 1, "WITH": 2, "COMMIT": 1}  # a lock, a read, a write
 
 
-async def test_a_contact_made_meanwhile_is_found(postgres_transactions: Transactions) -> None:
+async def test_contact_added_during_the_ingestion_is_found(
+    postgres_transactions: Transactions,
+) -> None:
     """The CRM adds the contact between our look and our write: the second start finds it."""
     shop = await create_shop(postgres_transactions)
     eva = Contact(id=ContactId(new_id()), org_id=shop.org_id, name="Eva", phone="5491155550001")
@@ -418,7 +420,7 @@ async def somebody_waits(transactions: Transactions, others: int = 1) -> None:
             await sleep(0.01)
 
 
-async def test_an_unreachable_database_is_unavailable() -> None:
+async def test_unreachable_server_is_unavailable() -> None:
     engine = open_pool("postgresql://nobody@127.0.0.1:1/nothing")
 
     with pytest.raises(StorageUnavailable):

@@ -34,22 +34,22 @@ def fields_refused(
 
 
 @pytest.mark.parametrize("good", ["1", "106540352242922", "page:a_b.c-D", "x" * 64])
-def test_an_external_id_may_be_any_providers(good: str) -> None:
+def test_external_id_of_any_provider_is_valid(good: str) -> None:
     assert fields_refused(external_id=good) == []
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, "a/b", "ñ", "１", "1\n"])
-def test_an_external_id_is_up_to_64_plain_characters(bad: str) -> None:
+def test_external_id_has_up_to_64_plain_characters(bad: str) -> None:
     assert fields_refused(external_id=bad) == ["external_id"]
 
 
 @pytest.mark.parametrize("number", ["+5491155550001", "54 9 11 5555", "(011) 5555-0001"])
-def test_a_phone_number_instead_of_its_id_is_explained(number: str) -> None:
+def test_phone_number_in_place_of_its_id_is_explained(number: str) -> None:
     with pytest.raises(InvalidInput, match="phone number id is needed"):
         validate_connection(number, "", "")
 
 
-def test_every_wrong_field_is_named() -> None:
+def test_every_invalid_field_is_named() -> None:
     assert fields_refused("+", "x" * 81, "a b") == ["external_id", "display_name", "access_token"]
     assert fields_refused(display_name="two\nlines") == ["display_name"]
     assert fields_refused(display_name="Ventas 👩‍💻") == []
@@ -66,27 +66,27 @@ def test_every_wrong_field_is_named() -> None:
         ("x" * 81, "x" * 79 + "…"),
     ],
 )
-def test_a_deal_is_named_by_the_first_line(body: str, title: str) -> None:
+def test_title_of_a_deal_is_the_first_line(body: str, title: str) -> None:
     assert Deal.make_title(body) == title
 
 
 @pytest.mark.parametrize("score", [-1, 101])
-def test_a_score_is_0_to_100(score: int) -> None:
+def test_score_is_0_to_100(score: int) -> None:
     with pytest.raises(ValueError, match="0 to 100"):
         Description(summary="", intent="", score=score, next_step="")
 
 
-def test_an_email_address_is_kept_in_lower_case() -> None:
+def test_email_address_is_stored_in_lower_case() -> None:
     assert normalize_email("  Ana@Shop.Example ") == "ana@shop.example"
 
 
 @pytest.mark.parametrize("bad", ["", "ana", "ana@", "@shop", "a b@shop", "a@b@c", "a@" + "b" * 254])
-def test_what_is_no_email_address_is_refused(bad: str) -> None:
+def test_invalid_email_address_is_refused(bad: str) -> None:
     with pytest.raises(InvalidInput, match="email"):
         normalize_email(bad)
 
 
-def test_a_batch_is_in_the_order_of_its_messages_own_time() -> None:
+def test_batch_is_ordered_by_the_time_of_sending() -> None:
     late, early = make_message("late", minute=2), make_message("early", minute=1)
 
     batch = MessageBatch.resolve([late, early], {SHOP.address: SHOP})
@@ -108,7 +108,7 @@ people = st.lists(
 
 
 @given(senders=people)
-def test_every_message_has_one_contact_and_every_identity_one_owner(
+def test_each_message_has_one_contact_and_each_identity_one_owner(
     senders: Sequence[Sequence[Identity]],
 ) -> None:
     batch = MessageBatch.resolve([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
@@ -126,7 +126,7 @@ def test_every_message_has_one_contact_and_every_identity_one_owner(
 
 
 @given(senders=people)
-def test_known_identities_make_no_contact(senders: Sequence[Sequence[Identity]]) -> None:
+def test_known_identities_make_no_new_contact(senders: Sequence[Sequence[Identity]]) -> None:
     batch = MessageBatch.resolve([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
     first = batch.plan_contacts({}, {}, new_id)
     owners = {

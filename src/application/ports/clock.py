@@ -1,4 +1,4 @@
-"""The clock port."""
+"""The clock port: the current time, which tests stop and move."""
 
 from datetime import datetime
 from typing import Protocol
