@@ -164,7 +164,7 @@ class WebhookController(Controller):
             )
         count_delivery(counters, delivery.changes, delivery.ignored_items)
         for item, times in delivery.ignored_items.items():
-            if item.reason == "unknown":
+            if item.verdict == "unknown":
                 name = f"{item.channel} {item.part} {item.name}"
                 log.warning("unknown_in_delivery", extra={"what": name, "times": times})
         has_unstored_messages = bool(counters.failed or counters.skipped)
