@@ -9,11 +9,8 @@ import msgspec
 
 from domain.connection import Channel
 from interfaces.cli.context import CliContext, print_json
-from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.samples import MAX_MESSAGES_PER_DELIVERY, Sample, make_delivery
 from interfaces.meta.signature import sign
-
-MAX_MESSAGES_PER_DELIVERY = 1000
-"""Meta batches up to 1,000 updates in one delivery."""
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 
