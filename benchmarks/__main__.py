@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.clients import ServerFellBehind
-from benchmarks.load import CountMismatch
+from benchmarks.load import InvalidMeasurement
 from benchmarks.parts import PARTS
 from benchmarks.report import Figure, print_json, print_table
 from benchmarks.servers import ServerNotStarted
@@ -38,7 +38,7 @@ def main() -> None:
             started_at = time.monotonic()
             try:
                 figures += PARTS[name](bench)
-            except (ServerFellBehind, ServerNotStarted, CountMismatch) as error:
+            except (ServerFellBehind, ServerNotStarted, InvalidMeasurement) as error:
                 bench.discard_leadport()
                 failures.append(f"{name}: {error}")
             print(f"{name} took {time.monotonic() - started_at:.0f} s", file=sys.stderr)

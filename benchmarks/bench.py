@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.load import CountMismatch
+from benchmarks.load import InvalidMeasurement
 from benchmarks.servers import LEADPORT_COMMAND, Server, run_server
 from benchmarks.workload import APP_SECRET, Workload
 from infrastructure.postgres.migrations import migrate
@@ -58,14 +58,14 @@ class Bench:
 
     @cached_property
     def workload(self) -> Workload:
-        """The default workload, in an embedded database. Raises CountMismatch if not durable."""
+        """The default workload, in an embedded database. Raises InvalidMeasurement if not durable."""
         settings = Settings.read(self.make_settings("data"))
         self.stack.enter_context(open_database(settings))
         workload = Workload(self._database_url("leadport"))
         with psycopg.connect(workload.database_url) as db:
             for name in DURABILITY_SETTINGS:
                 if db.execute("SELECT current_setting(%s)", [name]).fetchone() != ("on",):
-                    raise CountMismatch(f"{name} is not on")
+                    raise InvalidMeasurement(f"{name} is not on")
         workload.create_organizations()
         return workload
 

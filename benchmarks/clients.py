@@ -91,7 +91,7 @@ def _find_percentile(ordered: Sequence[float], percent: int) -> float:
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """A persistent HTTP/1.1 connection that carries one request at a time."""
 
     def __init__(self) -> None:
@@ -137,9 +137,9 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def _connect(port: int) -> Connection:
+async def _connect(port: int) -> HttpConnection:
     loop = asyncio.get_running_loop()
-    return (await loop.create_connection(Connection, "127.0.0.1", port))[1]
+    return (await loop.create_connection(HttpConnection, "127.0.0.1", port))[1]
 
 
 def send_paced(port: int, requests: Sequence[bytes], rate: float) -> Measurement:
@@ -193,7 +193,7 @@ def send_at_once(port: int, requests: Sequence[bytes]) -> Measurement:
         connections = [await _connect(port) for _ in requests]
         started_at = time.perf_counter()
 
-        async def send_one(connection: Connection, request: bytes) -> None:
+        async def send_one(connection: HttpConnection, request: bytes) -> None:
             recorder.record(await connection.send(request), time.perf_counter() - started_at)
             connection.close()
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.workload import Workload, make_connection_id, make_external_id
+from benchmarks.workload import (
+    Workload,
+    make_connection_id,
+    make_external_id,
+)
 from infrastructure.insights.dummy import DummyInsights
-from interfaces.meta.samples import Sample
-
-MESSAGES_PER_BATCH = 1000
-"""The most messages that Meta puts into one delivery."""
+from interfaces.meta.samples import MAX_MESSAGES_PER_DELIVERY, Sample
 
 CREATE_BATCH = """
 CREATE TEMP TABLE batch (
@@ -76,14 +77,14 @@ def measure_seconds_per_message(workload: Workload, seconds: float) -> float:
     with psycopg.connect(workload.database_url, autocommit=True) as db:
         db.execute(CREATE_BATCH)
         while sum(durations) < seconds:
-            organization, samples = workload.make_samples(MESSAGES_PER_BATCH)
+            organization, samples = workload.make_samples(MAX_MESSAGES_PER_DELIVERY)
             _fill_batch(db, organization, samples)
             started_at = time.perf_counter()
             with db.transaction():
                 db.execute(WRITE_BATCH)
             durations.append(time.perf_counter() - started_at)
     workload.count_new_messages()  # so that the next call counts only what a server stores
-    return sum(durations) / len(durations) / MESSAGES_PER_BATCH
+    return sum(durations) / len(durations) / MAX_MESSAGES_PER_DELIVERY
 
 
 def _fill_batch(db: psycopg.Connection, organization: int, samples: Sequence[Sample]) -> None:

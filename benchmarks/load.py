@@ -25,11 +25,15 @@ PREPARATION_FACTOR = 2.5
 """Requests are prepared for a server this many times as fast as it was in the run before."""
 
 MIN_PREPARED_MESSAGES_PER_SECOND = 3_000
-"""Requests are prepared for at least this rate, because a warm-up may have been held up."""
+"""Requests are prepared for at least this rate, because other processes may have delayed the warm-up."""
 
 
-class CountMismatch(Exception):
-    """Answers or stored rows are not what was sent, so the measured figures mean nothing."""
+class InvalidMeasurement(Exception):
+    """The measured figures are not valid.
+
+    For example, the counts of answers, stored rows and sent messages differ, connections broke, or
+    the database does not make commits durable.
+    """
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class Load:
     """The highest measured rate in answers per second; 0 before the warm-up."""
 
     def measure(self, seconds: float) -> Measurement:
-        """Warm up on the first call, then measure for `seconds`. Raises CountMismatch."""
+        """Warm up on the first call, then measure for `seconds`. Raises InvalidMeasurement."""
         if not self._rate:
             warm_up_requests = MAX_MESSAGES_PER_SECOND // self.messages
             warm_up = self._measure_once(min(WARM_UP_SECONDS, seconds), warm_up_requests)
@@ -78,7 +82,7 @@ class Load:
 def check_answers(
     measurement: Measurement, stored: int, messages: int, max_unanswered: int = 0
 ) -> None:
-    """Raise CountMismatch unless every answer reports all messages as stored, and they are.
+    """Raise InvalidMeasurement unless every answer reports all messages as stored, and they are.
 
     `messages` is the size of each delivery and `stored` the number of new rows. Up to
     `max_unanswered` deliveries may be stored without an answer, because the measurement ended
@@ -88,14 +92,14 @@ def check_answers(
         status, _, body = answer.partition(" ")
         counters = json.loads(body) if status == "200" else {}
         if counters.get("ingested") != messages or counters.get("received") != messages:
-            raise CountMismatch(f"answered {times} times, to {messages} messages: {answer}")
+            raise InvalidMeasurement(f"answered {times} times, to {messages} messages: {answer}")
     answered = measurement.requests * messages
     if not answered <= stored <= answered + max_unanswered * messages:
-        raise CountMismatch(f"{answered} messages were answered as stored, and {stored} are")
+        raise InvalidMeasurement(f"{answered} messages were answered as stored, and {stored} are")
 
 
 def _run_wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measurement:
-    """Let wrk send the requests: it uses far less processor time than any measured server."""
+    """Send the requests with wrk, which uses far less processor time than any measured server."""
     with tempfile.NamedTemporaryFile() as file:
         for request in requests:
             file.write(b"%d\n%b" % (len(request), request))
@@ -119,9 +123,11 @@ def _run_wrk(port: int, requests: Sequence[bytes], connections: int, seconds: fl
     figures_json, *answer_lines = done.stdout.partition("\n{")[2].splitlines()
     figures = json.loads("{" + figures_json)
     if figures.pop("broken") or not answer_lines:
-        raise CountMismatch(f"connections broke, or nothing was answered:\n{done.stdout}")
+        raise InvalidMeasurement(f"connections broke, or nothing was answered:\n{done.stdout}")
     if figures.pop("is_exhausted"):
-        raise CountMismatch("the server was faster than while warming up, and requests ran out")
+        raise InvalidMeasurement(
+            "the server was faster than while warming up, and requests ran out"
+        )
     answers: Counter[str] = Counter()
     for line in answer_lines:
         times, _, answer = line.partition(" ")

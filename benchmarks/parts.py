@@ -10,20 +10,18 @@ import psycopg
 from benchmarks.bench import Bench
 from benchmarks.clients import META_MEDIAN_LIMIT_SECONDS, Measurement, send_at_once, send_paced
 from benchmarks.floor import measure_seconds_per_message
-from benchmarks.load import CountMismatch, Load, check_answers
+from benchmarks.load import InvalidMeasurement, Load, check_answers
 from benchmarks.report import Figure, Ratio
-from benchmarks.servers import BASELINE_COMMAND, BIN_SERVE_COMMAND, NOOP_COMMAND, run_server
+from benchmarks.servers import BASELINE_COMMAND, BIN_SERVE_COMMAND, IDLE_SERVER_COMMAND, run_server
 from benchmarks.workload import encode_request, make_external_id
+from interfaces.meta.samples import MAX_MESSAGES_PER_DELIVERY
 from leadport.settings import ROOT
 
 COMPARISON_CONNECTIONS = 64
 """Connections of the runs whose throughput is compared with other servers or settings."""
 
 CONNECTION_COUNTS = (1, 8, COMPARISON_CONNECTIONS, 256)
-MAX_DELIVERY_MESSAGES = 1000
-"""The most messages that Meta puts into one delivery."""
-
-DELIVERY_SIZES = (10, 100, MAX_DELIVERY_MESSAGES)
+DELIVERY_SIZES = (10, 100, MAX_MESSAGES_PER_DELIVERY)
 LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER = 200_000, 5
 
 PACED_MESSAGES_PER_SECOND = 264
@@ -41,7 +39,26 @@ COMPARISON_ROUNDS = 3
 """Rounds in which Leadport and the comparison servers are measured in turn."""
 
 MIN_THROUGHPUT_RATIOS = {"baseline": 30, "noop": 0.35}
-"""Leadport's messages per second by those of the comparison server, with 64 connections."""
+"""The minimum of Leadport's messages per second divided by a comparison server's.
+
+The keys are the parts of the comparison servers: `noop` is the idle server. Both servers are
+measured with 64 connections.
+"""
+
+MAX_LATENCY_RATIO_TO_BASELINE = 0.35
+"""The maximum of Leadport's p50 divided by the baseline's, with one connection."""
+
+MAX_COST_RATIO_TO_FLOOR = 3
+"""The maximum of Leadport's time per message divided by plain SQL's, in the largest deliveries."""
+
+MAX_COST_RATIO_OF_MILLION = 1.25
+"""The maximum of a message's cost in the large database divided by its cost in the small one."""
+
+MAX_P99_RATIO_OF_PACED = 5
+"""The maximum of the paced run's p99 divided by the p50 of one connection."""
+
+MAX_COST_RATIO_OF_ROW_SECURITY = 1.1
+"""The maximum of a message's cost with row-level security divided by its cost without."""
 
 ALTERNATING_ROUNDS = 2
 """Rounds in which one setting and the other are measured in turn."""
@@ -77,15 +94,15 @@ def measure_baseline(bench: Bench) -> Iterator[Figure]:
         "PYTHONPATH": str(ROOT / "var/baseline"),
     }
     server = bench.start_comparison_server("baseline", BASELINE_COMMAND, **settings)
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     for connections in (1, COMPARISON_CONNECTIONS):
         load = Load(bench.workload, server.port, connections)
         yield _make_single_figure("baseline", connections, load.measure(bench.seconds / 2))
 
 
-def measure_noop(bench: Bench) -> Iterator[Figure]:
+def measure_idle_server(bench: Bench) -> Iterator[Figure]:
     """Measure the idle server: Leadport's HTTP server and framework without work."""
-    server = bench.start_comparison_server("noop", NOOP_COMMAND)
+    server = bench.start_comparison_server("noop", IDLE_SERVER_COMMAND)
     for connections in (1, COMPARISON_CONNECTIONS):
         load = Load(bench.workload, server.port, connections, is_idle=True)
         yield _make_single_figure("noop", connections, load.measure(bench.seconds / 2))
@@ -93,11 +110,11 @@ def measure_noop(bench: Bench) -> Iterator[Figure]:
 
 def measure_floor(bench: Bench) -> Iterator[Figure]:
     """Measure plain SQL that writes the same rows from a temporary table."""
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     cost = measure_seconds_per_message(bench.workload, bench.seconds / 2)
     yield Figure(
         part="floor",
-        what=f"{MAX_DELIVERY_MESSAGES} messages",
+        what=f"{MAX_MESSAGES_PER_DELIVERY} messages",
         value=cost * 1e6,
         unit="µs a message",
     )
@@ -108,7 +125,7 @@ def measure_singles(bench: Bench) -> Iterator[Figure]:
 
     Runs with 1 and 64 connections alternate with the comparison servers, where these have run.
     """
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     for connections in CONNECTION_COUNTS:
         if connections in (1, COMPARISON_CONNECTIONS) and bench.comparison_servers:
             yield _compare_singles(bench, connections)
@@ -146,17 +163,17 @@ def _compare_singles(bench: Bench, connections: int) -> Figure:
         ratios.append(Ratio(value=value, to=name, at_least=at_least))
     if connections == 1 and "baseline" in bench.comparison_servers:
         value = compute_median_ratio("baseline", lambda result: result.p50)
-        ratios.append(Ratio(value=value, to="baseline, p50", at_most=0.35))
+        ratios.append(Ratio(value=value, to="baseline, p50", at_most=MAX_LATENCY_RATIO_TO_BASELINE))
     figure = _make_single_figure("singles", connections, own_results[COMPARISON_ROUNDS // 2])
     return replace(figure, ratios=ratios)
 
 
 def measure_deliveries(bench: Bench) -> Iterator[Figure]:
     """Measure deliveries of many messages over one connection; the largest alternates with SQL."""
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     for messages in DELIVERY_SIZES:
         load = Load(bench.workload, bench.leadport.port, 1, messages)
-        if messages < MAX_DELIVERY_MESSAGES:
+        if messages < MAX_MESSAGES_PER_DELIVERY:
             yield _make_delivery_figure("deliveries", messages, load.measure(bench.seconds), [])
             continue
         rounds = [
@@ -167,14 +184,14 @@ def measure_deliveries(bench: Bench) -> Iterator[Figure]:
             for _ in range(COMPARISON_ROUNDS)
         ]
         costs = [_compute_cost(result, messages) / floor_cost for floor_cost, result in rounds]
-        ratio = Ratio(value=median(costs), to="floor", at_most=3)
+        ratio = Ratio(value=median(costs), to="floor", at_most=MAX_COST_RATIO_TO_FLOOR)
         yield _make_delivery_figure("deliveries", messages, rounds[-1][1], [ratio])
 
 
 def measure_million(bench: Bench) -> Iterator[Figure]:
     """Measure both on a database of a million messages, alternating with the small database."""
-    bench.workload.fill()
-    bench.large_workload.fill(LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER)
+    bench.workload.replace_conversations()
+    bench.large_workload.replace_conversations(LARGE_SENDER_COUNT, LARGE_MESSAGES_PER_SENDER)
     for connections in CONNECTION_COUNTS:
         measurement, ratio = _compare_sizes(bench, connections, 1)
         yield replace(_make_single_figure("million", connections, measurement), ratios=[ratio])
@@ -193,7 +210,9 @@ def _compare_sizes(bench: Bench, connections: int, messages: int) -> tuple[Measu
         _compute_cost(in_large, messages) / _compute_cost(in_small, messages)
         for in_small, in_large in rounds
     ]
-    return rounds[-1][1], Ratio(value=mean(costs), to="cost in a small one", at_most=1.25)
+    return rounds[-1][1], Ratio(
+        value=mean(costs), to="cost in a small one", at_most=MAX_COST_RATIO_OF_MILLION
+    )
 
 
 def _make_single_figure(part: str, connections: int, measurement: Measurement) -> Figure:
@@ -233,7 +252,7 @@ def measure_paced(bench: Bench) -> Iterator[Figure]:
 
     One connection is measured before and after the paced run, and their mean p50 is used.
     """
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     port = bench.leadport.port
     count = int(bench.seconds * PACED_DURATION_FACTOR * PACED_MESSAGES_PER_SECOND)
     alone = Load(bench.workload, port, 1)
@@ -243,7 +262,9 @@ def measure_paced(bench: Bench) -> Iterator[Figure]:
     check_answers(measurement, bench.workload.count_new_messages(), 1)
     after = alone.measure(bench.seconds / 3)
     p50 = mean((before.p50, after.p50))
-    p99_ratio = Ratio(value=measurement.p99 / p50, to="p50 of 1 connection", at_most=5)
+    p99_ratio = Ratio(
+        value=measurement.p99 / p50, to="p50 of 1 connection", at_most=MAX_P99_RATIO_OF_PACED
+    )
     limit = f"{META_MEDIAN_LIMIT_SECONDS * 1000:g} ms"
     longest_ratio = Ratio(
         value=measurement.longest / META_MEDIAN_LIMIT_SECONDS, to=limit, at_most=1
@@ -264,9 +285,9 @@ def measure_paced(bench: Bench) -> Iterator[Figure]:
 def measure_new_sender(bench: Bench) -> Iterator[Figure]:
     """Measure a burst of messages from one new sender, who must get one thread.
 
-    Raises CountMismatch where the sender has another number of threads.
+    Raises InvalidMeasurement where the sender has another number of threads.
     """
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     sender = bench.workload.make_new_sender()
     requests = [
         encode_request(0, [bench.workload.make_sample(sender)]) for _ in range(NEW_SENDER_MESSAGES)
@@ -276,7 +297,7 @@ def measure_new_sender(bench: Bench) -> Iterator[Figure]:
     with psycopg.connect(bench.workload.database_url) as db:
         query = "SELECT count(*) FROM conversation_threads WHERE external_id = %s"
         if db.execute(query, [f"wa:{make_external_id(0)}:{sender}"]).fetchone() != (1,):
-            raise CountMismatch("the new sender does not have exactly one thread")
+            raise InvalidMeasurement("the new sender does not have exactly one thread")
     yield Figure(
         part="hot",
         what=f"{NEW_SENDER_MESSAGES} of one new sender",
@@ -288,7 +309,7 @@ def measure_new_sender(bench: Bench) -> Iterator[Figure]:
 
 def measure_row_security(bench: Bench) -> Iterator[Figure]:
     """Measure throughput with and without row-level security, alternating."""
-    bench.workload.fill()
+    bench.workload.replace_conversations()
     load = Load(bench.workload, bench.leadport.port, COMPARISON_CONNECTIONS)
     rates: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ALTERNATING_ROUNDS):
@@ -298,7 +319,9 @@ def measure_row_security(bench: Bench) -> Iterator[Figure]:
         measurement = load.measure(bench.seconds)
         rates[True].append(measurement.rate)
     secured, unsecured = mean(rates[True]), mean(rates[False])
-    cost_ratio = Ratio(value=unsecured / secured, to="cost without", at_most=1.1)
+    cost_ratio = Ratio(
+        value=unsecured / secured, to="cost without", at_most=MAX_COST_RATIO_OF_ROW_SECURITY
+    )
     what = f"{COMPARISON_CONNECTIONS} connections"
     unit = "messages/s"
     yield Figure(part="rls", what=what, value=secured, unit=unit, ratios=[cost_ratio])
@@ -335,7 +358,7 @@ def _make_time_details(measurement: Measurement) -> dict[str, float]:
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "start": measure_start,
     "baseline": measure_baseline,
-    "noop": measure_noop,
+    "noop": measure_idle_server,
     "floor": measure_floor,
     "singles": measure_singles,
     "deliveries": measure_deliveries,

@@ -39,7 +39,7 @@ class Server:
 
 LEADPORT_COMMAND = (sys.executable, "-m", "leadport", "serve")
 BIN_SERVE_COMMAND = (str(ROOT / "bin/serve"),)
-NOOP_COMMAND = (sys.executable, "-m", "benchmarks.noop")
+IDLE_SERVER_COMMAND = (sys.executable, "-m", "benchmarks.idle_server")
 BASELINE_COMMAND = (
     *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:app"),
     *("--log-level", "warning", "--no-access-log"),

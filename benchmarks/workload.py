@@ -117,7 +117,7 @@ POLL_INTERVAL_SECONDS = 0.01
 
 @dataclass(slots=True)
 class Workload:
-    """One database's stored senders, and the messages that are sent to it; each id is new."""
+    """The stored senders of one database, and a source of new messages. Each message has a new id."""
 
     database_url: str
     random: Random = field(default_factory=lambda: Random(6))  # noqa: S311 - no secret
@@ -131,8 +131,8 @@ class Workload:
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
             db.execute(INSERT_ORGANIZATIONS, parameters)
 
-    def fill(self, senders: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
-        """Replace all conversations by `senders` senders with `messages` messages each."""
+    def replace_conversations(self, senders: int = KNOWN_SENDER_COUNT, messages: int = 1) -> None:
+        """Replace all stored conversations by those of `senders` senders with `messages` each."""
         with psycopg.connect(self.database_url, cursor_factory=psycopg.ClientCursor) as db:
             # Skip the foreign keys: these rows refer to each other by construction, and checking a
             # million of them takes a minute.

@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on a given connection, or else on DATABASE_URL.
+"""Alembic's environment: runs the migrations on a passed connection or on DATABASE_URL.
 
 The service passes its connection in `config.attributes`; the `alembic` command passes none.
 """
@@ -10,18 +10,19 @@ from alembic import context
 from infrastructure.postgres.migrations import connect
 from infrastructure.postgres.tables import metadata
 
-# The key of an advisory lock: of two processes that start together, the second waits for the first
-# and finds its schema up to date.
-LOCK = 7_358_110_021
+# The key of an advisory lock. If two processes migrate at the same time, the second waits for the
+# first and then finds an up-to-date schema.
+MIGRATION_LOCK_KEY = 7_358_110_021
 
 
-def run() -> None:
-    given = context.config.attributes.get("connection")
-    connection = given or connect(os.environ["DATABASE_URL"])
+def run_migrations() -> None:
+    """Run the pending migrations in one transaction that holds the lock."""
+    passed_connection = context.config.attributes.get("connection")
+    connection = passed_connection or connect(os.environ["DATABASE_URL"])
     context.configure(connection=connection, target_metadata=metadata, include_schemas=True)
     with context.begin_transaction():
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK_KEY})")
         context.run_migrations()
 
 
-run()
+run_migrations()

@@ -7,8 +7,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Supabase has auth.users. Elsewhere this migration creates it, with a comment by which later
-# migrations and the downgrade recognise it.
+# Supabase has auth.users. In other databases this migration creates the table. Its comment marks it
+# for later migrations and the downgrade, which must not change Supabase's table.
 USERS = """
 DO $$ BEGIN
     IF to_regclass('auth.users') IS NULL THEN

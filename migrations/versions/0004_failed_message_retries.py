@@ -1,4 +1,7 @@
-"""Add retries of failed messages, and counts of messages to numbers without a connection."""
+"""Add the columns for retries of failed messages, and the table `unmatched_messages`.
+
+That table counts the messages to numbers and accounts without an enabled connection.
+"""
 
 from alembic import op
 
@@ -35,7 +38,7 @@ DO $$ BEGIN
 END $$
 """
 
-CHANGEABLE = "payload, error, attempts, next_attempt_at, resolved_at"
+UPDATABLE_COLUMNS = "payload, error, attempts, next_attempt_at, resolved_at"
 
 
 def upgrade() -> None:
@@ -45,7 +48,7 @@ def upgrade() -> None:
     op.execute(
         "GRANT SELECT, INSERT, UPDATE (count, last_at) ON unmatched_messages TO leadport_ingest"
     )
-    op.execute(f"GRANT SELECT, UPDATE ({CHANGEABLE}) ON failed_messages TO leadport_ingest")
+    op.execute(f"GRANT SELECT, UPDATE ({UPDATABLE_COLUMNS}) ON failed_messages TO leadport_ingest")
     for command, rule in {
         "SELECT": "USING (true)",
         "INSERT": "WITH CHECK (true)",
@@ -64,5 +67,5 @@ def downgrade() -> None:
     op.execute("DROP POLICY ingest_select ON failed_messages")
     op.execute("DROP POLICY ingest_update ON failed_messages")
     op.execute("REVOKE SELECT ON failed_messages FROM leadport_ingest")
-    op.execute(f"REVOKE UPDATE ({CHANGEABLE}) ON failed_messages FROM leadport_ingest")
+    op.execute(f"REVOKE UPDATE ({UPDATABLE_COLUMNS}) ON failed_messages FROM leadport_ingest")
     op.execute("ALTER TABLE failed_messages DROP COLUMN resolved_at, DROP COLUMN digest")

@@ -1,6 +1,6 @@
-"""Guard of the ingest statements: a function that raises SQLSTATE LP001.
+"""Add a function that raises SQLSTATE LP001, and require an organisation for failed messages.
 
-Also: failed messages always belong to an organisation.
+The statements that store messages call the function where a concurrent transaction interfered.
 """
 
 from alembic import op
@@ -12,8 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Called where a statement wrote fewer rows than expected: another transaction was first.
-    # VOLATILE, so that the planner does not call it ahead of time.
+    # A statement calls the function where it wrote fewer rows than expected, because another
+    # transaction wrote them first. The function is VOLATILE, so that the planner does not call it
+    # while it plans the statement.
     op.execute("""
         CREATE FUNCTION leadport_raise_concurrent_update() RETURNS integer
         LANGUAGE plpgsql VOLATILE SET search_path = '' AS $$
@@ -24,7 +25,7 @@ def upgrade() -> None:
     """)
     op.execute("REVOKE ALL ON FUNCTION leadport_raise_concurrent_update() FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION leadport_raise_concurrent_update() TO leadport_ingest")
-    # No version of Leadport has written such a row.
+    # No version of Leadport has written a failed message without an organisation.
     op.execute("ALTER TABLE failed_messages ALTER COLUMN org_id SET NOT NULL")
 
 

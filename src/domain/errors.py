@@ -32,7 +32,7 @@ class NumberConnectedElsewhere(DomainError):
     def __init__(self) -> None:
         super().__init__(
             "this id cannot be enabled here, because it is already in use; "
-            "save it disabled, or ask the provider's support"
+            "save it disabled, or ask the operator of this service"
         )
 
 

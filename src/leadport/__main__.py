@@ -20,7 +20,7 @@ from application.errors import (
 from application.use_cases import UseCases
 from domain.errors import DomainError
 from interfaces.cli import connection, failed, leads, org, simulate, user
-from interfaces.cli.context import CliContext, Webhook
+from interfaces.cli.context import CliContext, ServiceEndpoint
 from leadport.settings import CannotListen, Settings, SettingsError
 
 USER_FACING_ERRORS = (
@@ -42,7 +42,7 @@ EXIT_CODE_SETTINGS = 2
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Receives Meta's webhooks and turns every message into a lead."""
-    context.obj = CliContext(open_use_cases, read_webhook)
+    context.obj = CliContext(open_use_cases, read_service_endpoint)
 
 
 @cli.command("serve")
@@ -76,14 +76,14 @@ def migrate() -> None:
 
 
 for command in (
-    org.group,
-    user.group,
-    user.token,
-    user.keys,
-    connection.group,
-    failed.group,
-    simulate.command,
-    leads.command,
+    org.org_commands,
+    user.user_commands,
+    user.issue_token,
+    user.key_commands,
+    connection.connection_commands,
+    failed.failed_message_commands,
+    simulate.simulate_messages,
+    leads.show_leads,
 ):
     cli.add_command(command)
 
@@ -108,10 +108,12 @@ async def open_use_cases() -> AsyncIterator[UseCases]:
             yield container.use_cases()
 
 
-def read_webhook() -> Webhook:
+def read_service_endpoint() -> ServiceEndpoint:
     """Return the running service's address and the app secret for signing, if there is one."""
     settings = Settings.read()
-    return Webhook(settings.public_url, settings.app_secrets[0] if settings.app_secrets else None)
+    return ServiceEndpoint(
+        settings.public_url, settings.app_secrets[0] if settings.app_secrets else None
+    )
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from tests.support.stored_rows import StoredRows, list_bodies
 async def test_failed_list_shows_failures_without_their_text(
     failure: FailedMessage, shop: OrgId, leadport: Command
 ) -> None:
-    table = await leadport(failed.group, "list")
-    listed = await leadport(failed.group, "list", "--json")
+    table = await leadport(failed.failed_message_commands, "list")
+    listed = await leadport(failed.failed_message_commands, "list", "--json")
 
     assert (table.exit_code, listed.exit_code) == (0, 0)
     for shown in (str(failure.id), str(shop), REJECTION):
@@ -45,7 +45,7 @@ async def test_failed_list_can_be_limited_to_one_organisation(
     failure: FailedMessage, shop: OrgId, leadport: Command
 ) -> None:
     async def list_ids(org_id: Any) -> list[str]:
-        listed = await leadport(failed.group, "list", "--json", "--org", org_id)
+        listed = await leadport(failed.failed_message_commands, "list", "--json", "--org", org_id)
         return [stored["id"] for stored in json.loads(listed.stdout)]
 
     assert await list_ids(shop) == [str(failure.id)]
@@ -56,11 +56,13 @@ async def test_failed_list_can_be_limited_to_one_organisation(
 async def test_failed_commands_report_that_there_are_no_failures(
     leadport: Command,
 ) -> None:
-    assert (await leadport(failed.group, "list")).stdout == (
-        "Nothing is kept: every message could be processed.\n"
+    assert (await leadport(failed.failed_message_commands, "list")).stdout == (
+        "There are no failed messages.\n"
     )
-    assert (await leadport(failed.group, "list", "--json")).stdout == "[]\n"
-    assert (await leadport(failed.group, "retry", "--all")).stdout == "0 of 0 resolved.\n"
+    assert (await leadport(failed.failed_message_commands, "list", "--json")).stdout == "[]\n"
+    assert (
+        await leadport(failed.failed_message_commands, "retry", "--all")
+    ).stdout == "0 of 0 resolved.\n"
 
 
 async def test_failed_retry_retries_chosen_failures_before_they_are_due(
@@ -77,13 +79,13 @@ async def test_failed_retry_retries_chosen_failures_before_they_are_due(
         if stored.id != failure.id
     )
 
-    result = await leadport(failed.group, "retry", failure.id)
+    result = await leadport(failed.failed_message_commands, "retry", failure.id)
 
     assert (result.exit_code, result.stdout) == (0, "1 of 1 resolved.\n")
     assert await list_bodies(stored_rows) == ["poison"]
     assert await operator_use_cases.list_failed_messages() == [broken]
 
-    result = await leadport(failed.group, "retry", broken.id, "--json")
+    result = await leadport(failed.failed_message_commands, "retry", broken.id, "--json")
     assert json.loads(result.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
     assert [stored.attempts for stored in await operator_use_cases.list_failed_messages()] == [2]
 
@@ -97,8 +99,8 @@ async def test_failed_retry_all_retries_every_failure(
 ) -> None:
     await deliver(ITEM_WITHOUT_SENDER)
 
-    first = await leadport(failed.group, "retry", "--all", "--json")
-    second = await leadport(failed.group, "retry", "--all", "--json")
+    first = await leadport(failed.failed_message_commands, "retry", "--all", "--json")
+    second = await leadport(failed.failed_message_commands, "retry", "--all", "--json")
 
     assert json.loads(first.stdout) == {"tried": 2, "resolved": 1, "failed": 1}
     assert json.loads(second.stdout) == {"tried": 1, "resolved": 0, "failed": 1}
@@ -112,7 +114,7 @@ async def test_failed_retry_names_an_unknown_id_and_retries_nothing(
 ) -> None:
     unknown = new_id()
 
-    result = await leadport(failed.group, "retry", failure.id, unknown)
+    result = await leadport(failed.failed_message_commands, "retry", failure.id, unknown)
 
     assert result.exit_code == 1
     assert isinstance(result.exception, NotFound)
@@ -137,7 +139,7 @@ async def test_failed_retry_without_a_clear_choice_is_a_usage_error(
     message: str,
     operator_use_cases: UseCases,
 ) -> None:
-    result = await leadport(failed.group, "retry", *arguments)
+    result = await leadport(failed.failed_message_commands, "retry", *arguments)
 
     assert result.exit_code == 2
     assert message in result.stderr

@@ -196,8 +196,8 @@ async def test_connection_list_unmatched_shows_unconnected_numbers(
     await deliver(make_text_item("secret words, again"), to=MISTYPED)
     await deliver(make_text_item("hola"))
 
-    table = await leadport(connection.group, "list", "--unmatched")
-    listed = await leadport(connection.group, "list", "--unmatched", "--json")
+    table = await leadport(connection.connection_commands, "list", "--unmatched")
+    listed = await leadport(connection.connection_commands, "list", "--unmatched", "--json")
 
     assert (table.exit_code, listed.exit_code) == (0, 0)
     _, row = table.stdout.splitlines()
@@ -208,7 +208,7 @@ async def test_connection_list_unmatched_shows_unconnected_numbers(
     assert times == [NOON, NOON + HOUR]
     assert "secret" not in table.stdout + listed.stdout
 
-    connections = await leadport(connection.group, "list", "--json")
+    connections = await leadport(connection.connection_commands, "list", "--json")
     assert [c["external_id"] for c in json.loads(connections.stdout)] == [SHOP_NUMBER]
 
 
@@ -216,7 +216,9 @@ async def test_connection_list_unmatched_reports_that_there_are_none(
     operator_use_cases: UseCases, leadport: Command
 ) -> None:
     assert await operator_use_cases.list_unmatched_traffic() == []
-    assert (await leadport(connection.group, "list", "--unmatched")).stdout == (
-        "Every message came for a connected number.\n"
+    assert (await leadport(connection.connection_commands, "list", "--unmatched")).stdout == (
+        "There are no messages for numbers or accounts without an enabled connection.\n"
     )
-    assert (await leadport(connection.group, "list", "--unmatched", "--json")).stdout == "[]\n"
+    assert (
+        await leadport(connection.connection_commands, "list", "--unmatched", "--json")
+    ).stdout == "[]\n"

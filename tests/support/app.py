@@ -24,7 +24,7 @@ from domain.actor import Operator
 from domain.connection import Channel
 from domain.organization import OrgId
 from infrastructure.password_hasher import Argon2PasswordHasher
-from interfaces.cli.context import CliContext, Webhook
+from interfaces.cli.context import CliContext, ServiceEndpoint
 from interfaces.web.app import create_app
 from leadport.container import Container
 from leadport.settings import Settings
@@ -161,11 +161,11 @@ def make_command(container: Container) -> Command:
         finally:
             await close_pools(command_container)
 
-    def refuse_webhook() -> Webhook:
+    def refuse_service_endpoint() -> ServiceEndpoint:
         raise AssertionError("these commands post nothing")
 
     async def invoke(group: Group, *arguments: object) -> Result:
-        context = CliContext(open_use_cases, refuse_webhook)
+        context = CliContext(open_use_cases, refuse_service_endpoint)
         texts = [str(argument) for argument in arguments]
         return await to_thread(CliRunner().invoke, group, texts, obj=context)
 

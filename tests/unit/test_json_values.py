@@ -13,8 +13,8 @@ from interfaces.meta.json_values import (
     as_bool,
     as_datetime,
     as_dict,
-    as_id_text,
     as_list,
+    as_stripped_text,
     parse_json,
     read_or_derive_id,
 )
@@ -251,7 +251,7 @@ def test_timestamp_is_between_2010_and_a_day_after_arrival(value: str, time: dat
     ],
 )
 def test_id_text_is_a_string_or_digits(value: Json, text: str) -> None:
-    assert as_id_text(value) == text
+    assert as_stripped_text(value) == text
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", " TRUE ", "1", 1])

@@ -180,11 +180,11 @@ def test_arbitrary_part_of_an_item_leaves_no_empty_value_in_content(data: st.Dat
     assert isinstance(message.text, str)
     own_content = without({**message.content}, "raw")
     assert not own_content or has_no_empty_value(own_content)
-    assert all(item.reason == "unknown" and item.name for item in ignored_items)
+    assert all(item.verdict == "unknown" and item.name for item in ignored_items)
 
 
 @given(st.dictionaries(st.sampled_from(["message", "postback", "referral"]), ANY_JSON))
 @THOROUGH
 def test_arbitrary_item_has_a_kind(event: Object) -> None:
     assert parse_content(event).kind
-    assert all(item.reason == "unknown" for item in list_unknown_parts(event))
+    assert all(item.verdict == "unknown" for item in list_unknown_parts(event))

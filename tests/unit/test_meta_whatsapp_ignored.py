@@ -128,7 +128,7 @@ def test_unknown_type_is_reported_by_name(parts: Object, names: list[str]) -> No
 
     assert [item.name for item in ignored_items if item.part == "type"] == names
     assert all(
-        ignored_items[item] == 1 and item.reason == "unknown"
+        ignored_items[item] == 1 and item.verdict == "unknown"
         for item in ignored_items
         if item.part == "type"
     )

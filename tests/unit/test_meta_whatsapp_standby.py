@@ -223,7 +223,7 @@ def test_other_parts_of_standby_do_not_count(
 
     assert parse_messages(delivery) == []
     assert parse_changes(delivery) == []
-    assert {(item.reason, item.name): n for item, n in count_ignored_items(delivery).items()} == (
+    assert {(item.verdict, item.name): n for item, n in count_ignored_items(delivery).items()} == (
         ignored
     )
 
@@ -234,7 +234,7 @@ def test_conversation_context_beside_messages_is_no_unknown_part(field: str, con
     delivery = message_delivery(HOLA, field=field, conversation_context=context)
 
     assert parse_message(delivery).external_id == "wamid.hola"
-    assert not any(item.reason == "unknown" for item in count_ignored_items(delivery))
+    assert not any(item.verdict == "unknown" for item in count_ignored_items(delivery))
 
 
 @pytest.mark.parametrize("standby", [None, "x", 7, [], ["x"], [None], {"messages": None}])

@@ -21,7 +21,7 @@ from application.errors import (
     TokenIssuingDisabled,
 )
 from domain.errors import DomainError, Forbidden, NotSignedIn, TooManyAttempts
-from interfaces.web.errors import EXCEPTION_HANDLERS, AnyRequest, status_of
+from interfaces.web.errors import EXCEPTION_HANDLERS, AnyRequest, find_status
 
 
 class NewRefusal(DomainError):
@@ -77,7 +77,7 @@ def request_that_raises(error: Exception) -> Any:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(int(value)),
 )
 def test_status_is_that_of_the_nearest_listed_class(error: Exception, status: HTTPStatus) -> None:
-    assert status_of(error) is status
+    assert find_status(error) is status
 
 
 def test_domain_error_without_a_status_is_400_with_its_text() -> None:

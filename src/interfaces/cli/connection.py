@@ -25,11 +25,11 @@ CHANNEL_CHOICE = click.Choice([channel.value for channel in Channel])
 
 
 @click.group("connection")
-def group() -> None:
+def connection_commands() -> None:
     """Manage the connected WhatsApp numbers and Instagram accounts."""
 
 
-@group.command()
+@connection_commands.command()
 @ORG_OPTION
 @click.option("--channel", type=CHANNEL_CHOICE, required=True, help="The messaging channel.")
 @click.option(
@@ -75,29 +75,34 @@ def add(
         click.echo(f"{'Connected' if is_new else 'Changed'}: {connection.id}")
 
 
-@group.command("list")
+@connection_commands.command("list")
 @ORG_FILTER_OPTION
 @click.option(
     "--unmatched",
+    "is_unmatched",
     is_flag=True,
     help="List the numbers and accounts that have messages but no enabled connection.",
 )
 @JSON_OPTION
 @click.pass_obj
-def list_(context: CliContext, org_id: OrgId | None, *, unmatched: bool, as_json: bool) -> None:
+def list_connections(
+    context: CliContext, org_id: OrgId | None, *, is_unmatched: bool, as_json: bool
+) -> None:
     """List the connections of all organisations, or of one.
 
-    With --unmatched, list the numbers and accounts that messages arrived for, but that no
-    organisation has connected and enabled. One of them may be a connection's id, mistyped.
+    With --unmatched, list the numbers and accounts that have messages but that no organisation has
+    connected and enabled. A listed id may be the correct form of a connection's mistyped id.
     """
-    if unmatched:
+    if is_unmatched:
         traffic = context.run(lambda use_cases: use_cases.list_unmatched_traffic())
         _print_unmatched_traffic(traffic, as_json=as_json)
     else:
-        _print_connections(context.run(lambda use_cases: _list(use_cases, org_id)), as_json=as_json)
+        _print_connections(
+            context.run(lambda use_cases: _load_connections(use_cases, org_id)), as_json=as_json
+        )
 
 
-async def _list(use_cases: UseCases, org_id: OrgId | None) -> list[ConnectionJson]:
+async def _load_connections(use_cases: UseCases, org_id: OrgId | None) -> list[ConnectionJson]:
     if org_id is None:
         listed = await use_cases.list_connections.list_for_all_organizations(Operator())
     else:
@@ -144,7 +149,11 @@ def _print_unmatched_traffic(traffic: Sequence[UnmatchedTraffic], *, as_json: bo
         [*each.address, each.count, format_time(each.first_at), format_time(each.last_at)]
         for each in traffic
     ]
-    print_table(headings, rows, "Every message came for a connected number.")
+    print_table(
+        headings,
+        rows,
+        "There are no messages for numbers or accounts without an enabled connection.",
+    )
 
 
 def _describe_state(connection: ConnectionJson) -> str:
@@ -155,7 +164,7 @@ def _describe_state(connection: ConnectionJson) -> str:
     return f"active, last message {format_time(connection.last_message_at)}"
 
 
-@group.command()
+@connection_commands.command()
 @click.argument("connection_id", metavar="ID", type=IdParamType())
 @click.pass_obj
 def remove(context: CliContext, connection_id: ConnectionId) -> None:

@@ -1,4 +1,4 @@
-"""Shared by all commands: the context that runs use cases, options, and the output functions."""
+"""The context, options and output functions that all commands of the command line share."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ PIPED_TABLE_WIDTH_COLUMNS = 1000
 """The width of a table that is not printed to a terminal: wide enough for every row."""
 
 
-class Webhook(NamedTuple):
+class ServiceEndpoint(NamedTuple):
     """The running service: its base URL, and the app secret for signing, or None without one."""
 
     base_url: str
@@ -31,13 +31,16 @@ class Webhook(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """Opens what a command needs when it needs it, so that `--help` reads no settings."""
+    """Gives commands the use cases and the service's endpoint.
+
+    Both are opened or read on the first call, so that `--help` reads no settings.
+    """
 
     open_use_cases: Callable[[], AbstractAsyncContextManager[UseCases]]
-    webhook: Callable[[], Webhook]
+    read_service_endpoint: Callable[[], ServiceEndpoint]
 
     def run(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
-        """Open the use cases, run the coroutine that `work` makes of them, and return its result."""
+        """Open the use cases, call `work` with them, and return the result of its coroutine."""
 
         async def open_and_work() -> T:
             async with self.open_use_cases() as use_cases:
@@ -93,7 +96,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty
 
 
 def replace_unprintable(text: str) -> str:
-    """Replace control characters by U+FFFD: a terminal would obey those in a person's text."""
+    """Replace control characters by U+FFFD, because a terminal would execute those in a text."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 

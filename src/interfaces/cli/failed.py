@@ -17,15 +17,15 @@ from interfaces.cli.context import (
 
 
 @click.group("failed")
-def group() -> None:
+def failed_message_commands() -> None:
     """List and retry messages that could not be processed."""
 
 
-@group.command("list")
+@failed_message_commands.command("list")
 @ORG_FILTER_OPTION
 @JSON_OPTION
 @click.pass_obj
-def list_(context: CliContext, org_id: OrgId | None, *, as_json: bool) -> None:
+def list_failed_messages(context: CliContext, org_id: OrgId | None, *, as_json: bool) -> None:
     """List the failed messages and the reasons, oldest first.
 
     The list holds no text of a message.
@@ -34,7 +34,7 @@ def list_(context: CliContext, org_id: OrgId | None, *, as_json: bool) -> None:
     if as_json:
         print_json([_make_json(failure) for failure in failures])
         return
-    headings = ["id", "organisation", "attempts", "next attempt", "why"]
+    headings = ["id", "organisation", "attempts", "next attempt", "reason"]
     rows = [
         [
             failure.id,
@@ -45,7 +45,7 @@ def list_(context: CliContext, org_id: OrgId | None, *, as_json: bool) -> None:
         ]
         for failure in failures
     ]
-    print_table(headings, rows, "Nothing is kept: every message could be processed.")
+    print_table(headings, rows, "There are no failed messages.")
 
 
 def _make_json(failure: FailedMessage) -> dict[str, object]:
@@ -59,7 +59,7 @@ def _make_json(failure: FailedMessage) -> dict[str, object]:
     }
 
 
-@group.command()
+@failed_message_commands.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=IdParamType())
 @click.option("--all", "is_all", is_flag=True, help="Retry all failed messages.")
 @JSON_OPTION
@@ -69,7 +69,7 @@ def retry(
 ) -> None:
     """Retry failed messages now, before their next attempt is due.
 
-    A message that was stored since counts as resolved and is not stored twice.
+    A message that another delivery has stored by now counts as resolved and is not stored twice.
     """
     if bool(ids) == is_all:
         raise click.UsageError("name the ids to try again, or --all")

@@ -18,15 +18,15 @@ from interfaces.cli.context import (
     replace_unprintable,
 )
 
-COLUMN_HEADINGS = ["time", "organisation", "channel", "who", "what they said", "deal", "insight"]
+COLUMN_HEADINGS = ["time", "organisation", "channel", "contact", "message", "deal", "insight"]
 
 POLL_INTERVAL_SECONDS = 1.0
 
 LEADS_PER_POLL = 1000
 """The newest leads that each poll reads.
 
-A lead whose transaction is committed late has an older time than leads that are shown already. It
-is found as long as it is among these.
+A lead whose transaction commits late has an older time than leads that are already printed. The
+command prints such a lead if it is among the newest 1,000.
 """
 
 MAX_TEXT_LENGTH = 80
@@ -38,17 +38,19 @@ MAX_TEXT_LENGTH = 80
 @click.option(
     "--limit", default=50, type=click.IntRange(1, 10_000), help="The number of leads to show."
 )
-@click.option("--follow", is_flag=True, help="Show new leads as they arrive, until Ctrl-C.")
+@click.option(
+    "--follow", "is_following", is_flag=True, help="Show new leads as they arrive, until Ctrl-C."
+)
 @JSON_OPTION
 @click.pass_obj
-def command(
-    context: CliContext, org_id: OrgId | None, limit: int, *, follow: bool, as_json: bool
+def show_leads(
+    context: CliContext, org_id: OrgId | None, limit: int, *, is_following: bool, as_json: bool
 ) -> None:
     """Show the newest leads, the oldest of them first.
 
     With --follow and --json, each lead is an object on a line of its own.
     """
-    if follow:
+    if is_following:
         context.run(lambda use_cases: _follow(use_cases, org_id, limit, as_json=as_json))
         return
     leads = context.run(lambda use_cases: use_cases.list_latest_leads(org_id, limit))

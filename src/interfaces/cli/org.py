@@ -8,11 +8,11 @@ from interfaces.cli.context import JSON_OPTION, CliContext, IdParamType, print_j
 
 
 @click.group("org")
-def group() -> None:
+def org_commands() -> None:
     """Create organisations and add members to them."""
 
 
-@group.command()
+@org_commands.command()
 @click.argument("name")
 @click.option("--owner", "email", required=True, help="E-mail address of the owner.")
 @JSON_OPTION
@@ -26,7 +26,7 @@ def create(context: CliContext, name: str, email: str, *, as_json: bool) -> None
     _print_membership(membership, email, as_json=as_json)
 
 
-@group.command("add-member")
+@org_commands.command("add-member")
 @click.argument("org_id", metavar="ORG", type=IdParamType())
 @click.argument("email")
 @click.option(

@@ -9,11 +9,8 @@ import msgspec
 
 from domain.connection import Channel
 from interfaces.cli.context import CliContext, print_json
-from interfaces.meta.samples import Sample, make_delivery
+from interfaces.meta.samples import MAX_MESSAGES_PER_DELIVERY, Sample, make_delivery
 from interfaces.meta.signature import sign
-
-MAX_MESSAGES_PER_DELIVERY = 1000
-"""Meta batches up to 1,000 updates in one delivery."""
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 
@@ -30,7 +27,7 @@ REQUEST_TIMEOUT_SECONDS = 30.0
 )
 @click.option("--url", help="The service's base URL.  [default: PUBLIC_URL]")
 @click.pass_obj
-def command(
+def simulate_messages(
     context: CliContext,
     channel: str,
     to: str,
@@ -48,8 +45,8 @@ def command(
     """
     if message_id and count > 1:
         raise click.UsageError("--message-id names one message; it cannot be used with --count")
-    webhook = context.webhook()
-    endpoint = f"{(url or webhook.base_url).rstrip('/')}/api/webhooks/meta"
+    service = context.read_service_endpoint()
+    endpoint = f"{(url or service.base_url).rstrip('/')}/api/webhooks/meta"
     totals: dict[str, int] = {}
     with httpx.Client(timeout=REQUEST_TIMEOUT_SECONDS) as client:
         for start in range(0, count, MAX_MESSAGES_PER_DELIVERY):
@@ -64,7 +61,7 @@ def command(
                 for number in range(start, min(start + MAX_MESSAGES_PER_DELIVERY, count))
             ]
             body = msgspec.json.encode(make_delivery(Channel(channel), to, samples))
-            counters = _post(client, endpoint, body, webhook.app_secret)
+            counters = _post(client, endpoint, body, service.app_secret)
             totals = {key: totals.get(key, 0) + counters[key] for key in counters}
     print_json(totals)
 

@@ -6,11 +6,11 @@ from interfaces.cli.context import JSON_OPTION, CliContext, print_json
 
 
 @click.group("user")
-def group() -> None:
+def user_commands() -> None:
     """Manage the people who sign in."""
 
 
-@group.command("password")
+@user_commands.command("password")
 @click.argument("email")
 @JSON_OPTION
 @click.pass_obj
@@ -23,20 +23,20 @@ def reset_password(context: CliContext, email: str, *, as_json: bool) -> None:
         click.echo(f"Password      {password}  (shown only now)")
 
 
-@click.command()
+@click.command("token")
 @click.argument("email")
 @click.pass_obj
-def token(context: CliContext, email: str) -> None:
+def issue_token(context: CliContext, email: str) -> None:
     """Print a bearer token with which EMAIL may call the API."""
     click.echo(context.run(lambda use_cases: use_cases.issue_token(email)))
 
 
-@click.group()
-def keys() -> None:
+@click.group("keys")
+def key_commands() -> None:
     """Manage the keys that encrypt access tokens."""
 
 
-@keys.command()
+@key_commands.command()
 @JSON_OPTION
 @click.pass_obj
 def rotate(context: CliContext, *, as_json: bool) -> None:

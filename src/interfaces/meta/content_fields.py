@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from interfaces.meta.json_values import Json, as_id_text
+from interfaces.meta.json_values import Json, as_stripped_text
 
 Content: TypeAlias = dict[str, Any]
+"""The `content` of a message, or a part of it, by the keys in `docs/MESSAGES.md`."""
 
 MAX_TEXT_CHARACTERS = 4096
 """Strings in `content` are cut here. The sender's own text is never cut."""
@@ -31,14 +32,16 @@ def pick_texts(part: Mapping[str, Json], *names: str) -> Content:
     Names without such a value are absent from the result.
     """
     return {
-        name: text[:MAX_TEXT_CHARACTERS] for name in names if (text := as_id_text(part.get(name)))
+        name: text[:MAX_TEXT_CHARACTERS]
+        for name in names
+        if (text := as_stripped_text(part.get(name)))
     }
 
 
 def keep_small_object(part: Json) -> Mapping[str, Json] | None:
     """Return an object as Meta sent it; None if it is larger than 8,000 bytes, or no object.
 
-    It preserves types that this version does not know for a reader that does.
+    Objects of types that this version does not know are kept for programs that know them.
     """
     if not isinstance(part, dict) or not is_shallow(part):
         return None

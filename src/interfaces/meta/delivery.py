@@ -9,7 +9,14 @@ from domain.change import ChangeKind, IncomingChange
 from domain.inbound import Inbound, InboundMessage
 from interfaces.meta.instagram import parser as instagram
 from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT
-from interfaces.meta.json_values import Json, NotJson, as_dict, as_id_text, as_list, parse_json
+from interfaces.meta.json_values import (
+    Json,
+    NotJson,
+    as_dict,
+    as_list,
+    as_stripped_text,
+    parse_json,
+)
 from interfaces.meta.parsed import IgnoredItem, ParsedItem
 from interfaces.meta.placeholders import PlaceholderText
 from interfaces.meta.whatsapp import parser as whatsapp
@@ -51,7 +58,7 @@ class MetaDeliveryParser:
                         case IgnoredItem():
                             counts[item] = counts.get(item, 0) + 1
                         case IncomingChange():
-                            delivery.changes.append(self._with_body(item))
+                            delivery.changes.append(self._fill_body(item))
                         case InboundMessage(body=""):
                             placeholder = self.placeholder_text.compose(item.kind, item.content)
                             delivery.messages.append(replace(item, body=placeholder))
@@ -63,8 +70,8 @@ class MetaDeliveryParser:
             delivery.ignored_items[_make_presentable(ignored_item)] += count
         return delivery
 
-    def _with_body(self, change: IncomingChange) -> IncomingChange:
-        """Return the change with a placeholder as its body, where it needs a body and has none."""
+    def _fill_body(self, change: IncomingChange) -> IncomingChange:
+        """Return the change; its empty body is filled with a placeholder where its kind has a body."""
         content = change.content
         match change.kind:
             case ChangeKind.EDIT:
@@ -82,15 +89,15 @@ class MetaDeliveryParser:
         return change
 
 
-def _parse_envelope(delivery: Json, arrived_at: datetime) -> Iterator[ParsedItem]:
+def _parse_envelope(envelope_json: Json, arrived_at: datetime) -> Iterator[ParsedItem]:
     """Yield the items of one envelope: `{"object": …, "entry": […]}`.
 
     Samples of the App Dashboard have no envelope: `{"field": …, "value": …}`. They are parsed too.
 
     Source: developers.facebook.com/docs/graph-api/webhooks/getting-started#event-notifications, read 2026-11.
     """
-    envelope = as_dict(delivery)
-    object_name = as_id_text(envelope.get("object"))
+    envelope = as_dict(envelope_json)
+    object_name = as_stripped_text(envelope.get("object"))
     is_sample = not object_name and bool({"entry", "field"} & envelope.keys())
     if object_name not in SUPPORTED_OBJECTS and not is_sample:
         yield IgnoredItem("unknown", object_name or "none", "field", "object")
@@ -101,14 +108,16 @@ def _parse_envelope(delivery: Json, arrived_at: datetime) -> Iterator[ParsedItem
             not object_name and any(map(whatsapp.is_whatsapp_change, changes))
         ):
             for change in changes:
-                yield from whatsapp.parse_items(change, as_id_text(entry.get("id")), arrived_at)
+                yield from whatsapp.parse_items(
+                    change, as_stripped_text(entry.get("id")), arrived_at
+                )
         elif object_name in {INSTAGRAM_OBJECT, ""}:
             yield from instagram.parse_items(entry, arrived_at)
 
 
 def _make_presentable(item: IgnoredItem) -> IgnoredItem:
-    """Make the strings that Meta chose fit for a log line and a metric's label."""
-    return IgnoredItem(item.reason, _clean_name(item.channel), item.part, _clean_name(item.name))
+    """Return the item with a channel and a name that fit into a log line and a metric's label."""
+    return IgnoredItem(item.verdict, _clean_name(item.channel), item.part, _clean_name(item.name))
 
 
 def _clean_name(name: str) -> str:

@@ -114,7 +114,7 @@ def as_list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def as_id_text(value: Json) -> str:
+def as_stripped_text(value: Json) -> str:
     """Return a string without surrounding blanks, or an integer's digits; "" for other types."""
     if isinstance(value, str):
         return value.strip()
@@ -126,12 +126,12 @@ def as_message_text(value: Json) -> str:
 
     Returns "" for other types and for a string that is nothing but blanks.
     """
-    return value if isinstance(value, str) and value.strip() else as_id_text(value)
+    return value if isinstance(value, str) and value.strip() else as_stripped_text(value)
 
 
 def as_bool(value: Json) -> bool:
     """Return True for true, 1, "1" and "true" in any case; False for everything else."""
-    return value is True or as_id_text(value).lower() in ("true", "1")
+    return value is True or as_stripped_text(value).lower() in ("true", "1")
 
 
 def as_datetime(value: Json, arrived_at: datetime) -> datetime:
@@ -154,7 +154,7 @@ def read_or_derive_id(id: Json, *content: Json) -> str:
 
     A repeat of the same content derives the same id: `derived:` and 32 hexadecimal digits.
     """
-    if id_text := as_id_text(id):
+    if id_text := as_stripped_text(id):
         return id_text
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     return f"derived:{digest.hexdigest()[:32]}"

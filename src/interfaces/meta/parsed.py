@@ -7,22 +7,25 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from domain.change import IncomingChange
 from domain.inbound import Inbound
 
+Verdict: TypeAlias = Literal["ignored", "unknown"]
+ItemPart: TypeAlias = Literal["field", "event", "type", "attachment"]
+
 
 class IgnoredItem(NamedTuple):
     """The name of an item that is neither stored nor applied, for logs and metrics.
 
-    - `reason`: `ignored` for an item that Leadport ignores by design, `unknown` for one that this
+    - `verdict`: `ignored` for an item that Leadport ignores by design, `unknown` for one that this
       version does not know: Meta has added it, or the delivery is malformed.
     - `channel`: `whatsapp` or `instagram`; for a delivery of another product, its `object`.
     - `part`: the part of the delivery that has the name, for example `field`.
-    - `name`: Meta's own word. It never holds content of a message.
+    - `name`: the name that Meta gives the item. It never holds content of a message.
 
     In a `ParsedDelivery`, `channel` and `name` are printable and at most 64 characters long.
     """
 
-    reason: Literal["ignored", "unknown"]
+    verdict: Verdict
     channel: str
-    part: Literal["field", "event", "type", "attachment"]
+    part: ItemPart
     name: str
 
 
@@ -33,7 +36,7 @@ ParsedItem: TypeAlias = Inbound | IncomingChange | IgnoredItem
 class MessageContent:
     """The content of one message.
 
-    - `kind`: Meta's word for the type of the message.
+    - `kind`: Meta's name of the message's type.
     - `text`: what the sender wrote or chose; "" where there is none. The body is then a
       placeholder (see `placeholders`).
     - `content`: everything else that the message carries, by the keys in `docs/MESSAGES.md`.

@@ -1,8 +1,8 @@
 """Composes placeholders, such as `[image]`: the body of a message without text (D51).
 
 The English text of a placeholder is its message id in the catalogue
-`locale/<language>/LC_MESSAGES/bodies.po`. English names a type by Meta's own word; the other
-languages translate the types in TRANSLATED_KINDS and name every other type by Meta's word too.
+`locale/<language>/LC_MESSAGES/bodies.po`. English placeholders use Meta's name of a type; the
+other languages translate the types in TRANSLATED_KINDS and use Meta's name for every other type.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,12 @@ from decimal import Decimal
 from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, format_decimal, is_currency
 
 from interfaces.catalogues import load_catalogue
-
-Content: TypeAlias = Mapping[str, Any]
 
 SOURCE_LANGUAGE = "en"
 LANGUAGES = (SOURCE_LANGUAGE, "es")
@@ -75,9 +73,13 @@ TRANSLATED_KINDS = frozenset(
 """The types that have a name in every language."""
 
 MAX_DETAIL_CHARACTERS = 120
-"""Bound of a type, and of the detail after it: a list of conversations shows less than this."""
+"""The maximum length of the type, and of the detail after it.
 
-FLOW_TOKEN_FIELD = "flow_token"  # noqa: S105 - a field's name: the business's own mark on its form
+A list of conversations shows fewer characters of a body.
+"""
+
+FLOW_TOKEN_FIELD = "flow_token"  # noqa: S105 - the name of a field, not a secret
+"""The field in which WhatsApp returns the id that the business gave to its form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class PlaceholderText:
         if self.language not in LANGUAGES:
             raise ValueError(f"no bodies in {self.language!r}")
 
-    def compose(self, kind: str, content: Content) -> str:
+    def compose(self, kind: str, content: Mapping[str, Any]) -> str:
         """Return the placeholder of a message, such as `[location: Av. Corrientes 1234]`.
 
         The same kind and content give the same placeholder. It is one line.
@@ -108,7 +110,7 @@ class PlaceholderText:
             return self._catalogue.gettext(kind)
         return _shorten_line(kind) or self._catalogue.gettext("unknown")
 
-    def _describe_content(self, kind: str, content: Content) -> str:
+    def _describe_content(self, kind: str, content: Mapping[str, Any]) -> str:
         """Return the detail after the type's name; "" for a type without one."""
         detail = ""
         match kind:
@@ -127,7 +129,7 @@ class PlaceholderText:
                 detail = self._name_kind(content["unsupported"]["type"])
         return detail
 
-    def _describe_order(self, order: Content) -> str:
+    def _describe_order(self, order: Mapping[str, Any]) -> str:
         parts = []
         if "count" in order:
             count = order["count"]
@@ -166,7 +168,7 @@ def _find_locale(currency: str) -> Locale | None:
         return None
 
 
-def _describe_location(location: Content) -> str:
+def _describe_location(location: Mapping[str, Any]) -> str:
     """Return name and address; without both, latitude and longitude if both are there."""
     if texts := [location[part] for part in ("name", "address") if part in location]:
         return ", ".join(texts)
@@ -176,7 +178,7 @@ def _describe_location(location: Content) -> str:
     return ", ".join(numbers) if len(numbers) == len(("latitude", "longitude")) else ""
 
 
-def _name_contact(card: Content) -> str:
+def _name_contact(card: Mapping[str, Any]) -> str:
     """Return the name on a contact card, else its first phone number, else ""."""
     phones = (phone["phone"] for phone in card.get("phones", ()) if "phone" in phone)
     return str(card.get("name") or next(phones, ""))
@@ -185,7 +187,8 @@ def _name_contact(card: Content) -> str:
 def _list_answers(answers: Any) -> Iterator[str]:
     """Yield the values that were filled into a form, without the names of its fields.
 
-    The names are internal to the form. True, False and "" say too little without them.
+    The names are internal to the form. The function omits True, False and "", because they mean
+    nothing without the name of their field.
     """
     match answers:
         case bool() | "":

@@ -9,6 +9,9 @@ from domain.connection import Channel
 from interfaces.meta.instagram.parser import INSTAGRAM_OBJECT
 from interfaces.meta.whatsapp.items import WHATSAPP_OBJECT
 
+MAX_MESSAGES_PER_DELIVERY = 1000
+"""Meta batches up to 1,000 updates in one delivery."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

@@ -16,7 +16,7 @@ from interfaces.meta.signature import WebhookVerifier
 from interfaces.web.connections_api import ConnectionsController
 from interfaces.web.errors import EXCEPTION_HANDLERS
 from interfaces.web.health import HealthController
-from interfaces.web.metrics import write_metrics
+from interfaces.web.metrics import render_metrics
 from interfaces.web.pages import make_pages_router, make_static_router
 from interfaces.web.rendering import make_template_config
 from interfaces.web.webhook import WebhookController, WebhookDependencies
@@ -34,18 +34,19 @@ def create_app(
     on_startup: Hooks = (),
     on_shutdown: Hooks = (),
 ) -> Litestar:
-    """Build the application. A handler gets each use case that one of its parameters names.
+    """Build the application. A handler gets the use case that has the name of its parameter.
 
-    `public_url` is where Meta and people find the service, `form_secret` signs the tokens that
-    forms carry: every worker needs the same. `parser` is the one that the use cases have, so that
-    a delivery is parsed the same way at once, out of the spool and on a retry.
+    `public_url` is the base URL of the service for Meta and for browsers. `form_secret` signs the
+    CSRF tokens in forms; every worker needs the same secret. `parser` must be the parser that the
+    use cases have: a delivery is then parsed in the same way when it arrives, when it is read from
+    the spool, and on a retry.
     """
     return Litestar(
         route_handlers=[
             WebhookController,
             ConnectionsController,
             HealthController,
-            write_metrics,
+            render_metrics,
             make_pages_router(public_url, form_secret),
             make_static_router(),
         ],

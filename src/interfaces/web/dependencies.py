@@ -8,8 +8,9 @@ from litestar.params import SkipValidation
 T = TypeVar("T")
 
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]
-"""The use case, query or port that has the parameter's name in `UseCases`.
+"""The dependency that is registered under the parameter's name.
 
-Litestar does not validate it: validation would cost each request time, and would fail for ports,
-which are protocols.
+`interfaces.web.app` registers each field of `UseCases` and `webhook_dependencies`; routers and
+controllers register others, such as the session. Litestar does not validate the dependency:
+validation would cost each request time, and would fail for ports, which are protocols.
 """

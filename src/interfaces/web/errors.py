@@ -69,7 +69,7 @@ A `DomainError` refuses a request, so one without a line here is the client's er
 
 
 class Unavailability(NamedTuple):
-    """How an error that may pass by itself is logged, and explained to the client."""
+    """The log event of a temporary failure, and the detail that the client gets."""
 
     log_event: str
     detail: str
@@ -98,7 +98,7 @@ UNAVAILABILITY_BY_ERROR: Mapping[type[Exception], Unavailability] = {
 }
 
 RETRY_AFTER_SECONDS = 5
-"""The `Retry-After` header of these responses."""
+"""The value of the `Retry-After` header in the responses of `handle_unavailability`."""
 
 FIELD_NAME_PATTERN = re.compile(r"(?:field|parameter) [`'](\w+)[`']")
 """The name of an unknown or missing field in the texts of msgspec and Litestar."""
@@ -115,7 +115,7 @@ class FieldErrorJson(msgspec.Struct, frozen=True):
 
 
 class ProblemJson(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What went wrong."""
+    """A problem document: the status, its title, a detail, and the wrong fields, if any."""
 
     status: int
     title: str
@@ -142,7 +142,7 @@ def make_problem(
     return Response(body, status_code=status, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def status_of(error: Exception) -> HTTPStatus:
+def find_status(error: Exception) -> HTTPStatus:
     """Return the HTTP status for an error: that of its nearest class in `STATUS_BY_ERROR`, or 500."""
     return find_by_class(STATUS_BY_ERROR, error, HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -155,8 +155,8 @@ def find_by_class(table: Mapping[type[Exception], T], error: Exception, default:
 def handle_domain_error(
     _: AnyRequest, error: DomainError | TokenIssuingDisabled
 ) -> Response[ProblemJson]:
-    """Answer a refusal by a rule with the text of the error."""
-    status = status_of(error)
+    """Answer a request that a rule of the domain refuses with the text of the error."""
+    status = find_status(error)
     if isinstance(error, InvalidInput):
         return make_problem(status, "some fields are wrong", error.errors)
     response = make_problem(status, str(error))
@@ -195,16 +195,16 @@ def handle_http_error(request: AnyRequest, error: HTTPException) -> Response[Pro
 
 
 def handle_unavailability(_: AnyRequest, error: Exception) -> Response[ProblemJson]:
-    """Answer an error that may pass by itself with 503 and `Retry-After`.
+    """Answer a temporary failure of the storage or another service with 503 and `Retry-After`.
 
-    Some messages of a delivery may be stored all the same. Meta repeats the delivery, and they
-    count as skipped then.
+    The pages and the API need this handler. A delivery does not reach it where the database does
+    not answer: `ReceiveDelivery` stores the delivery in the spool instead.
     """
     log_event, detail = find_by_class(
         UNAVAILABILITY_BY_ERROR, error, UNAVAILABILITY_BY_ERROR[DependencyUnavailable]
     )
     log.error(log_event, extra={"error": str(error)})
-    response = make_problem(status_of(error), detail)
+    response = make_problem(find_status(error), detail)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
@@ -222,8 +222,8 @@ def handle_unexpected_error(_: AnyRequest, error: Exception) -> Response[Problem
     quote what a person wrote (D18).
     """
     frames = traceback.extract_tb(error.__traceback__)
-    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
-    log.error("unexpected_error", extra={"error": type(error).__name__, "where": where})
+    code_places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    log.error("unexpected_error", extra={"error": type(error).__name__, "where": code_places})
     return make_problem(500)
 
 
@@ -237,4 +237,4 @@ EXCEPTION_HANDLERS: dict[type[Exception] | int, ExceptionHandler] = {
     RecursionError: handle_unreadable_body,
     Exception: handle_unexpected_error,
 }
-"""The handler of an error's nearest class is called."""
+"""The handlers by class. Litestar calls the one of the error's class or of its nearest base class."""

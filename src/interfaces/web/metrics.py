@@ -1,6 +1,7 @@
-"""Prometheus metrics: counters of messages, changes and ignored items, and `/metrics`.
+"""Prometheus metrics: counters of messages, changes and ignored items, and the route `/metrics`.
 
-Labels hold names out of deliveries, never text or numbers of people. Their number is bounded.
+A label holds a result, a kind, or a name of Meta's format, such as a field. No label holds a
+message's text, a person's name or a phone number. `MAX_COUNTED_NAMES` bounds the number of labels.
 """
 
 import os
@@ -71,7 +72,7 @@ def count_delivery(
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
-def write_metrics() -> Response[bytes]:
+def render_metrics() -> Response[bytes]:
     """Return the counts of all workers since the service started."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -21,7 +21,13 @@ from interfaces.web.errors import (
     find_by_class,
     make_problem,
 )
-from interfaces.web.rendering import STATIC_FOLDER, current_path, make_cookie, redirect, render_page
+from interfaces.web.rendering import (
+    STATIC_FOLDER,
+    make_cookie,
+    read_current_path,
+    redirect,
+    render_page,
+)
 from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 from interfaces.web.settings_page import SettingsPage
 from interfaces.web.sign_in_page import SignInPage, make_sign_in_path
@@ -29,7 +35,7 @@ from interfaces.web.texts import LANGUAGE_COOKIE, LANGUAGES, load_all_texts
 
 CSRF_COOKIE = "leadport_csrf"
 MAX_FORM_BYTES = 64 * 1024
-YEAR_SECONDS = 365 * 24 * 60 * 60
+SECONDS_PER_YEAR = 365 * 24 * 60 * 60
 
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -38,7 +44,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-HSTS_HEADERS = {"Strict-Transport-Security": f"max-age={YEAR_SECONDS}"}
+HSTS_HEADERS = {"Strict-Transport-Security": f"max-age={SECONDS_PER_YEAR}"}
 
 REASON_BY_ERROR: Mapping[type[Exception], str] = {
     StorageRefused: "storage_refused",
@@ -64,7 +70,7 @@ def make_pages_router(public_url: str, form_secret: str) -> Router:
         path="/",
         route_handlers=[SettingsPage, SignInPage],
         dependencies={"session": Provide(read_cookie_session)},
-        before_request=choose_language,
+        before_request=store_language,
         after_request=add_headers,
         exception_handlers=_make_exception_handlers(add_headers),
         # On the pages only: the API takes bearer tokens, and the webhook has no forms (D34).
@@ -79,22 +85,23 @@ def make_static_router() -> Router:
     return create_static_files_router(
         path="/static",
         directories=[STATIC_FOLDER],
-        cache_control=CacheControlHeader(public=True, max_age=YEAR_SECONDS, immutable=True),
+        cache_control=CacheControlHeader(public=True, max_age=SECONDS_PER_YEAR, immutable=True),
         after_request=_add_nosniff,
-        # Too long a name, one with a NUL, and a path below a file raise OSError or ValueError.
+        # A file name that is too long or holds a NUL, and a path below a file, raise OSError or
+        # ValueError.
         exception_handlers=dict.fromkeys(
             (ValueError, OSError, HTTPException), _handle_missing_file
         ),
     )
 
 
-def choose_language(request: AnyRequest) -> Response[Any] | None:
+def store_language(request: AnyRequest) -> Response[Any] | None:
     """Store the language of the query parameter `lang` in a cookie, and redirect to the same page."""
     chosen = request.query_params.get("lang", "")
     if request.method != "GET" or chosen not in LANGUAGES:
         return None
-    response = redirect(current_path(request))
-    response.set_cookie(make_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR_SECONDS))
+    response = redirect(read_current_path(request))
+    response.set_cookie(make_cookie(LANGUAGE_COOKIE, chosen, max_age=SECONDS_PER_YEAR))
     return response
 
 
@@ -140,7 +147,7 @@ def _make_exception_handlers(
         return handle_error
 
     def handle_not_signed_in(request: AnyRequest, _: Any) -> Response[Any]:
-        path = make_sign_in_path(current_path(request))
+        path = make_sign_in_path(read_current_path(request))
         if SESSION_COOKIE not in request.cookies:
             return add_headers(redirect(path))
         response = redirect(path, notice="session_ended")
@@ -152,8 +159,8 @@ def _make_exception_handlers(
 
     def handle_stale_form(request: AnyRequest, _: Any) -> Response[Any]:
         page = render_error_page(request, 403, "stale_form")
-        # A cookie that was signed with another secret stays invalid. Without it, the next page
-        # gets a new one.
+        # A CSRF cookie that was signed with another secret would never become valid. When the
+        # browser has deleted it, the next page sets a new one.
         page.delete_cookie(CSRF_COOKIE)
         return add_headers(page)
 

@@ -12,13 +12,13 @@ from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
 
 from interfaces.web.errors import AnyRequest
-from interfaces.web.texts import LANGUAGES, choose_texts
+from interfaces.web.texts import LANGUAGES, select_texts
 
 WEB_FOLDER = Path(__file__).parent
 STATIC_FOLDER = WEB_FOLDER / "static"
 
 NOTICE_COOKIE = "leadport_notice"
-NOTICE_SECONDS = 60
+NOTICE_COOKIE_MAX_AGE_SECONDS = 60
 NOTICE_TEXTS = {
     "added": "The connection was added.",
     "changed": "The connection was changed.",
@@ -52,9 +52,9 @@ def render_page(
     request: AnyRequest, template: str, context: Mapping[str, object], status_code: int = 200
 ) -> Template:
     """Return the page. A notice of the last redirect is shown once."""
-    texts = choose_texts(request)
+    texts = select_texts(request)
     notice = NOTICE_TEXTS.get(request.cookies.get(NOTICE_COOKIE, ""))
-    common = {"_": texts, "notice": notice, "current_path": current_path(request)}
+    common = {"_": texts, "notice": notice, "current_path": read_current_path(request)}
     page = Template(template, context={**common, **context}, status_code=status_code)
     page.headers["Content-Language"] = texts.language
     if notice:
@@ -63,10 +63,15 @@ def render_page(
 
 
 def redirect(path: str, notice: str | None = None) -> Redirect:
-    """Return a redirect to an own page, which shows the notice with that key in `NOTICE_TEXTS`."""
+    """Return a redirect to a page of Leadport. `notice` is a key of `NOTICE_TEXTS`.
+
+    The page shows the text of the notice.
+    """
     response = Redirect(path, status_code=303)
     if notice:
-        response.set_cookie(make_cookie(NOTICE_COOKIE, notice, max_age=NOTICE_SECONDS))
+        response.set_cookie(
+            make_cookie(NOTICE_COOKIE, notice, max_age=NOTICE_COOKIE_MAX_AGE_SECONDS)
+        )
     return response
 
 
@@ -79,10 +84,10 @@ def make_cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
     return Cookie(key=name, value=value, max_age=max_age, httponly=True, samesite="lax")
 
 
-def current_path(request: AnyRequest) -> str:
+def read_current_path(request: AnyRequest) -> str:
     """Return path and query of the request, without the parameter `lang`.
 
-    A link to it always works: every URL of the pages answers GET, also those that take forms.
+    A link to the returned path works: every URL of the pages answers GET, also the targets of forms.
     """
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     path = "/" + request.url.path.strip("/")

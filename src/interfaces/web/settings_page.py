@@ -5,7 +5,7 @@ the errors.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
@@ -21,6 +21,13 @@ from interfaces.web.dependencies import Injected
 from interfaces.web.errors import AnyRequest
 from interfaces.web.rendering import redirect, render_page
 from interfaces.web.settings_context import SettingsContext, load_settings_context
+
+
+class RefusedConnection(NamedTuple):
+    """A connection that could not be enabled, and the reason, a text of the domain's errors."""
+
+    connection: Connection
+    reason: str
 
 
 class SettingsPage(Controller):
@@ -92,8 +99,8 @@ class SettingsPage(Controller):
                 is_enabled=True,
             )
         except NumberConnectedElsewhere as error:
-            refusal = (connection, str(error))
-            return _render_settings(request, settings_context, ConnectionForm(), 409, refusal)
+            refused = RefusedConnection(connection, str(error))
+            return _render_settings(request, settings_context, ConnectionForm(), 409, refused)
         return redirect(settings_context.path, notice="enabled")
 
     @post("/{id:uuid}/disable")
@@ -149,8 +156,12 @@ def _render_settings(
     settings_context: SettingsContext,
     form: ConnectionForm,
     status_code: int = 200,
-    refusal: tuple[Connection, str] | None = None,
+    refused_connection: RefusedConnection | None = None,
 ) -> Response[Any]:
-    """Return the page. `refusal` is a connection that could not be enabled, and the reason."""
-    context = {"settings_context": settings_context, "form": form, "refusal": refusal}
+    """Return the page. A refused connection is shown with the reason."""
+    context = {
+        "settings_context": settings_context,
+        "form": form,
+        "refused_connection": refused_connection,
+    }
     return render_page(request, "settings.html.j2", context, status_code)

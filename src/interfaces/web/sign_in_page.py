@@ -11,7 +11,7 @@ from application.accounts.sign_in import ReadSession, SignIn, SignOut
 from application.errors import TokenIssuingDisabled
 from domain.errors import NotSignedIn, TooManyAttempts, WrongCredentials
 from interfaces.web.dependencies import Injected
-from interfaces.web.errors import AnyRequest, status_of
+from interfaces.web.errors import AnyRequest, find_status
 from interfaces.web.rendering import make_cookie, redirect, render_page
 from interfaces.web.session import SESSION_COOKIE, read_cookie_session
 
@@ -87,7 +87,7 @@ def _render_refusal(
             refusal = SignInRefusal.TOO_MANY_ATTEMPTS
         case TokenIssuingDisabled():
             refusal = SignInRefusal.PASSWORDS_DISABLED
-    page = _render_sign_in(request, email, refusal, wait_seconds, status_of(error))
+    page = _render_sign_in(request, email, refusal, wait_seconds, find_status(error))
     if wait_seconds:
         page.headers["Retry-After"] = str(wait_seconds)
     return page

@@ -1,7 +1,7 @@
 """The texts of the pages in English and Spanish, and the choice of the reader's language.
 
-The English text is the msgid in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`. They
-are compiled when the service starts. The Spanish catalogue has every text. The English one has only
+The English text is the msgid in the catalogues, `locale/<language>/LC_MESSAGES/leadport.po`. The
+service compiles them when it starts. The Spanish catalogue has every text. The English one has only
 texts of the domain's errors, which pages show as whole sentences. Translations contain no markup:
 that is in the templates.
 """
@@ -36,18 +36,21 @@ CATALOGUE_DOMAIN = "leadport"
 LANGUAGE_RANGE_PATTERN = re.compile(
     r"([a-z]{2,8}(?:-[a-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?(?=,|\s|$)"
 )
-MINUTE_SECONDS = 60
+SECONDS_PER_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts and formats of one language. Templates have it as `_`."""
+    """The texts and formats of one language. In templates, `_` is an instance of this class."""
 
     language: str
     catalogue: Translations
 
     def __call__(self, text: str, **values: object) -> Markup:
-        """Translate a text and fill in `%(name)s`. Values that are no Markup are escaped."""
+        """Translate a text and fill in placeholders such as `%(name)s`.
+
+        The function escapes each value that is not Markup.
+        """
         return _fill(self.catalogue.gettext(text), values)
 
     def translate_plural(self, one: str, many: str, count: int) -> Markup:
@@ -75,8 +78,8 @@ class Texts:
 
     def format_wait(self, seconds: int) -> str:
         """Return a duration. One that is longer than a minute is rounded up to whole minutes."""
-        if seconds > MINUTE_SECONDS:
-            seconds = math.ceil(seconds / MINUTE_SECONDS) * MINUTE_SECONDS
+        if seconds > SECONDS_PER_MINUTE:
+            seconds = math.ceil(seconds / SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
         return format_timedelta(timedelta(seconds=seconds), threshold=1, locale=self.locale)
 
     @property
@@ -85,7 +88,7 @@ class Texts:
         return Locale.parse(self.language)
 
 
-def choose_texts(request: AnyRequest) -> Texts:
+def select_texts(request: AnyRequest) -> Texts:
     """Return the texts in the language of the cookie, else of `Accept-Language`, else in English."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen not in LANGUAGES:
@@ -96,7 +99,7 @@ def choose_texts(request: AnyRequest) -> Texts:
 
 @cache
 def load_all_texts() -> Mapping[str, Texts]:
-    """Compile the catalogues; the result is kept for the life of the process."""
+    """Compile the catalogues and return the texts by language; later calls return the same texts."""
     return {
         language: Texts(language, load_catalogue(CATALOGUES_FOLDER, language, CATALOGUE_DOMAIN))
         for language in LANGUAGES
@@ -110,7 +113,7 @@ def _fill(text: str, values: Mapping[str, object]) -> Markup:
 def _parse_accept_language(accept_language: str) -> list[str]:
     """Return the languages of a header such as `es-MX,es;q=0.9,en;q=0.8`, the preferred one first.
 
-    Malformed entries and those with `q=0` are left out.
+    The function omits malformed entries and those with `q=0`.
     """
     weights = {
         language: float(weight or 1)

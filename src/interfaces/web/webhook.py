@@ -22,10 +22,10 @@ from interfaces.web.metrics import count_delivery
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""The limit on a delivery; those of WhatsApp reach 3 MB."""
+"""The limit on the body of a delivery. WhatsApp sends deliveries of up to 3 MB."""
 
 MAX_SMALL_BODY_BYTES = 256 * 1024
-"""The largest body that is received without a slot for large ones."""
+"""The largest body that needs no slot of `BodyReader`. A larger one waits until a slot is free."""
 
 CONTENT_LENGTH_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -35,9 +35,11 @@ MAX_LARGE_BODIES = 16
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """Reads bodies in bounded memory, because the sender is verified only after that.
+    """Reads the bodies of requests in bounded memory.
 
-    `leadport.http_server` limits the time in which a body must arrive.
+    The bound is needed because the signature can be checked only when the whole body has arrived:
+    any sender can make a worker hold a body. `leadport.http_server` limits the time in which a
+    body must arrive.
     """
 
     large_body_slots: asyncio.Semaphore = field(
@@ -45,7 +47,11 @@ class BodyReader:
     )
 
     async def read(self, request: AnyRequest) -> bytes:
-        """Return the whole body. One that is not small, or of unknown length, waits for a slot."""
+        """Return the whole body.
+
+        The method waits for a slot where the body is larger than `MAX_SMALL_BODY_BYTES` or its
+        length is unknown.
+        """
         length = request.headers.get("content-length", "")
         if CONTENT_LENGTH_PATTERN.fullmatch(length) and int(length) <= MAX_SMALL_BODY_BYTES:
             return await request.body()
@@ -84,6 +90,7 @@ class WebhookController(Controller):
     @get(
         media_type=MediaType.TEXT,
         sync_to_thread=False,
+        operation_id="ApiWebhooksMetaHandshake",
         summary="Verification handshake",
         responses={
             200: ResponseSpec(
@@ -97,7 +104,7 @@ class WebhookController(Controller):
             ),
         },
     )
-    def handshake(
+    def answer_handshake(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
         """Answer with hub.challenge if hub.verify_token is right. A handshake has no signature."""
@@ -114,6 +121,7 @@ class WebhookController(Controller):
     @post(
         status_code=200,
         request_max_body_size=MAX_BODY_BYTES,
+        operation_id="ApiWebhooksMetaDeliver",
         summary="Delivery",
         responses={
             403: describe_problem("X-Hub-Signature-256 is missing or wrong."),
@@ -125,7 +133,7 @@ class WebhookController(Controller):
             ),
         },
     )
-    async def deliver(
+    async def receive(
         self, request: AnyRequest, webhook_dependencies: Injected[WebhookDependencies]
     ) -> Response[Any]:
         """Store the messages of a delivery, apply its changes, and answer with the counters.
@@ -156,12 +164,12 @@ class WebhookController(Controller):
             )
         count_delivery(counters, delivery.changes, delivery.ignored_items)
         for item, times in delivery.ignored_items.items():
-            if item.reason == "unknown":
+            if item.verdict == "unknown":
                 name = f"{item.channel} {item.part} {item.name}"
                 log.warning("unknown_in_delivery", extra={"what": name, "times": times})
         # At INFO, a line took almost as long as reading the delivery (D70).
-        is_news = counters.failed or counters.skipped
-        level = logging.INFO if is_news else logging.DEBUG
+        has_unstored_messages = bool(counters.failed or counters.skipped)
+        level = logging.INFO if has_unstored_messages else logging.DEBUG
         if log.isEnabledFor(level):
             changes = len(delivery.changes)
             log.log(level, "delivery", extra={**asdict(counters), "changes": changes})

@@ -5,7 +5,6 @@ title of a product and the headline of an ad: these are `content`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from domain.connection import Channel
 from interfaces.meta.content_fields import (
@@ -20,11 +19,11 @@ from interfaces.meta.json_values import (
     Json,
     as_bool,
     as_dict,
-    as_id_text,
     as_list,
     as_message_text,
+    as_stripped_text,
 )
-from interfaces.meta.parsed import IgnoredItem, MessageContent
+from interfaces.meta.parsed import IgnoredItem, ItemPart, MessageContent, Verdict
 
 KNOWN_ATTACHMENT_TYPES = {
     "audio",
@@ -63,16 +62,16 @@ ATTACHMENT_ID_NAMES = ("sticker_id", "reel_video_id", "ig_post_media_id", "story
 STORY_ID_NAMES = ("story_media_id", "id")
 
 
-def parse_content(event: Mapping[str, Json]) -> MessageContent:
+def parse_content(item: Mapping[str, Json]) -> MessageContent:
     """Read the content of an item with a `message`, or with a `postback`.
 
-    It never raises: a part of another shape than expected is left out.
+    The function never raises: it omits a part of another shape than expected.
 
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
-    message = event.get("message")
+    message = item.get("message")
     if not isinstance(message, dict):
-        return _read_postback(event)
+        return _read_postback(item)
     kind, text = _read_kind_and_text(message)
     attachments = _list_attachments(message)
     mentions = (
@@ -84,7 +83,7 @@ def parse_content(event: Mapping[str, Json]) -> MessageContent:
     content = drop_empty(
         attachments=[*filter(None, map(_read_attachment, attachments))],
         story=_read_story(next(mentions, {})),
-        choice=_make_choice("quick_reply", as_id_text(message.get("text")), payload)
+        choice=_make_choice("quick_reply", as_stripped_text(message.get("text")), payload)
         if payload
         else None,
         reply=drop_empty(
@@ -92,28 +91,28 @@ def parse_content(event: Mapping[str, Json]) -> MessageContent:
             story=_read_story(as_dict(reply.get("story"))),
         ),
         raw=_keep_unknown(message, kind),
-        **_read_referral(message, event),
+        **_read_referral(message, item),
     )
     return MessageContent(kind, text, content)
 
 
-def ignore_unknown(part: Literal["field", "event", "type", "attachment"], name: str) -> IgnoredItem:
-    """Return the ignored item of something that this version does not know."""
-    return IgnoredItem("unknown", Channel.INSTAGRAM, part, name or "none")
+def make_ignored_item(verdict: Verdict, part: ItemPart, name: str) -> IgnoredItem:
+    """Return the ignored item of Instagram with this name, or with the name `none` for ""."""
+    return IgnoredItem(verdict, Channel.INSTAGRAM, part, name or "none")
 
 
-def list_unknown_parts(event: Mapping[str, Json]) -> Iterator[IgnoredItem]:
+def list_unknown_parts(item: Mapping[str, Json]) -> Iterator[IgnoredItem]:
     """Yield an ignored item for each attachment type and part of a message that is not known."""
-    message = event.get("message")
+    message = item.get("message")
     if not isinstance(message, dict):
         return
     for attachment_type in map(_read_type, _list_attachments(message)):
         if attachment_type not in KNOWN_ATTACHMENT_TYPES:
-            yield ignore_unknown("attachment", attachment_type)
+            yield make_ignored_item("unknown", "attachment", attachment_type)
     kind, _ = _read_kind_and_text(message)
     if kind == "unknown":
         for name in _pick_unknown_parts(message):
-            yield ignore_unknown("type", name)
+            yield make_ignored_item("unknown", "type", name)
 
 
 def _read_kind_and_text(message: Mapping[str, Json]) -> tuple[str, str]:
@@ -128,16 +127,19 @@ def _read_kind_and_text(message: Mapping[str, Json]) -> tuple[str, str]:
     return "unsupported" if as_bool(message.get("is_unsupported")) else "unknown", ""
 
 
-def _read_postback(event: Mapping[str, Json]) -> MessageContent:
+def _read_postback(item: Mapping[str, Json]) -> MessageContent:
     """Read a tap on a button or an ice breaker.
 
     Source: developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events/messaging_postbacks, read 2026-11.
     """
-    postback = as_dict(event.get("postback"))
-    title, payload = as_id_text(postback.get("title")), as_id_text(postback.get("payload"))
+    postback = as_dict(item.get("postback"))
+    title, payload = (
+        as_stripped_text(postback.get("title")),
+        as_stripped_text(postback.get("payload")),
+    )
     choice = _make_choice("postback", title, payload)
     return MessageContent(
-        "postback", title or payload, {"choice": choice, **_read_referral(postback, event)}
+        "postback", title or payload, {"choice": choice, **_read_referral(postback, item)}
     )
 
 
@@ -152,7 +154,7 @@ def _make_choice(choice_type: str, title: str, payload: str) -> Content:
 
 def _read_quick_reply(message: Mapping[str, Json]) -> str:
     """Return the payload of a tapped quick reply; "" where there is none."""
-    return as_id_text(as_dict(message.get("quick_reply")).get("payload"))
+    return as_stripped_text(as_dict(message.get("quick_reply")).get("payload"))
 
 
 def _list_attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
@@ -161,7 +163,7 @@ def _list_attachments(message: Mapping[str, Json]) -> list[Mapping[str, Json]]:
 
 def _read_type(attachment: Mapping[str, Json]) -> str:
     """Return the type of an attachment, cut at 512 characters; "" where it has none."""
-    return as_id_text(attachment.get("type"))[:MAX_ID_CHARACTERS]
+    return as_stripped_text(attachment.get("type"))[:MAX_ID_CHARACTERS]
 
 
 def _read_payload(attachment: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -203,14 +205,14 @@ def _read_story(story: Mapping[str, Json]) -> Content:
     )
 
 
-def _read_referral(part: Mapping[str, Json], event: Mapping[str, Json]) -> Content:
+def _read_referral(part: Mapping[str, Json], item: Mapping[str, Json]) -> Content:
     """Read the ad, link or product that a person came from.
 
     It stands inside the message or postback (`part`), or beside it.
 
     Source: developers.facebook.com/docs/instagram-messaging/webhooks, read 2026-11.
     """
-    referral = as_dict(part.get("referral")) or as_dict(event.get("referral"))
+    referral = as_dict(part.get("referral")) or as_dict(item.get("referral"))
     if not referral:
         return {}
     ad = as_dict(referral.get("ads_context_data"))
@@ -253,5 +255,5 @@ def _keep_unknown(message: Mapping[str, Json], kind: str) -> Mapping[str, Json] 
 
 def _pick_first_text(part: Mapping[str, Json], *names: str) -> str:
     """Return the first of the named texts that is there, cut at 4,096 characters; else ""."""
-    texts = [as_id_text(part.get(name)) for name in names]
+    texts = [as_stripped_text(part.get(name)) for name in names]
     return next(filter(None, texts), "")[:MAX_TEXT_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Reads WhatsApp changes: edits, unsends, reactions, echoes, consent and new ids of contacts."""
+"""Reads changes of messages and contacts: edits, unsends, reactions, echoes, consent, new ids."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,20 @@ from domain.change import ChangeKind, IncomingChange
 from domain.contact import Identity, Sender
 from domain.message import Direction
 from interfaces.meta.content_fields import MAX_EMOJI_CHARACTERS
-from interfaces.meta.json_values import MAX_ID_CHARACTERS, as_dict, as_id_text, read_or_derive_id
+from interfaces.meta.json_values import (
+    MAX_ID_CHARACTERS,
+    as_dict,
+    as_stripped_text,
+    read_or_derive_id,
+)
 from interfaces.meta.parsed import IgnoredItem
 from interfaces.meta.whatsapp.content import parse_content
 from interfaces.meta.whatsapp.items import (
     USER_ID_PATTERN,
     ChangeItem,
     ContactIds,
-    ignore_event,
     list_identities,
+    make_ignored_item,
     read_contact_ids,
 )
 from interfaces.meta.whatsapp.phone_numbers import extract_digits
@@ -38,7 +43,7 @@ The name of the contact stands before it, so only the end of the text can be tru
 
 
 def read_message_change(item: ChangeItem, by: Direction) -> IncomingChange | IgnoredItem:
-    """Read an item of MESSAGE_CHANGE_TYPES; `by` says who changed the message.
+    """Read an item of MESSAGE_CHANGE_TYPES; `by` is the side that changed the message.
 
     Sources, read 2026-11:
     developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/edit
@@ -48,16 +53,16 @@ def read_message_change(item: ChangeItem, by: Direction) -> IncomingChange | Ign
     part = as_dict(item.parts.get(item.type))
     if item.type == "reaction":
         # A reaction that is taken back has no emoji, or an empty one.
-        emoji = as_id_text(part.get("emoji"))[:MAX_EMOJI_CHARACTERS] or None
+        emoji = as_stripped_text(part.get("emoji"))[:MAX_EMOJI_CHARACTERS] or None
         content = {"emoji": emoji, "by": by}
-        message_id = as_id_text(part.get("message_id"))
+        message_id = as_stripped_text(part.get("message_id"))
         return _make_change(item, ChangeKind.REACTION, content, message_id=message_id)
-    message_id = as_id_text(part.get("original_message_id"))
+    message_id = as_stripped_text(part.get("original_message_id"))
     if item.type == "revoke":
         return _make_change(item, ChangeKind.UNSEND, {"body": ""}, message_id=message_id)
     message = as_dict(part.get("message"))
     if not message:
-        return ignore_event("unknown", "edit without text")
+        return make_ignored_item("unknown", "event", "edit without text")
     edited = parse_content(message)
     kind_of_placeholder = {} if edited.text else {"kind": edited.kind}
     content = {"body": edited.text, **kind_of_placeholder}
@@ -70,7 +75,7 @@ def read_echo(item: ChangeItem) -> IncomingChange | IgnoredItem:
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/smb_message_echoes, read 2026-11.
     """
     if not isinstance(item.json, dict) or item.type == "system":
-        return ignore_event("unknown", "echo without message")
+        return make_ignored_item("unknown", "event", "echo without message")
     message = parse_content(item.parts)
     content = {"kind": message.kind, "body": message.text, "content": message.content}
     return _make_change(item, ChangeKind.ECHO, content, identities=item.identities)
@@ -81,9 +86,14 @@ def read_consent(item: ChangeItem) -> IncomingChange | IgnoredItem:
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/user_preferences, read 2026-11.
     """
-    value, category = as_id_text(item.parts.get("value")), as_id_text(item.parts.get("category"))
+    value, category = (
+        as_stripped_text(item.parts.get("value")),
+        as_stripped_text(item.parts.get("category")),
+    )
     if category not in {"", "marketing_messages"} or value not in CONSENT_BY_VALUE:
-        return ignore_event("unknown", f"{item.list_name}: {category} {value}".strip())
+        return make_ignored_item(
+            "unknown", "event", f"{item.list_name}: {category} {value}".strip()
+        )
     content = {"marketing": CONSENT_BY_VALUE[value]}
     return _make_change(item, ChangeKind.CONSENT, content, identities=item.identities)
 
@@ -98,9 +108,11 @@ def read_system_message(item: ChangeItem) -> IncomingChange | IgnoredItem:
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system, read 2026-11.
     """
     system = as_dict(item.parts.get("system"))
-    match as_id_text(system.get("type")):
+    match as_stripped_text(system.get("type")):
         case "user_changed_number" | "customer_changed_number" | "user_changed_user_id":
-            new_phone = as_id_text(system.get("wa_id")) or as_id_text(system.get("new_wa_id"))
+            new_phone = as_stripped_text(system.get("wa_id")) or as_stripped_text(
+                system.get("new_wa_id")
+            )
             new = list_identities(read_contact_ids(system)._replace(phone=new_phone))
             old = [
                 item.identities,
@@ -109,14 +121,16 @@ def read_system_message(item: ChangeItem) -> IncomingChange | IgnoredItem:
                         system, "customer", "previous_user_id", "previous_parent_user_id"
                     )
                 ),
-                list_identities(ContactIds(phone=_find_old_id(as_id_text(system.get("body"))))),
+                list_identities(
+                    ContactIds(phone=_find_old_id(as_stripped_text(system.get("body"))))
+                ),
             ]
             old_identities = [identity for identities in old for identity in identities]
             return _make_identity_change(item, new, old_identities)
         case "customer_identity_changed":
-            return ignore_event("ignored", "customer_identity_changed")
+            return make_ignored_item("ignored", "event", "customer_identity_changed")
         case system_type:
-            return ignore_event("unknown", f"system: {system_type or 'none'}")
+            return make_ignored_item("unknown", "event", f"system: {system_type or 'none'}")
 
 
 def _find_old_id(body: str) -> str:
@@ -139,7 +153,9 @@ def read_user_id_update(item: ChangeItem) -> IncomingChange | IgnoredItem:
     parent = as_dict(item.parts.get("parent_user_id"))
 
     def read_ids(name: str) -> ContactIds:
-        return ContactIds(user=as_id_text(user.get(name)), parent=as_id_text(parent.get(name)))
+        return ContactIds(
+            user=as_stripped_text(user.get(name)), parent=as_stripped_text(parent.get(name))
+        )
 
     old = list_identities(item.ids, read_ids("previous"), item.contact.ids)
     return _make_identity_change(item, list_identities(read_ids("current")), old)
@@ -155,7 +171,7 @@ def _make_identity_change(
     known = tuple(dict.fromkeys(old))
     replaced = tuple(identity for identity in known if identity not in new) or known
     if not new:
-        return ignore_event("unknown", f"{ChangeKind.IDENTITY} without a new one")
+        return make_ignored_item("unknown", "event", f"{ChangeKind.IDENTITY} without a new one")
     content = {"identities": [list(identity) for identity in new]}
     return _make_change(item, ChangeKind.IDENTITY, content, identities=replaced)
 
@@ -175,15 +191,15 @@ def _make_change(
     """
     if not (message_id or identities):
         target = "person" if message_id is None else "message"
-        return ignore_event("unknown", f"{kind} without {target}")
+        return make_ignored_item("unknown", "event", f"{kind} without {target}")
     # Changes of contacts have no id of Meta's. One derived from the whole item identifies a repeat.
-    external_id = as_id_text(item.parts.get("id")) or (
+    external_id = as_stripped_text(item.parts.get("id")) or (
         f"{kind}:{read_or_derive_id(None, item.address.external_id, item.json)}"
     )
     ids = [external_id, message_id or "", *(value for _, value in identities)]
     ids += [value for _, value in content.get("identities", ())]
     if max(map(len, ids)) > MAX_ID_CHARACTERS:
-        return ignore_event("unknown", f"{kind} with an id too long")
+        return make_ignored_item("unknown", "event", f"{kind} with an id too long")
     return IncomingChange(
         address=item.address,
         external_id=external_id,

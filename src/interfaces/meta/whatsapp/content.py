@@ -25,9 +25,9 @@ from interfaces.meta.json_values import (
     NotJson,
     as_bool,
     as_dict,
-    as_id_text,
     as_list,
     as_message_text,
+    as_stripped_text,
     parse_json,
 )
 from interfaces.meta.parsed import MessageContent
@@ -35,7 +35,7 @@ from interfaces.meta.parsed import MessageContent
 TextAndContent: TypeAlias = tuple[str, Content]
 
 MAX_RAW_ANSWERS_CHARACTERS = 8000
-"""Where the answers of a form are cut that cannot be read."""
+"""The maximum length of a form's answers that cannot be read. Longer answers are cut here."""
 
 QUANTITY_PATTERN = re.compile(r"(\d{1,9})(?:\.0+)?", re.ASCII)
 PRICE_PATTERN = re.compile(r"\d{1,12}(?:\.\d{1,20})?", re.ASCII)
@@ -50,11 +50,11 @@ MAX_LONGITUDE_DEGREES = 180
 def parse_content(message: Mapping[str, Json]) -> MessageContent:
     """Read the content of a message of any type, also of one that this version does not know.
 
-    It never raises: a part of another shape than expected is left out.
+    The function never raises: it omits a part of another shape than expected.
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages, read 2026-11.
     """
-    kind = as_id_text(message.get("type")) or ("text" if "text" in message else "unknown")
+    kind = as_stripped_text(message.get("type")) or ("text" if "text" in message else "unknown")
     text, content = READERS_BY_TYPE.get(kind, _read_unknown_type)(message.get(kind))
     return MessageContent(
         kind=kind[:MAX_ID_CHARACTERS], text=text, content=content | _read_common_parts(message)
@@ -82,7 +82,7 @@ def _read_media(part: Json) -> TextAndContent:
     media |= {
         name: file[name] for name in ("voice", "animated") if isinstance(file.get(name), bool)
     }
-    return as_id_text(file.get("caption")), drop_empty(media=media)
+    return as_stripped_text(file.get("caption")), drop_empty(media=media)
 
 
 def _read_location(part: Json) -> TextAndContent:
@@ -111,8 +111,10 @@ def _read_contacts(part: Json) -> TextAndContent:
 def _read_contact_card(card: Mapping[str, Json]) -> Content:
     """Read one card; {} for a card without any known part."""
     name = as_dict(card.get("name"))
-    name_parts = (as_id_text(name.get(part)) for part in ("first_name", "middle_name", "last_name"))
-    full_name = as_id_text(name.get("formatted_name")) or " ".join(filter(None, name_parts))
+    name_parts = (
+        as_stripped_text(name.get(part)) for part in ("first_name", "middle_name", "last_name")
+    )
+    full_name = as_stripped_text(name.get("formatted_name")) or " ".join(filter(None, name_parts))
     return drop_empty(
         name=full_name[:MAX_TEXT_CHARACTERS],
         phones=_pick_texts_of_each(card.get("phones"), "phone", "wa_id", "type"),
@@ -139,7 +141,7 @@ def _read_button(part: Json) -> TextAndContent:
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/button, read 2026-11.
     """
     button = as_dict(part)
-    title = as_id_text(button.get("text"))
+    title = as_stripped_text(button.get("text"))
     choice = drop_empty(title=title[:MAX_TEXT_CHARACTERS], **pick_texts(button, "payload"))
     return title, {"choice": {"type": "button", **choice}} if choice else {}
 
@@ -153,7 +155,7 @@ def _read_interactive(part: Json) -> TextAndContent:
     for reply_type in ("button_reply", "list_reply"):
         reply = as_dict(interactive.get(reply_type))
         if choice := pick_texts(reply, "id", "title", "description"):
-            return as_id_text(reply.get("title")), {"choice": {"type": reply_type, **choice}}
+            return as_stripped_text(reply.get("title")), {"choice": {"type": reply_type, **choice}}
     if flow := _read_flow_reply(as_dict(interactive.get("nfm_reply"))):
         return "", {"flow": flow}
     if products := _read_products(interactive):
@@ -171,7 +173,7 @@ def _read_products(interactive: Mapping[str, Json]) -> Content:
     developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/interactive
     developers.facebook.com/documentation/business-messaging/whatsapp/catalogs/single-product-messages
     """
-    names = (as_id_text(interactive.get("type")), "product", "action")
+    names = (as_stripped_text(interactive.get("type")), "product", "action")
     parts = [*(as_dict(interactive.get(name)) for name in names), interactive]
     for part in parts:
         product = pick_texts(part, "catalog_id", "product_retailer_id")
@@ -204,7 +206,7 @@ def _read_flow_reply(reply: Mapping[str, Json]) -> Content:
     name = pick_texts(reply, "name")
     if isinstance(answers, dict | list) and is_shallow(answers):
         return name | drop_empty(answers=answers)
-    return name | drop_empty(raw=as_id_text(response)[:MAX_RAW_ANSWERS_CHARACTERS])
+    return name | drop_empty(raw=as_stripped_text(response)[:MAX_RAW_ANSWERS_CHARACTERS])
 
 
 def _read_order(part: Json) -> TextAndContent:
@@ -220,12 +222,12 @@ def _read_order(part: Json) -> TextAndContent:
     quantities = [_as_quantity(item.get("quantity")) for item in items]
     known_quantities = [quantity for quantity in quantities if quantity is not None]
     is_countable = 0 < len(items) == len(known_quantities)
-    text = as_id_text(order.get("text"))
+    text = as_stripped_text(order.get("text"))
     content = drop_empty(
         **pick_texts(order, "catalog_id"),
         items=list(filter(None, map(_read_product_item, items))),
         count=sum(known_quantities) if is_countable else None,
-        total=_add_up(items, known_quantities) if is_countable else None,
+        total=_compute_total(items, known_quantities) if is_countable else None,
         text=text,
     )
     return text, drop_empty(order=content)
@@ -240,10 +242,10 @@ def _read_product_item(item: Mapping[str, Json]) -> Content:
     )
 
 
-def _add_up(items: list[Mapping[str, Json]], quantities: list[int]) -> Content | None:
+def _compute_total(items: list[Mapping[str, Json]], quantities: list[int]) -> Content | None:
     """Return amount and currency of all items; None unless all prices are in one currency."""
     prices = [str(_as_number_or_text(item.get("item_price"))) for item in items]
-    currencies = {as_id_text(item.get("currency")).upper() for item in items}
+    currencies = {as_stripped_text(item.get("currency")).upper() for item in items}
     currency = currencies.pop()
     if (
         currencies
@@ -258,7 +260,7 @@ def _add_up(items: list[Mapping[str, Json]], quantities: list[int]) -> Content |
     return {"amount": f"{total:.{get_currency_precision(currency)}f}", "currency": currency}
 
 
-def _read_no_part(_: Json) -> TextAndContent:
+def _read_content_without_own_part(_: Json) -> TextAndContent:
     """Read a type whose content stands beside its own part: see `_read_common_parts`.
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/unsupported, read 2026-11.
@@ -277,16 +279,16 @@ READERS_BY_TYPE: Mapping[str, Callable[[Json], TextAndContent]] = {
     "button": _read_button,
     "contacts": _read_contacts,
     "document": _read_media,
-    "errors": _read_no_part,
+    "errors": _read_content_without_own_part,
     "image": _read_media,
     "interactive": _read_interactive,
     "location": _read_location,
     "order": _read_order,
-    "request_welcome": _read_no_part,
+    "request_welcome": _read_content_without_own_part,
     "sticker": _read_media,
     "text": _read_text,
-    "unknown": _read_no_part,
-    "unsupported": _read_no_part,
+    "unknown": _read_content_without_own_part,
+    "unsupported": _read_content_without_own_part,
     "video": _read_media,
     "voice": _read_media,
 }
@@ -311,9 +313,9 @@ def _read_common_parts(message: Mapping[str, Json]) -> Content:
     product = pick_texts(
         as_dict(context.get("referred_product")), "catalog_id", "product_retailer_id"
     )
-    author = as_id_text(context.get("from")) or as_id_text(context.get("from_user_id"))
+    author = as_stripped_text(context.get("from")) or as_stripped_text(context.get("from_user_id"))
     reply = drop_empty(
-        message_id=as_id_text(context.get("id"))[:MAX_ID_CHARACTERS],
+        message_id=as_stripped_text(context.get("id"))[:MAX_ID_CHARACTERS],
         **{"from": author[:MAX_ID_CHARACTERS]},
     )
     return drop_empty(
@@ -336,9 +338,9 @@ def _read_referral(referral: Mapping[str, Json]) -> Content:
     media_urls = map(referral.get, ("image_url", "video_url", "thumbnail_url"))
     return drop_empty(
         **pick_texts(referral, "source_type", "source_id", "headline", "body", "media_type"),
-        click_id=as_id_text(referral.get("ctwa_clid"))[:MAX_TEXT_CHARACTERS],
-        url=as_id_text(referral.get("source_url"))[:MAX_TEXT_CHARACTERS],
-        media_url=next(filter(None, map(as_id_text, media_urls)), "")[:MAX_TEXT_CHARACTERS],
+        click_id=as_stripped_text(referral.get("ctwa_clid"))[:MAX_TEXT_CHARACTERS],
+        url=as_stripped_text(referral.get("source_url"))[:MAX_TEXT_CHARACTERS],
+        media_url=next(filter(None, map(as_stripped_text, media_urls)), "")[:MAX_TEXT_CHARACTERS],
     )
 
 
@@ -351,7 +353,7 @@ def _read_error(error: Mapping[str, Json]) -> Content:
     return drop_empty(
         code=_as_number_or_text(error.get("code")),
         **pick_texts(error, "title", "message"),
-        details=as_id_text(details)[:MAX_TEXT_CHARACTERS],
+        details=as_stripped_text(details)[:MAX_TEXT_CHARACTERS],
     )
 
 
@@ -367,7 +369,7 @@ def _as_number_or_text(value: Json) -> str | int | float | None:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    return as_id_text(value)[:MAX_TEXT_CHARACTERS] or None
+    return as_stripped_text(value)[:MAX_TEXT_CHARACTERS] or None
 
 
 def _as_quantity(value: Json) -> int | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from domain.connection import Address, Channel
 from domain.contact import Identity, IdentityKind
@@ -13,16 +13,19 @@ from interfaces.meta.json_values import (
     Json,
     as_datetime,
     as_dict,
-    as_id_text,
     as_list,
+    as_stripped_text,
 )
-from interfaces.meta.parsed import IgnoredItem
+from interfaces.meta.parsed import IgnoredItem, ItemPart, Verdict
 from interfaces.meta.whatsapp.phone_numbers import list_number_forms
 
 WHATSAPP_OBJECT = "whatsapp_business_account"
 
-CACHED_NUMBERS = 4096
-"""Phone numbers whose forms are cached per process: a person usually sends several messages."""
+MAX_CACHED_PHONE_NUMBERS = 4096
+"""The number of phone numbers whose forms a process caches.
+
+The cache saves time because a person usually sends several messages.
+"""
 
 USER_ID_PATTERN = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+", re.ASCII)
 """Matches a business-scoped user id (BSUID); group 1 marks that of a parent portfolio.
@@ -54,7 +57,9 @@ class ContactIds(NamedTuple):
     def read(cls, part: Mapping[str, Json], phone: str, user: str, parent: str) -> Self:
         """Read the ids from the members of `part` that have these three names."""
         return cls(
-            as_id_text(part.get(phone)), as_id_text(part.get(user)), as_id_text(part.get(parent))
+            as_stripped_text(part.get(phone)),
+            as_stripped_text(part.get(user)),
+            as_stripped_text(part.get(parent)),
         )
 
 
@@ -83,7 +88,7 @@ def read_recipient_ids(echo: Mapping[str, Json]) -> ContactIds:
     developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/standby
     """
     ids = ContactIds.read(echo, "to", "to_user_id", "to_parent_user_id")
-    recipient = as_id_text(echo.get("recipient"))
+    recipient = as_stripped_text(echo.get("recipient"))
     match = USER_ID_PATTERN.fullmatch(recipient)
     if not match:
         return ids
@@ -145,7 +150,7 @@ def list_phone_identities(number: str) -> tuple[Identity, ...]:
     return _list_phone_identities(number)
 
 
-@lru_cache(CACHED_NUMBERS)
+@lru_cache(MAX_CACHED_PHONE_NUMBERS)
 def _list_phone_identities(number: str) -> tuple[Identity, ...]:
     kind = IdentityKind.WHATSAPP_PHONE
     return tuple(Identity(kind, form) for form in list_number_forms(number) if form)
@@ -162,9 +167,9 @@ NO_CONTACT_ENTRY = ContactEntry({}, ContactIds())
 
 
 class ChangeValue(NamedTuple):
-    """The value of one change of an entry, with the context of its envelope.
+    """The `value` of one element of Meta's list `changes[]`, with the context of its envelope.
 
-    `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
+    This class is not a change of Leadport's domain, which is `IncomingChange`. `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
     imported history, for example, have the shape of messages. `is_standby` is True for the value
     made of the part `standby`.
     """
@@ -178,7 +183,7 @@ class ChangeValue(NamedTuple):
     @property
     def address(self) -> Address:
         """The business's phone number, by its id; "" where the value has no metadata."""
-        number_id = as_id_text(as_dict(self.parts.get("metadata")).get("phone_number_id"))
+        number_id = as_stripped_text(as_dict(self.parts.get("metadata")).get("phone_number_id"))
         return Address(Channel.WHATSAPP, number_id)
 
     def split_standby(self) -> "list[ChangeValue]":
@@ -227,7 +232,7 @@ class ChangeValue(NamedTuple):
                 list_name=list_name,
                 json=item,
                 parts=parts,
-                type=as_id_text(parts.get("type")),
+                type=as_stripped_text(parts.get("type")),
                 address=address,
                 ids=ids,
                 contact=contacts.find(ids),
@@ -237,7 +242,7 @@ class ChangeValue(NamedTuple):
 
 
 class ChangeItem(NamedTuple):
-    """One message, or one event of another kind, in the value of a change.
+    """One message, or one event of another kind, in the `value` of an element of `changes[]`.
 
     - `json`: the item as Meta sent it; `parts`: its members, {} where it is not an object, and
       of an echo those of its part `message` too.
@@ -310,12 +315,12 @@ class _ContactIndex:
         )
 
 
-def ignore_event(reason: Literal["ignored", "unknown"], name: str) -> IgnoredItem:
-    """Return the ignored item of an event with this name."""
-    return IgnoredItem(reason, Channel.WHATSAPP, "event", name)
+def make_ignored_item(verdict: Verdict, part: ItemPart, name: str) -> IgnoredItem:
+    """Return the ignored item of WhatsApp with this name, or with the name `none` for ""."""
+    return IgnoredItem(verdict, Channel.WHATSAPP, part, name or "none")
 
 
-def find_ignore_reason(item: ChangeItem) -> str:
+def find_ignored_name(item: ChangeItem) -> str:
     """Return the name under which an item of `messages` is ignored; "" for all others.
 
     Messages to a group are ignored, and items that are no messages.
@@ -335,9 +340,9 @@ def find_ignore_reason(item: ChangeItem) -> str:
             return "request_welcome"
         case "interactive":
             reply = as_dict(message.get("interactive"))
-            if "call_permission_reply" in {*reply, as_id_text(reply.get("type"))}:
+            if "call_permission_reply" in {*reply, as_stripped_text(reply.get("type"))}:
                 return "call_permission_reply"
         case "unsupported" | "unknown":
-            subtype = as_id_text(as_dict(message.get("unsupported")).get("type"))
+            subtype = as_stripped_text(as_dict(message.get("unsupported")).get("type"))
             return f"unsupported: {subtype}" if subtype in UNSUPPORTED_ACTIONS else ""
     return ""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from domain.connection import Channel
 from domain.contact import Identity, Sender
 from domain.inbound import BrokenMessage, Inbound, InboundMessage
 from domain.message import Direction
@@ -13,8 +12,8 @@ from interfaces.meta.json_values import (
     MAX_ID_CHARACTERS,
     Json,
     as_dict,
-    as_id_text,
     as_list,
+    as_stripped_text,
     read_or_derive_id,
 )
 from interfaces.meta.parsed import IgnoredItem, ParsedItem
@@ -33,9 +32,9 @@ from interfaces.meta.whatsapp.items import (
     ContactIds,
     ContactIdsReader,
     ItemPartsReader,
-    find_ignore_reason,
-    ignore_event,
+    find_ignored_name,
     list_phone_identities,
+    make_ignored_item,
     read_contact_ids,
     read_echo_parts,
     read_recipient_ids,
@@ -110,15 +109,15 @@ def parse_items(
 
     Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview, read 2026-11.
     """
-    field = as_id_text(change.get("field"))
+    field = as_stripped_text(change.get("field"))
     value = ChangeValue(account_id, field, as_dict(change.get("value")), arrived_at)
     if readers := READERS_BY_FIELD.get(field):
         for part in value.split_standby():
             yield from _parse_value(part, STANDBY_READERS if part.is_standby else readers)
     elif field in IGNORED_FIELDS:
-        yield IgnoredItem("ignored", Channel.WHATSAPP, "field", field)
+        yield make_ignored_item("ignored", "field", field)
     else:
-        yield IgnoredItem("unknown", Channel.WHATSAPP, "field", field or "none")
+        yield make_ignored_item("unknown", "field", field)
 
 
 def _parse_value(value: ChangeValue, readers: Sequence["_ListReader"]) -> Iterator[ParsedItem]:
@@ -130,7 +129,7 @@ def _parse_value(value: ChangeValue, readers: Sequence["_ListReader"]) -> Iterat
         for item in items:
             yield reader.read(item)
             if item.type and item.type not in KNOWN_TYPES:
-                yield IgnoredItem("unknown", Channel.WHATSAPP, "type", item.type)
+                yield make_ignored_item("unknown", "type", item.type)
     yield from _ignore_other_parts(value, {reader.list_name for reader in readers})
 
 
@@ -138,15 +137,15 @@ def _ignore_other_parts(value: ChangeValue, list_names: Set[str]) -> Iterator[Ig
     """Yield an ignored item for each part of the value beside its lists of items."""
     for name, part in value.parts.items():
         if name in IGNORED_PARTS:
-            yield from [ignore_event("ignored", name)] * len(as_list(part))
+            yield from [make_ignored_item("ignored", "event", name)] * len(as_list(part))
         elif name not in list_names and name not in ENVELOPE_PARTS and as_list(part):
-            yield ignore_event("unknown", name)
+            yield make_ignored_item("unknown", "event", name)
 
 
 def _read_from_contact(item: ChangeItem) -> ParsedItem:
     """Read an item that a contact caused: a message, or a change."""
-    if reason := find_ignore_reason(item):
-        return ignore_event("ignored", reason)
+    if name := find_ignored_name(item):
+        return make_ignored_item("ignored", "event", name)
     if item.type == "system":
         return read_system_message(item)
     if item.type in MESSAGE_CHANGE_TYPES:
@@ -156,8 +155,8 @@ def _read_from_contact(item: ChangeItem) -> ParsedItem:
 
 def _read_from_business(item: ChangeItem) -> ParsedItem:
     """Read an item that the business caused, in WhatsApp's app or over the API: always a change."""
-    if reason := find_ignore_reason(item):
-        return ignore_event("ignored", reason)
+    if name := find_ignored_name(item):
+        return make_ignored_item("ignored", "event", name)
     if item.type in MESSAGE_CHANGE_TYPES:
         return read_message_change(item, Direction.OUTBOUND)
     return read_echo(item)
@@ -187,7 +186,7 @@ def _read_message(item: ChangeItem) -> Inbound:
         external_id=external_id,
         sender=Sender(
             identities=(*identities, *requested),
-            name=as_id_text(as_dict(item.contact.parts.get("profile")).get("name")),
+            name=as_stripped_text(as_dict(item.contact.parts.get("profile")).get("name")),
         ),
         kind=message.kind,
         body=message.text,
@@ -212,12 +211,12 @@ def _read_requested_number(item: ChangeItem) -> tuple[Identity, ...]:
     phones = [
         as_dict(phone)
         for card in map(as_dict, as_list(item.parts.get("contacts")))
-        if as_id_text(card.get("origin")) == "contact_request"
+        if as_stripped_text(card.get("origin")) == "contact_request"
         for phone in as_list(card.get("phones"))
     ]
     digits = [
-        extract_digits(as_id_text(phone.get("wa_id")))
-        or extract_digits(as_id_text(phone.get("phone")))
+        extract_digits(as_stripped_text(phone.get("wa_id")))
+        or extract_digits(as_stripped_text(phone.get("phone")))
         for phone in phones
     ]
     numbers = [number for number in digits if INTERNATIONAL_NUMBER_PATTERN.fullmatch(number)]

@@ -6,7 +6,7 @@ from phonenumbers import PhoneNumber, PhoneNumberType, number_type
 
 PUNCTUATION_PATTERN = re.compile(r"[+\s().-]")
 
-MOBILE_DIGITS = {
+MOBILE_DIGIT_BY_COUNTRY_CODE = {
     "52": (re.compile(r"(52)1?([2-9][0-9]{9})"), "1"),
     "54": (re.compile(r"(54)9?([1-8][0-9]{9})"), "9"),
     "55": (re.compile(r"(55[1-9][1-9])9?([0-9]{8})"), "9"),
@@ -40,9 +40,9 @@ def list_number_forms(number: str) -> tuple[str, ...]:
 def _find_other_form(digits: str) -> str:
     """Return the number without its mobile digit, or with it; "" for a number with one form."""
     country_code = digits[:2]
-    if country_code not in MOBILE_DIGITS:
+    if country_code not in MOBILE_DIGIT_BY_COUNTRY_CODE:
         return ""
-    pattern, mobile_digit = MOBILE_DIGITS[country_code]
+    pattern, mobile_digit = MOBILE_DIGIT_BY_COUNTRY_CODE[country_code]
     if not (match := pattern.fullmatch(digits)):
         return ""
     parts = match.groups()

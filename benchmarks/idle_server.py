@@ -12,7 +12,7 @@ from interfaces.web.webhook import MAX_BODY_BYTES
 from leadport import http_server
 
 COUNTERS = {"received": 1, "ingested": 1, "skipped": 0, "failed": 0}
-"""What Leadport answers to a delivery of one new message."""
+"""The counters that Leadport answers to a delivery of one new message."""
 
 
 class IdleController(Controller):
@@ -28,16 +28,16 @@ class IdleController(Controller):
 
 
 @get("/readyz")
-async def ready() -> None:
+async def answer_ready() -> None:
     """Answer 200, as a ready service does."""
 
 
 def create_app() -> Litestar:
     """Build the application with the same framework settings as `interfaces.web.app`."""
     return Litestar(
-        route_handlers=[IdleController, ready],
+        route_handlers=[IdleController, answer_ready],
         openapi_config=OpenAPIConfig(
-            title="No-op", version="1", path="/schema", render_plugins=[JsonRenderPlugin()]
+            title="Idle server", version="1", path="/schema", render_plugins=[JsonRenderPlugin()]
         ),
         logging_config=None,
     )
@@ -48,4 +48,4 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
-    http_server.run("benchmarks.noop:create_app", "127.0.0.1", options.port, options.workers)
+    http_server.run("benchmarks.idle_server:create_app", "127.0.0.1", options.port, options.workers)
