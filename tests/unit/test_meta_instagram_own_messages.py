@@ -47,7 +47,7 @@ def test_message_of_the_account_is_an_echo_in_other_envelopes(field: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("item", "reason", "name"),
+    ("item", "verdict", "name"),
     [
         (OWN_ITEM | {"recipient": {"id": ACCOUNT_ID}}, "ignored", "is_self"),
         (without(OWN_ITEM, "recipient"), "unknown", "echo without recipient"),
@@ -56,13 +56,13 @@ def test_message_of_the_account_is_an_echo_in_other_envelopes(field: str) -> Non
     ],
 )
 def test_item_of_the_account_that_is_no_echo_is_ignored(
-    item: Object, reason: str, name: str
+    item: Object, verdict: str, name: str
 ) -> None:
     delivery = instagram_delivery(item)
 
     assert parse_messages(delivery) == []
     assert parse_changes(delivery) == []
-    assert count_ignored_items(delivery) == {IgnoredItem(reason, "instagram", "event", name): 1}  # type: ignore[arg-type]
+    assert count_ignored_items(delivery) == {IgnoredItem(verdict, "instagram", "event", name): 1}  # type: ignore[arg-type]
 
 
 def test_unsend_by_the_account_is_no_echo() -> None:
