@@ -38,7 +38,7 @@ BEGIN
     END LOOP;
     IF refused <> '{}' THEN
         RAISE insufficient_privilege USING MESSAGE = format(
-            'roles that somebody else made must be granted by an administrator: GRANT %s TO %I',
+            'roles that another account made must be granted by an administrator: GRANT %s TO %I',
             array_to_string(refused, ', '), current_user
         );
     END IF;

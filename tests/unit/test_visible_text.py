@@ -1,4 +1,4 @@
-"""Which texts a reader can see, and profile names that nobody can."""
+"""Tests which texts a reader can see, and which profile names hold nothing visible."""
 
 from datetime import timedelta
 from itertools import permutations
