@@ -13,12 +13,12 @@ from domain.organization import OrgId
 
 ConnectionId = NewType("ConnectionId", UUID)
 
-MAX_EXTERNAL_ID_LENGTH = 64
-EXTERNAL_ID_PATTERN = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_EXTERNAL_ID_LENGTH}}}", re.ASCII)
+MAX_EXTERNAL_ID_CHARACTERS = 64
+EXTERNAL_ID_PATTERN = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_EXTERNAL_ID_CHARACTERS}}}", re.ASCII)
 PHONE_PUNCTUATION_PATTERN = re.compile(r"[+()\s]")
 ACCESS_TOKEN_PATTERN = re.compile(r"[\x21-\x7e]{8,4096}")
 CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
-MAX_DISPLAY_NAME_LENGTH = 80
+MAX_DISPLAY_NAME_CHARACTERS = 80
 
 
 class Channel(StrEnum):
@@ -103,9 +103,9 @@ def _find_external_id_errors(value: str) -> list[FieldError]:
 
 
 def _find_display_name_errors(value: str) -> list[FieldError]:
-    if len(value) <= MAX_DISPLAY_NAME_LENGTH and not CONTROL_CHARACTER_PATTERN.search(value):
+    if len(value) <= MAX_DISPLAY_NAME_CHARACTERS and not CONTROL_CHARACTER_PATTERN.search(value):
         return []
-    hint = f"must be at most {MAX_DISPLAY_NAME_LENGTH} characters, on one line"
+    hint = f"must be at most {MAX_DISPLAY_NAME_CHARACTERS} characters, on one line"
     return [FieldError("display_name", hint)]
 
 

@@ -13,7 +13,7 @@ from domain.organization import OrgId
 
 DealId = NewType("DealId", UUID)
 
-MAX_TITLE_LENGTH = 80
+MAX_TITLE_CHARACTERS = 80
 
 
 class DealStatus(StrEnum):
@@ -45,9 +45,9 @@ class Deal:
     def make_title(body: str) -> str:
         """Make a title of at most 80 characters from the first line of a message."""
         first_line = next((line.strip() for line in body.splitlines() if line.strip()), "")
-        if len(first_line) <= MAX_TITLE_LENGTH:
+        if len(first_line) <= MAX_TITLE_CHARACTERS:
             return first_line or "(no text)"
-        return first_line[: MAX_TITLE_LENGTH - 1].rstrip() + "…"
+        return first_line[: MAX_TITLE_CHARACTERS - 1].rstrip() + "…"
 
     def with_title_following(self, old_body: str, new_body: str) -> Self:
         """Replace a title made from `old_body`; keep one that a user of the CRM gave."""

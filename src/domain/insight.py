@@ -13,7 +13,7 @@ InsightId = NewType("InsightId", UUID)
 
 MAX_SCORE = 100
 
-MAX_DESCRIPTION_LENGTH = 2000
+MAX_DESCRIPTION_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,10 @@ class Description:
         for text in (self.summary, self.intent, self.next_step):
             if (
                 not isinstance(text, str)
-                or len(text) > MAX_DESCRIPTION_LENGTH
+                or len(text) > MAX_DESCRIPTION_CHARACTERS
                 or UNSTORABLE_CHARACTER_PATTERN.search(text)
             ):
-                msg = f"a description is at most {MAX_DESCRIPTION_LENGTH} characters that can be stored"
+                msg = f"a description is at most {MAX_DESCRIPTION_CHARACTERS} characters that can be stored"
                 raise ValueError(msg)
 
 

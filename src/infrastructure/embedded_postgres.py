@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from application.errors import StorageUnavailable
+from application.errors import DependencyUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ IMPOSSIBLE_PID = 2**31 - 1
 START_TIMEOUT_SECONDS = 60
 """Long enough for a crash recovery, which replays up to 1 GB of write-ahead log."""
 
-STOP_TIMEOUT_SECONDS = 10
+SERVER_STOP_TIMEOUT_SECONDS = 10
 
 
-class EmbeddedPostgresError(StorageUnavailable):
+class EmbeddedPostgresError(DependencyUnavailable):
     """The server could not be started; the text is one line that names the cause."""
 
 
@@ -112,7 +112,7 @@ class EmbeddedPostgres:
             else:
                 with suppress(FileNotFoundError):  # no pid file: the server is already stopped
                     socket_folder = self._read_socket_folder()
-                    stop = ["stop", "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_SECONDS)]
+                    stop = ["stop", "-m", "fast", "-w", "-t", str(SERVER_STOP_TIMEOUT_SECONDS)]
                     self._run("pg_ctl", "-D", str(self._data), *stop, check=False)
                     shutil.rmtree(socket_folder, ignore_errors=True)
             finally:

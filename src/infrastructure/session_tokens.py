@@ -23,7 +23,7 @@ TOKEN_LIFETIME = timedelta(hours=12)
 LEEWAY_SECONDS = 30
 """Tolerated difference between the clocks of issuer and reader."""
 
-MAX_TOKEN_LENGTH = 8192
+MAX_TOKEN_CHARACTERS = 8192
 """Characters; a longer token is refused unread."""
 
 HS256 = "HS256"
@@ -42,7 +42,7 @@ class JwtSessionTokens(SessionTokens):
     key_set: jwt.PyJWKClient | None = None
 
     @classmethod
-    def of(cls, clock: Clock, secret: str | None, jwks_url: str | None) -> "JwtSessionTokens":
+    def create(cls, clock: Clock, secret: str | None, jwks_url: str | None) -> "JwtSessionTokens":
         """Build the adapter; keys are fetched from `jwks_url` on first use, then every 5 min."""
         key_set = jwt.PyJWKClient(jwks_url, lifespan=300, timeout=3) if jwks_url else None
         return cls(clock, secret, key_set)
@@ -61,7 +61,7 @@ class JwtSessionTokens(SessionTokens):
         return jwt.encode(claims, self.secret, algorithm=HS256)
 
     async def read(self, token: str) -> Session:
-        if len(token) > MAX_TOKEN_LENGTH:
+        if len(token) > MAX_TOKEN_CHARACTERS:
             raise NotSignedIn("the token is not valid; sign in again")
         try:
             key, algorithm = await self._find_key(token)

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 
 @dataclass(frozen=True, slots=True)
 class SqliteSpool(Spool):
-    """The spool in the file `path`, of at most about `largest` bytes.
+    """The spool in the file `path`, of at most about `max_bytes`.
 
     The file is created by the first `add`. One thread per object does all work, because SQLite's
     calls block until the disk has answered. A method that fails raises SpoolFull where SQLite or
@@ -47,7 +47,7 @@ class SqliteSpool(Spool):
     """
 
     path: Path
-    largest: int
+    max_bytes: int
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="spool")
@@ -145,7 +145,7 @@ class SqliteSpool(Spool):
             db.execute("PRAGMA journal_mode=TRUNCATE")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")  # or removed messages stay in free pages
-            db.execute(f"PRAGMA max_page_count={max(self.largest // PAGE_BYTES, 4)}")
+            db.execute(f"PRAGMA max_page_count={max(self.max_bytes // PAGE_BYTES, 4)}")
             db.execute(CREATE_TABLE)
             yield db
         finally:

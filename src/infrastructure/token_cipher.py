@@ -16,7 +16,7 @@ from domain.connection import Connection
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-HINT_LENGTH = 4
+HINT_CHARACTERS = 4
 
 
 class InvalidEncryptionKey(ValueError):
@@ -59,7 +59,7 @@ class AesGcmTokenCipher(TokenCipher):
         return self.keys[0].id
 
     def encrypt(self, token: str, connection: Connection) -> str:
-        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT_LENGTH:]
+        nonce, hint = os.urandom(NONCE_BYTES), token[-HINT_CHARACTERS:]
         cipher = AESGCM(self.keys[0].secret)
         data = nonce + cipher.encrypt(
             nonce, token.encode(), _make_associated_data(connection, hint)

@@ -12,8 +12,8 @@ import click
 
 from application.errors import (
     ConcurrentUpdate,
+    DependencyUnavailable,
     StorageRefused,
-    StorageUnavailable,
     TokenDecryptionError,
     TokenIssuingDisabled,
 )
@@ -30,7 +30,7 @@ USER_FACING_ERRORS = (
     DomainError,
     TokenDecryptionError,
     StorageRefused,
-    StorageUnavailable,
+    DependencyUnavailable,
 )
 """Errors that `main` prints as one line and not as a traceback."""
 
@@ -92,7 +92,7 @@ for command in (
 async def open_use_cases() -> AsyncIterator[UseCases]:
     """Open the database of the settings and yield the use cases on it.
 
-    Raises SettingsError with STORAGE=memory, and StorageUnavailable where the embedded database
+    Raises SettingsError with STORAGE=memory, and DependencyUnavailable where the embedded database
     cannot be started.
     """
     from leadport.database import open_database

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 MAINTENANCE_INTERVAL_SECONDS = (0.7, 1.3)
 """The shortest and the longest pause between two runs."""
 
-STOP_TIMEOUT_SECONDS = 1
+MAINTENANCE_STOP_TIMEOUT_SECONDS = 1
 
 GARBAGE_COLLECTION_THRESHOLDS = (20_000, 50, 100)
 """Of the three generations, for `gc.set_threshold`."""
@@ -92,7 +92,7 @@ class MaintenanceLoop:
         """Cancel the loop and wait for its end. Maintenance may be interrupted at any point."""
         if self._task:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_SECONDS)
+            await asyncio.wait({self._task}, timeout=MAINTENANCE_STOP_TIMEOUT_SECONDS)
 
     async def _repeat(self) -> None:
         while True:

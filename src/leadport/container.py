@@ -94,7 +94,7 @@ class Container(DeclarativeContainer):
     token_cipher = Singleton(AesGcmTokenCipher, settings.provided.encryption_keys)
     passwords = Singleton(Argon2PasswordHasher)
     tokens = Singleton(
-        JwtSessionTokens.of, clock, settings.provided.jwt_secret, settings.provided.jwks_url
+        JwtSessionTokens.create, clock, settings.provided.jwt_secret, settings.provided.jwks_url
     )
     sign_in_throttle = Singleton(MovingWindowSignInThrottle)
     spool = Singleton(SqliteSpool, settings.provided.spool_file, settings.provided.spool_bytes)

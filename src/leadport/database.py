@@ -18,7 +18,7 @@ def open_database(settings: Settings) -> Iterator[str]:
     Development upgrades the schema; in production only `leadport migrate` does. Without
     DATABASE_URL the embedded server runs until the block ends.
 
-    Raises StorageUnavailable where the embedded server cannot be started.
+    Raises EmbeddedPostgresError where the embedded server cannot be started.
     """
     if settings.database_url:
         export_for_workers(DATABASE_URL=settings.database_url)

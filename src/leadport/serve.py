@@ -36,7 +36,7 @@ def serve(host: str, port: int, workers: int) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises SettingsError, CannotListen where the address is taken or not this machine's, and
-    StorageUnavailable where the embedded database cannot be started.
+    EmbeddedPostgresError where the embedded database cannot be started.
     """
     settings = Settings.read()
     configure_logging(is_production=settings.is_production)
@@ -55,7 +55,8 @@ def serve(host: str, port: int, workers: int) -> None:
             # prometheus-client adds up the counts of all workers in this folder (D46).
             export_for_workers(PROMETHEUS_MULTIPROC_DIR=metrics_folder)
         if not uses_memory and not settings.is_production:
-            # `open_database` has logged that the database is away; the next start makes the demo.
+            # `open_database` has logged that the database is unavailable. The next start makes the
+            # demo.
             with suppress(StorageUnavailable):
                 asyncio.run(_make_demo(settings))
         banner = threading.Thread(target=_print_banner, args=(settings, host, port), daemon=True)

@@ -91,7 +91,8 @@ class Settings:
         """Read the settings; `environ` replaces the process's environment.
 
         A variable of the environment wins over the same one in `.env`, and that over a generated
-        secret. A value of nothing but blanks and commas counts as missing. Development generates the secrets that are missing.
+        secret. A value that holds only blanks and commas counts as missing. Development generates
+        the secrets that are missing.
 
         Raises SettingsError that names every setting that is missing or invalid.
         """

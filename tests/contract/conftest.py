@@ -128,7 +128,7 @@ def deliver(
 
 
 @pytest.fixture
-def impatient_deliver(
+def short_timeout_deliver(
     container: Container, clock: StoppedClock, receive_delivery: ReceiveDelivery
 ) -> Deliver:
     """Delivers as `deliver` does, but gives up a silent storage after 10 ms."""

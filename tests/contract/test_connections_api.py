@@ -76,7 +76,7 @@ def api(client: TestClient[Litestar], operator_container: Container) -> ApiClien
 @pytest.fixture
 def unreachable_provider(container: Container) -> None:
     """An identity provider whose key set cannot be fetched; it must be requested before `client`."""
-    tokens = JwtSessionTokens.of(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
+    tokens = JwtSessionTokens.create(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
     container.tokens.override(Object(tokens))
 
 

@@ -215,7 +215,7 @@ async def test_unexpected_error_fails_only_its_own_delivery(
 @pytest.mark.parametrize("fault", [raise_unavailable, block_forever])
 async def test_delivery_after_failed_transactions_is_stored(
     deliver: Deliver,
-    impatient_deliver: Deliver,
+    short_timeout_deliver: Deliver,
     storage: FailingTransactions,
     container: Container,
     fault: Fault,
@@ -223,7 +223,7 @@ async def test_delivery_after_failed_transactions_is_stored(
     storage.fault = fault
     for n in range(3):
         container.breaker().record_success()
-        assert await impatient_deliver(make_text_item(f"{n}")) == ONE_FAILED
+        assert await short_timeout_deliver(make_text_item(f"{n}")) == ONE_FAILED
     storage.fault = None
     container.breaker().record_success()
 

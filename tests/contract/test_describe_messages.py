@@ -13,7 +13,7 @@ from application.ingestion.ingest_messages import Counters, IngestMessages
 from application.ports.storage import Transactions
 from application.recovery.store_failed_messages import StoreFailedMessages
 from domain.actor import Operator
-from domain.insight import MAX_DESCRIPTION_LENGTH, Description
+from domain.insight import MAX_DESCRIPTION_CHARACTERS, Description
 from infrastructure.insights.dummy import DummyInsights
 from tests.support.builders import (
     NOON,
@@ -207,7 +207,7 @@ async def test_descriptions_are_stored(transactions: Transactions) -> None:
 
 async def test_longest_description_is_stored(transactions: Transactions) -> None:
     await create_shop(transactions)
-    longest = "é" * (MAX_DESCRIPTION_LENGTH - 1) + "👍"
+    longest = "é" * (MAX_DESCRIPTION_CHARACTERS - 1) + "👍"
     answer = told(summary=longest, intent=longest, next_step=longest, score=100)
 
     await asking(transactions, StubInsightProvider(answer))([make_message()])

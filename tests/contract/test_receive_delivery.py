@@ -58,7 +58,7 @@ async def test_delivery_is_spooled_and_counts_as_failed_while_the_storage_is_dow
 
 
 async def test_delivery_is_spooled_while_the_storage_hangs(
-    impatient_deliver: Deliver,
+    short_timeout_deliver: Deliver,
     storage: FailingTransactions,
     spool: SqliteSpool,
     use_cases: UseCases,
@@ -66,7 +66,7 @@ async def test_delivery_is_spooled_while_the_storage_hangs(
 ) -> None:
     storage.fault = block_forever
     async with asyncio.timeout(60):
-        assert await impatient_deliver(make_text_item("hola")) == ONE_FAILED
+        assert await short_timeout_deliver(make_text_item("hola")) == ONE_FAILED
     assert await list_spooled_texts(spool) == ["hola"]
 
     storage.fault = None
@@ -76,7 +76,7 @@ async def test_delivery_is_spooled_while_the_storage_hangs(
 
 
 async def test_delivery_stored_after_its_timeout_is_a_duplicate_in_the_spool(
-    impatient_deliver: Deliver,
+    short_timeout_deliver: Deliver,
     storage: FailingTransactions,
     spool: SqliteSpool,
     use_cases: UseCases,
@@ -94,7 +94,7 @@ async def test_delivery_stored_after_its_timeout_is_a_duplicate_in_the_spool(
                 continue
 
     storage.fault = ignore_cancellation
-    assert await impatient_deliver(make_text_item("hola")) == ONE_FAILED
+    assert await short_timeout_deliver(make_text_item("hola")) == ONE_FAILED
     assert has_begun.is_set()
     storage.fault = None
     may_continue.set()

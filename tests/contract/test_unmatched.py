@@ -11,7 +11,7 @@ from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
 from application.use_cases import UseCases
 from domain.actor import Operator
-from domain.connection import MAX_EXTERNAL_ID_LENGTH, Address, Channel
+from domain.connection import MAX_EXTERNAL_ID_CHARACTERS, Address, Channel
 from domain.organization import OrgId
 from domain.unmatched import UnmatchedTraffic
 from infrastructure.postgres.transactions import PostgresTransactions
@@ -116,7 +116,7 @@ async def test_long_id_is_cut(transactions: Transactions) -> None:
     assert counters.skipped == 1
     async with transactions.begin(Operator()) as repos:
         (unmatched,) = await repos.unmatched.list_all()
-    assert unmatched.address.external_id == "1" * MAX_EXTERNAL_ID_LENGTH
+    assert unmatched.address.external_id == "1" * MAX_EXTERNAL_ID_CHARACTERS
 
 
 async def test_concurrent_deliveries_are_all_counted(transactions: Transactions) -> None:

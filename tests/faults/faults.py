@@ -12,6 +12,8 @@ Fault = Callable[[FaultEnvironment], None]
 
 FREEZE_SECONDS = 10
 DAY_SECONDS = 86400
+SECONDS_BEFORE_FAIL_OVER = 6
+"""Longer than the 4 s of a transaction, so that all that waited for the standby was spooled."""
 STEP_BACK_SECONDS = (1, 60, 3600, 3 * DAY_SECONDS)
 
 
@@ -109,7 +111,7 @@ def lose_primary_after_replication_stopped(env: FaultEnvironment) -> None:
     """
     env.ensure_standby()
     env.standby.stop_replication()
-    time.sleep(6)
+    time.sleep(SECONDS_BEFORE_FAIL_OVER)
     env.fail_over()
     env.ensure_standby()
 

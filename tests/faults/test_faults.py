@@ -149,7 +149,7 @@ async def test_messages_that_only_a_lost_primary_committed_are_stored_after_the_
     for posted in (load.workload.make_single(), load.workload.make_batch()):
         answer, _ = await load.post(posted)
         assert answer.status_code == 200
-    await asyncio.sleep(6)
+    await asyncio.sleep(faults.SECONDS_BEFORE_FAIL_OVER)
     env.fail_over()
 
     await reconcile_load(env, load, "what the lost primary committed alone")

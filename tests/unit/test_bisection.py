@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
 from application.ingestion.bisection import bisect_failures
-from application.retries import MAX_TRANSACTION_ATTEMPTS
+from application.transaction_retries import MAX_TRANSACTION_ATTEMPTS
 
 SECRET = "secret words"
 
@@ -80,7 +80,7 @@ async def test_refusal_of_the_storage_keeps_its_text(caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
-async def test_unavailable_storage_is_nobodys_failure() -> None:
+async def test_unavailable_storage_fails_no_item() -> None:
     with pytest.raises(StorageUnavailable):
         await find_reasons(["a", "b"], {"a": StorageUnavailable("away")})
 

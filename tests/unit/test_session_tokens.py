@@ -27,7 +27,7 @@ SECRET = "s" * 32
 ANA = UserId(new_id())
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
-OUR_TOKENS = JwtSessionTokens.of(SystemClock(), SECRET, None)
+OUR_TOKENS = JwtSessionTokens.create(SystemClock(), SECRET, None)
 
 
 def make_claims(**changed: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def provider() -> Iterator[IdentityProvider]:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/jwks.json"
-        yield IdentityProvider(JwtSessionTokens.of(SystemClock(), None, url), requested_paths)
+        yield IdentityProvider(JwtSessionTokens.create(SystemClock(), None, url), requested_paths)
         server.shutdown()
         thread.join()
 
@@ -102,7 +102,7 @@ async def test_a_token_issued_a_day_ago_is_refused() -> None:
     yesterday = StoppedClock(datetime.now(UTC) - timedelta(days=1))
 
     with pytest.raises(NotSignedIn):
-        await OUR_TOKENS.read(JwtSessionTokens.of(yesterday, SECRET, None).issue(ANA))
+        await OUR_TOKENS.read(JwtSessionTokens.create(yesterday, SECRET, None).issue(ANA))
 
 
 NOW = datetime.now(UTC)
@@ -172,7 +172,7 @@ async def test_another_encoding_of_a_tokens_signature_is_the_same_session() -> N
 
 
 async def test_an_unreachable_key_set_is_an_outage_and_not_an_invalid_token() -> None:
-    tokens = JwtSessionTokens.of(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
+    tokens = JwtSessionTokens.create(SystemClock(), None, "http://127.0.0.1:1/jwks.json")
 
     with pytest.raises(KeySetUnavailable):
         await tokens.read(sign_claims(RSA_KEY, "RS256", "rsa"))
@@ -190,7 +190,7 @@ async def test_tokens_of_the_secret_and_of_the_key_set_are_both_read(
 
 def test_issuing_a_token_without_a_secret_is_refused() -> None:
     with pytest.raises(TokenIssuingDisabled):
-        JwtSessionTokens.of(SystemClock(), None, "https://id.example/jwks.json").issue(ANA)
+        JwtSessionTokens.create(SystemClock(), None, "https://id.example/jwks.json").issue(ANA)
 
 
 def test_the_secret_is_not_in_the_adapters_repr() -> None:

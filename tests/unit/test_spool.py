@@ -20,9 +20,9 @@ MEGABYTE = 2**20
 
 
 def make_spool(
-    folder: Path, largest: int = MEGABYTE, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+    folder: Path, max_bytes: int = MEGABYTE, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
 ) -> SqliteSpool:
-    return SqliteSpool(folder / "spool.sqlite3", largest, busy_timeout_seconds)
+    return SqliteSpool(folder / "spool.sqlite3", max_bytes, busy_timeout_seconds)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_a_full_spool_keeps_its_size_and_takes_as_much_as_is_removed(tmp_p
 async def test_a_spool_too_full_for_a_large_delivery_still_takes_a_small_one(
     tmp_path: Path,
 ) -> None:
-    spool = make_spool(tmp_path, largest=20 * PAGE_BYTES)
+    spool = make_spool(tmp_path, max_bytes=20 * PAGE_BYTES)
 
     with pytest.raises(SpoolFull, match=r"spool\.sqlite3 cannot be used: database or disk is full"):
         await spool.add(b"x" * 30 * PAGE_BYTES, NOON)
@@ -162,7 +162,7 @@ async def test_a_disk_without_room_for_the_file_makes_the_spool_full(
 
 
 async def test_a_full_spool_can_be_emptied_and_used_again(tmp_path: Path) -> None:
-    spool = make_spool(tmp_path, largest=1)
+    spool = make_spool(tmp_path, max_bytes=1)
     assert await fill_spool(spool, size=10) > 0
 
     await spool.remove([each.id for each in await spool.read_oldest(1000, 0)])

@@ -6,7 +6,7 @@ from functools import partial
 from application.connections.authorization import require_manager
 from application.ports.access_tokens import TokenCipher
 from application.ports.storage import Transactions
-from application.retries import with_retries
+from application.transaction_retries import with_retries
 from domain.actor import ConnectionManager, SignedInUser, WebhookWriter
 from domain.connection import Address, Channel, Connection, ConnectionId, validate_connection
 from domain.errors import NumberConnectedElsewhere

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from application.errors import ConcurrentUpdate, StorageRefused, StorageUnavailable
-from application.retries import with_retries
+from application.transaction_retries import with_retries
 
 T = TypeVar("T")
 R = TypeVar("R")

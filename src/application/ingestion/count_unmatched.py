@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Container, Iterable
 
-from domain.connection import MAX_EXTERNAL_ID_LENGTH, Address
+from domain.connection import MAX_EXTERNAL_ID_CHARACTERS, Address
 from domain.inbound import Inbound
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def count_unmatched(
     External ids are cut to the length that a connection may have.
     """
     return Counter(
-        m.address._replace(external_id=m.address.external_id[:MAX_EXTERNAL_ID_LENGTH])
+        m.address._replace(external_id=m.address.external_id[:MAX_EXTERNAL_ID_CHARACTERS])
         for m in messages
         if m.address not in connections
     )

@@ -31,7 +31,7 @@ SECONDS_PER_MESSAGE = 0.002
 BUSY_STORAGE_TIMEOUT_SECONDS = 4.0
 """The timeout of a delivery while the storage stores others. Meta gives Instagram's receivers 5 s."""
 
-POLL_INTERVAL_SECONDS = 0.05
+DEADLINE_CHECK_INTERVAL_SECONDS = 0.05
 """The interval between two checks of all pending deliveries."""
 
 
@@ -121,7 +121,7 @@ class DeliveryTimeouts:
     breaker: CircuitBreaker
     silent_seconds: float = SILENT_STORAGE_TIMEOUT_SECONDS
     busy_seconds: float = BUSY_STORAGE_TIMEOUT_SECONDS
-    poll_seconds: float = POLL_INTERVAL_SECONDS
+    poll_seconds: float = DEADLINE_CHECK_INTERVAL_SECONDS
     _deadlines: dict[PendingDelivery, tuple[float, float]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
 
@@ -214,12 +214,12 @@ class DeliveryQueue:
         self._running[work] = group
         work.add_done_callback(self._finish)
 
-        def cancel_unwanted(_: object) -> None:
+        def cancel_if_all_ended(_: object) -> None:
             if not work.done() and all(pending.has_ended for pending in group):
                 work.cancel()
 
         for pending in group:
-            pending.add_done_callback(cancel_unwanted)
+            pending.add_done_callback(cancel_if_all_ended)
 
     def _finish(self, work: "asyncio.Task[list[Counters]]") -> None:
         """End the group's deliveries, and start the next transactions."""

@@ -12,7 +12,7 @@ from application.ports.delivery import Delivery, Spool
 
 @dataclass(frozen=True, slots=True)
 class ReceiveDelivery:
-    """Keeps a delivery: in the storage, or in the spool where the storage is away or too slow."""
+    """Keeps a delivery: in the storage, or in the spool where the storage is unavailable or too slow."""
 
     queue: DeliveryQueue
     spool: Spool

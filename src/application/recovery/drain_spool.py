@@ -40,7 +40,7 @@ class DrainSpool:
     async def __call__(self) -> int:
         """Drain the spool, and return how many deliveries were stored and removed.
 
-        Raises StorageUnavailable where the storage is away again, and SpoolUnavailable where the
+        Raises StorageUnavailable where the storage is unavailable again, and SpoolUnavailable where the
         spool cannot be read. What is not stored stays in the spool.
         """
         drained = last_id = 0

@@ -42,7 +42,7 @@ class RetryFailedMessages:
     async def retry_due(self) -> int:
         """Retry the failures whose next attempt is due, and return how many were resolved.
 
-        Raises StorageUnavailable where the storage is away.
+        Raises StorageUnavailable where the storage is unavailable.
         """
         now = self.clock.now()
         async with self.transactions.begin(WebhookWriter()) as repos:

@@ -59,7 +59,8 @@ class StoreFailedMessages:
                 unmatched = count_unmatched(messages, connections)
                 await repos.unmatched.add_counts(unmatched, self.clock.now())
         except (ConcurrentUpdate, StorageRefused) as error:
-            raise StorageUnavailable from error
+            # The caller spools the delivery, or Meta repeats it: nothing of it is lost (D60).
+            raise StorageUnavailable(f"a failed message could not be stored: {error}") from error
         log_unmatched(unmatched)
         for failed in stored:
             extra = {"org_id": str(failed.org_id), "error": failed.error}

@@ -75,7 +75,7 @@ class ChangePlan:
         return any(record.is_waiting for record in self.records.values())
 
 
-class _PlacedChanges(NamedTuple):
+class _SplitChanges(NamedTuple):
     """The records of a batch, and the messages and threads that its echoes became."""
 
     records: Mapping[MessageKey, ChangeRecord]
@@ -147,17 +147,17 @@ class ChangeBatch:
     ) -> ChangePlan:
         """Decide what becomes of messages and records.
 
-        `threads` are those of the contacts in `contact_plan`, `stored` the messages of `message_keys`, and `earlier`
-        all stored changes of `message_targets`.
+        `threads` are those of the contacts in `contact_plan`, `stored` the messages of
+        `message_keys`, and `earlier` all stored changes of `message_targets`.
         """
-        placed = self._place_changes(contact_plan, threads, stored, new_id)
-        changes_of = self._group_by_message(placed.records, earlier)
-        before = {**stored, **placed.echoes}
+        split = self._split_changes(contact_plan, threads, stored, new_id)
+        changes_of = self._group_by_message(split.records, earlier)
+        before = {**stored, **split.echoes}
         after = {
             key: apply_changes(message, changes_of.get(ChangeTarget(*key), ()))
             for key, message in before.items()
         }
-        records = _flag_pending(placed.records, before)
+        records = _flag_pending(split.records, before)
         unsent = {
             target
             for target, changes in changes_of.items()
@@ -169,20 +169,20 @@ class ChangeBatch:
                 for key, message in stored.items()
                 if after[key] != message
             },
-            echoes={key: after[key] for key in placed.echoes},
-            advanced_threads=placed.advanced_threads,
+            echoes={key: after[key] for key in split.echoes},
+            advanced_threads=split.advanced_threads,
             records={key: _redact_unsent(record, unsent) for key, record in records.items()},
             updated_records=list(_update_earlier(earlier, before, unsent)),
             events=list(_make_change_events(records, contact_plan, before, new_id)),
         )
 
-    def _place_changes(
+    def _split_changes(
         self,
         contact_plan: ContactPlan,
         threads: Collection[Thread],
         stored: Mapping[MessageKey, Message],
         new_id: NewId,
-    ) -> _PlacedChanges:
+    ) -> _SplitChanges:
         """Turn echoes with a thread into messages; all else becomes a record.
 
         An echo without a thread and a consent without a contact are pending. An echo whose
@@ -208,7 +208,7 @@ class ChangeBatch:
             else:
                 records[key] = record
         advanced = {id_: thread for id_, thread in latest.items() if thread not in threads}
-        return _PlacedChanges(records, echoes, advanced)
+        return _SplitChanges(records, echoes, advanced)
 
     def _group_by_message(
         self, records: Mapping[MessageKey, ChangeRecord], earlier: PendingChanges

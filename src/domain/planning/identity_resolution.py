@@ -37,8 +37,8 @@ class IdentityResolver:
     """Resolves the people of one batch, one after the other, and remembers their identities.
 
     Identities seen together are one person's, so a new one goes to the contact of a known one. Of
-    several known identities the first decides the contact. Where they are several contacts', nothing is merged
-    or moved, and a conflict is recorded (D8).
+    several known identities the first decides the contact. If they belong to several contacts,
+    nothing is merged or moved, and a conflict is recorded (D8).
     """
 
     matches: Mapping[IdentityKey, IdentityMatch]
@@ -56,7 +56,7 @@ class IdentityResolver:
     def find(
         self, key: MessageKey, identities: Sequence[IdentityKey], seen_at: datetime
     ) -> Contact | None:
-        """Find the contact of the item `key`, as it is by now; None for an unknown person."""
+        """Return the contact of the item `key` with this batch's changes; None if it is unknown."""
         known = [self._by_identity[each] for each in identities if each in self._by_identity]
         if not known:
             return None

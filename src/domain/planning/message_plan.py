@@ -57,7 +57,7 @@ class ResolvedMessage:
 
     def find_pending_echoes(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
         """Yield pending echoes to this sender over this connection: they came before its thread."""
-        for change in self._pending_about_sender(pending):
+        for change in self._list_pending_of_sender(pending):
             if change.kind is ChangeKind.ECHO and (
                 change.content["over"] == self.connection.external_id
             ):
@@ -65,11 +65,11 @@ class ResolvedMessage:
 
     def find_pending_consents(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
         """Yield pending consents of this sender: they came before the contact existed."""
-        for change in self._pending_about_sender(pending):
+        for change in self._list_pending_of_sender(pending):
             if change.kind is ChangeKind.CONSENT:
                 yield change
 
-    def _pending_about_sender(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
+    def _list_pending_of_sender(self, pending: PendingChanges) -> Iterator[ChangeRecord]:
         for target in self.sender_targets if pending else ():
             yield from pending.get(target, ())
 
@@ -139,7 +139,7 @@ class MessageBatch:
         Senders who show the most identities come first, because they link those of the others.
         """
         resolver = IdentityResolver(matches, new_id)
-        for key, item in sorted(self.resolved.items(), key=_most_identities_first):
+        for key, item in sorted(self.resolved.items(), key=_rank_by_identity_count):
             identities, message = item.identity_keys, item.message
             contact = resolver.find(key, identities, message.sent_at)
             contact = contact or Contact(id=ContactId(new_id()), org_id=key.org_id)
@@ -275,7 +275,7 @@ class MessageBatch:
         return [change.settle() for change in applied.values()]
 
 
-def _most_identities_first(item: tuple[MessageKey, ResolvedMessage]) -> int:
+def _rank_by_identity_count(item: tuple[MessageKey, ResolvedMessage]) -> int:
     return -len(item[1].message.sender.identities)
 
 

@@ -66,10 +66,10 @@ def build_batch_insert(
     return insert(columns[0].table).from_select([c.name for c in columns], ordered)
 
 
-def build_batch_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
+def build_batch_compare_and_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
     """Build an update of these columns where they still have their old values.
 
-    The batch parameter `name` has rows as `make_swap_rows` makes them.
+    The batch parameter `name` has rows as `make_compare_and_swap_rows` makes them.
     """
     table = columns[0].table
     parts = [*(("key", table.c[c]) for c in PRIMARY_KEY), *(("old", c) for c in columns)]
@@ -85,10 +85,10 @@ def build_batch_swap(name: str, columns: Sequence[sa.Column[Any]]) -> sa.Update:
     )
 
 
-def make_swap_rows(
+def make_compare_and_swap_rows(
     pairs: Iterable[tuple[Any, Any]], columns: Sequence[sa.Column[Any]]
 ) -> list[Mapping[str, object]]:
-    """Make the rows of `compare_and_swap_batch` from pairs of an old and a new entity, in key order."""
+    """Make the rows of a compare-and-swap from pairs of an old and a new entity, in key order."""
     names = [column.name for column in columns]
     return [
         {f"key_{name}": getattr(old, name) for name in PRIMARY_KEY}

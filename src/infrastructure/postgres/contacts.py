@@ -9,10 +9,10 @@ from application.ports.storage import SWAPPED_CONTACT_FIELDS, ContactRepository
 from domain.contact import Contact, ContactId, ContactIdentity, IdentityKey
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
+    build_batch_compare_and_swap,
     build_batch_insert,
-    build_batch_swap,
     list_columns,
-    make_swap_rows,
+    make_compare_and_swap_rows,
 )
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
@@ -30,10 +30,12 @@ ADD_IDENTITIES = BatchWrite.build(
         IdentityKey._fields,
     ).on_conflict_do_nothing(),
 )
-SWAPPED_COLUMNS = [tables.contacts.c[name] for name in SWAPPED_CONTACT_FIELDS]
+SWAPPED_CONTACT_COLUMNS = [tables.contacts.c[name] for name in SWAPPED_CONTACT_FIELDS]
 SWAP_CONTACTS = BatchWrite.build(
     "known_contacts",
-    build_batch_swap("known_contacts", SWAPPED_COLUMNS).values(updated_at=sa.func.now()),
+    build_batch_compare_and_swap("known_contacts", SWAPPED_CONTACT_COLUMNS).values(
+        updated_at=sa.func.now()
+    ),
 )
 
 
@@ -54,5 +56,5 @@ class PostgresContactRepository(ContactRepository):
         self.session.defer_write(ADD_CONTACTS, contacts.values())
 
     async def compare_and_swap(self, contacts: Mapping[ContactId, tuple[Contact, Contact]]) -> None:
-        rows = make_swap_rows(contacts.values(), SWAPPED_COLUMNS)
+        rows = make_compare_and_swap_rows(contacts.values(), SWAPPED_CONTACT_COLUMNS)
         self.session.defer_write(SWAP_CONTACTS, rows)

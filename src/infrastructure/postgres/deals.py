@@ -12,10 +12,10 @@ from domain.message import Message
 from infrastructure.postgres import tables
 from infrastructure.postgres.batches import (
     BatchParameter,
+    build_batch_compare_and_swap,
     build_batch_insert,
-    build_batch_swap,
     list_columns,
-    make_swap_rows,
+    make_compare_and_swap_rows,
 )
 from infrastructure.postgres.session import BatchWrite, PostgresSession
 
@@ -33,8 +33,10 @@ _first_messages = BatchParameter("first_messages", [_deals.org_id, _deals.messag
 LIST_WITH_FIRST_MESSAGE = sa.select(*DEAL_COLUMNS).where(
     _deals.org_id == _first_messages.c.org_id, _deals.message_id == _first_messages.c.message_id
 )
-SWAPPED_COLUMNS = [_deals[name] for name in SWAPPED_DEAL_FIELDS]
-SWAP_DEALS = BatchWrite.build("known_deals", build_batch_swap("known_deals", SWAPPED_COLUMNS))
+SWAPPED_DEAL_COLUMNS = [_deals[name] for name in SWAPPED_DEAL_FIELDS]
+SWAP_DEALS = BatchWrite.build(
+    "known_deals", build_batch_compare_and_swap("known_deals", SWAPPED_DEAL_COLUMNS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +56,5 @@ class PostgresDealRepository(DealRepository):
         self.session.defer_write(ADD_DEALS, deals.values())
 
     async def compare_and_swap(self, deals: Mapping[DealId, tuple[Deal, Deal]]) -> None:
-        rows = make_swap_rows(deals.values(), SWAPPED_COLUMNS)
+        rows = make_compare_and_swap_rows(deals.values(), SWAPPED_DEAL_COLUMNS)
         self.session.defer_write(SWAP_DEALS, rows)

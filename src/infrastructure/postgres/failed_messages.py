@@ -16,8 +16,9 @@ from infrastructure.postgres.session import PostgresSession, make_commit_wait_fo
 _failed = tables.failed_messages.c
 
 FAILED_MESSAGE_COLUMNS = list_columns(tables.failed_messages, FailedMessage)
+NEW_FAILURES = "new_failures"
 ADD_FAILURES = build_batch_insert(
-    "new_failures",
+    NEW_FAILURES,
     [column for column in FAILED_MESSAGE_COLUMNS if column.name != "created_at"],
     ("id",),
 ).on_conflict_do_nothing()
@@ -48,7 +49,7 @@ class PostgresFailedMessageRepository(FailedMessageRepository):
 
     async def add(self, failures: Collection[FailedMessage]) -> None:
         if failures:
-            await self.session.execute(ADD_FAILURES, {"new_failures": encode_entities(failures)})
+            await self.session.execute(ADD_FAILURES, {NEW_FAILURES: encode_entities(failures)})
             await make_commit_wait_for_standbys(self.session)  # some may be stored already
 
     async def list_all(self) -> list[FailedMessage]:

@@ -148,7 +148,7 @@ class _StoredKey(msgspec.Struct):
     external_id: str
 
 
-class _EnabledConnection(_StoredKey):
+class _ConnectionRow(_StoredKey):
     id: ConnectionId
 
 
@@ -160,17 +160,17 @@ class _Match(msgspec.Struct):
     phone_holder_id: ContactId | None
 
 
-class _OpenDeal(msgspec.Struct):
+class _OpenDealRow(msgspec.Struct):
     deal: Deal
     first_message: Message | None
 
 
-CONNECTIONS_DECODER = msgspec.json.Decoder(list[_EnabledConnection])
+CONNECTIONS_DECODER = msgspec.json.Decoder(list[_ConnectionRow])
 STORED_KEYS_DECODER = msgspec.json.Decoder(list[_StoredKey])
 PENDING_DECODER = msgspec.json.Decoder(list[ChangeRecord])
 MATCHES_DECODER = msgspec.json.Decoder(list[_Match])
 THREADS_DECODER = msgspec.json.Decoder(list[Thread])
-OPEN_DEALS_DECODER = msgspec.json.Decoder(list[_OpenDeal])
+OPEN_DEALS_DECODER = msgspec.json.Decoder(list[_OpenDealRow])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from infrastructure.postgres.session import (
 _changes = tables.state_changes.c
 
 # Transactions that store messages take this lock shared, and one that stores a pending change takes
-# it exclusively: a message and its change would not see each other (D11). Any
-# number serves that no other program locks in this database.
+# it exclusively: a message and its change would not see each other (D11). Any number serves that
+# no other program locks in this database.
 INGEST_LOCK_ID = 0x1EAD_9047
 LOCK_INGEST_SHARED = RawStatement(f"SELECT pg_advisory_xact_lock_shared({INGEST_LOCK_ID})")
 LOCK_INGEST_EXCLUSIVELY = sa.text(f"SELECT pg_advisory_xact_lock({INGEST_LOCK_ID})")
@@ -56,8 +56,9 @@ _echo_is_target = sa.select(*CHANGE_COLUMNS, _target_name).where(
 FIND_PENDING = _of_target.where(_changes.is_waiting)
 LIST_FOR_TARGETS = sa.union_all(_of_target, _echo_is_target)
 
+NEW_CHANGES = "new_changes"
 ADD_CHANGES = (
-    build_batch_insert("new_changes", CHANGE_COLUMNS, MessageKey._fields)
+    build_batch_insert(NEW_CHANGES, CHANGE_COLUMNS, MessageKey._fields)
     .on_conflict_do_nothing()
     .returning(*CHANGE_KEY_COLUMNS)
 )
@@ -104,7 +105,7 @@ class PostgresChangeRepository(ChangeRepository):
     async def add(self, changes: Mapping[MessageKey, ChangeRecord]) -> set[MessageKey]:
         if not changes:
             return set()
-        new = {"new_changes": encode_entities(changes.values())}
+        new = {NEW_CHANGES: encode_entities(changes.values())}
         return make_message_keys(await self.session.execute(ADD_CHANGES, new))
 
     async def update(self, changes: Collection[ChangeRecord]) -> None:

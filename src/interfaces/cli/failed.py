@@ -69,7 +69,8 @@ def retry(
 ) -> None:
     """Retry failed messages now, before their next attempt is due.
 
-    A message that another delivery has stored by now counts as resolved and is not stored twice.
+    A message that another delivery has stored in the meantime counts as resolved. It is not stored
+    twice.
     """
     if bool(ids) == is_all:
         raise click.UsageError("name the ids to try again, or --all")

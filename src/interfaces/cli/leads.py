@@ -20,7 +20,7 @@ from interfaces.cli.context import (
 
 COLUMN_HEADINGS = ["time", "organisation", "channel", "contact", "message", "deal", "insight"]
 
-POLL_INTERVAL_SECONDS = 1.0
+LEADS_POLL_INTERVAL_SECONDS = 1.0
 
 LEADS_PER_POLL = 1000
 """The newest leads that each poll reads.
@@ -29,7 +29,7 @@ A lead whose transaction commits late has an older time than leads that are alre
 command prints such a lead if it is among the newest 1,000.
 """
 
-MAX_TEXT_LENGTH = 80
+MAX_PRINTED_TEXT_CHARACTERS = 80
 """Characters of a message's text in the table."""
 
 
@@ -66,7 +66,7 @@ async def _follow(use_cases: UseCases, org_id: OrgId | None, limit: int, *, as_j
             if lead.key not in shown:
                 _print_line(lead, as_json=as_json)
         shown = {lead.key for lead in leads}
-        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        await asyncio.sleep(LEADS_POLL_INTERVAL_SECONDS)
         leads = await use_cases.list_latest_leads(org_id, LEADS_PER_POLL)
 
 
@@ -92,7 +92,7 @@ def _format_cells(lead: Lead) -> list[str]:
         lead.organization,
         lead.channel,
         lead.contact or "(no name)",
-        " ".join(lead.body.split())[:MAX_TEXT_LENGTH],
+        " ".join(lead.body.split())[:MAX_PRINTED_TEXT_CHARACTERS],
         f"{lead.deal} ({lead.deal_status})",
         insight,
     ]

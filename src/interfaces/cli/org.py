@@ -40,7 +40,8 @@ def create(context: CliContext, name: str, email: str, *, as_json: bool) -> None
 def add_member(context: CliContext, org_id: OrgId, email: str, role: str, *, as_json: bool) -> None:
     """Add EMAIL to an organisation, or change a member's role.
 
-    ORG is the id of the organisation. Prints both ids. For a new person it also prints a generated password, which is shown only once.
+    ORG is the id of the organisation. Prints both ids. For a new person it also prints a generated
+    password, which is shown only once.
     """
     membership = context.run(lambda use_cases: use_cases.add_member(org_id, email, Role(role)))
     _print_membership(membership, email, as_json=as_json)

@@ -35,7 +35,7 @@ CHANGES_TOTAL = Counter(
     "Changes to messages and contacts, such as edits and reactions, by kind.",
     ["kind"],
 )
-PASSED_OVER_TOTAL = Counter(
+IGNORED_ITEMS_TOTAL = Counter(
     "leadport_passed_over",
     "Ignored items of deliveries, by name. Verdict unknown: this version does not know the item.",
     ["verdict", "channel", "part", "name"],
@@ -68,7 +68,7 @@ def count_delivery(
         labels = (
             item if item in _counted_items else item._replace(channel="(other)", name="(other)")
         )
-        PASSED_OVER_TOTAL.labels(*labels).inc(times)
+        IGNORED_ITEMS_TOTAL.labels(*labels).inc(times)
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)

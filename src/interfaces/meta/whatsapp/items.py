@@ -169,9 +169,10 @@ NO_CONTACT_ENTRY = ContactEntry({}, ContactIds())
 class ChangeValue(NamedTuple):
     """The `value` of one element of Meta's list `changes[]`, with the context of its envelope.
 
-    This class is not a change of Leadport's domain, which is `IncomingChange`. `account_id` is `entry[].id`. Only `field` identifies the kind of the value's items: those of
-    imported history, for example, have the shape of messages. `is_standby` is True for the value
-    made of the part `standby`.
+    This class is not a change of Leadport's domain, which is `IncomingChange`. `account_id` is
+    `entry[].id`. Only `field` identifies the kind of the value's items: those of imported
+    history, for example, have the shape of messages. `is_standby` is True for the value made of
+    the part `standby`.
     """
 
     account_id: str
