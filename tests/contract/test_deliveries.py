@@ -1,4 +1,4 @@
-"""Every example of a delivery, through the door and into each storage."""
+"""Every example of a delivery is posted to the webhook and becomes rows in each storage."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
 
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
-def opened(
+def harness(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebhookHarness]:
     url = request.getfixturevalue("migrated_url") if request.param == "postgres" else None
@@ -23,9 +23,9 @@ def opened(
 
 
 @pytest.fixture
-def webhook(opened: WebhookHarness) -> WebhookHarness:
-    opened.empty()
-    return opened
+def webhook(harness: WebhookHarness) -> WebhookHarness:
+    harness.empty()
+    return harness
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -64,7 +64,7 @@ def test_ignored_items_are_counted_by_name(name: str) -> None:
 def test_deliveries_for_unconnected_numbers_are_skipped(
     webhook: WebhookHarness,
 ) -> None:
-    nothing = webhook.stored()
+    before = webhook.stored()
 
     answers = {name: webhook.post(example.body).json() for name, example in EXAMPLES.items()}
 
@@ -72,7 +72,7 @@ def test_deliveries_for_unconnected_numbers_are_skipped(
         name: {"received": received, "ingested": 0, "skipped": received, "failed": 0}
         for name, received in ((n, e.counters["received"]) for n, e in EXAMPLES.items())
     }
-    assert webhook.stored() == nothing
+    assert webhook.stored() == before
 
 
 def test_documentation_names_every_kind_of_message() -> None:
