@@ -1,4 +1,4 @@
-"""In whatever order and however often it is delivered, the same conversation ends the same."""
+"""A conversation ends the same in every order of its deliveries, also with repeats."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,47 +34,46 @@ from tests.support.builders import (
     phone_identity,
     user_identity,
 )
+from tests.support.conversations import Item
 from tests.support.database import share_pool
 from tests.support.stored_rows import open_stored_rows
 
-Thing: TypeAlias = InboundMessage | IncomingChange
-
 PEOPLE = [("5491155550001", "AR.1"), ("5491155550002", "AR.2")]
-WORDS = ["hola", "lo quiero comprar", "¿cuánto cuesta?\ngracias", ""]
+TEXTS = ["hola", "lo quiero comprar", "¿cuánto cuesta?\ngracias", ""]
 NAMES = ["Ana", "Bea", ""]
 REFERRALS = [{}, {}, {"referral": {"source_id": "ad.1"}}, {"referral": {"source_id": "ad.2"}}]
 
-# Few minutes, so that many things happen in the same one.
+# Few minutes, so that many items have the same time.
 minutes = st.integers(0, 3)
 people = st.sampled_from(PEOPLE)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Some of what happened, at once; the messages of it may be stored after the rest."""
+    """Some of the items, delivered together. Its changes may be applied before its messages."""
 
-    things: Sequence[Thing]
+    items: Sequence[Item]
     changes_first: bool
 
 
 @dataclass(frozen=True)
-class Story:
-    """What happened over up to two numbers, and one of the ways it may be delivered.
+class Conversation:
+    """The items over up to two numbers, and one of the ways in which they may be delivered.
 
-    `owners` says of each number which organisation has it.
+    `owners` holds the organisation of each number.
     """
 
     owners: Sequence[int]
-    things: Sequence[Thing]
+    items: Sequence[Item]
     deliveries: Sequence[Delivery]
 
 
 @st.composite
-def shown(draw: st.DrawFn) -> Sequence[Identity]:
-    """Somebody with the number, or without.
+def shown_identities(draw: st.DrawFn) -> Sequence[Identity]:
+    """Generate the identities that a sender shows: the user id, with or without the number.
 
-    Nobody shows the number alone: ids that were never seen together are two people's, and once
-    both have a contact they stay two, so there the order decides.
+    No sender shows the number alone. Ids that were never shown together belong to two contacts,
+    which are never merged, so there the order of deliveries decides.
     """
     number, user_id = draw(people)
     return (
@@ -85,15 +84,16 @@ def shown(draw: st.DrawFn) -> Sequence[Identity]:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> Story:
+def conversations(draw: st.DrawFn) -> Conversation:
+    """Generate a conversation of messages, echoes and changes, with repeats."""
     owners = draw(st.sampled_from([(0,), (0, 0), (0, 1)]))
     numbers = st.sampled_from([str(n) for n in range(len(owners))])
     ids = (f"wamid.{n}" for n in count())
     messages = [
         make_message(
-            draw(st.sampled_from(WORDS)),
+            draw(st.sampled_from(TEXTS)),
             to=draw(numbers),
-            by=draw(shown()),
+            by=draw(shown_identities()),
             id=next(ids),
             minute=draw(minutes),
             name=draw(st.sampled_from(NAMES)),
@@ -102,58 +102,58 @@ def stories(draw: st.DrawFn) -> Story:
         for _ in range(draw(st.integers(1, 8)))
     ]
 
-    def known_by(number: str) -> Sequence[Identity]:
-        """Somebody; with the phone only where they show it to that organisation themselves.
+    def draw_person(number: str) -> Sequence[Identity]:
+        """Draw a person; with the phone only where their messages show it to the organisation.
 
-        From a change that comes before its person nobody learns ids.
+        A change that arrives before its person links no identities.
         """
         person = draw(people)
         org = owners[int(number)]
-        seen = {
+        shown = {
             id_
             for message in messages
             if owners[int(message.address.external_id)] == org
             for id_ in message.sender.identities
         }
         identities = [phone_identity(person[0]), user_identity(person[1])]
-        return identities if {*identities} <= seen and draw(st.booleans()) else identities[1:]
+        return identities if {*identities} <= shown and draw(st.booleans()) else identities[1:]
 
     echoes = [
         make_echo(
-            draw(st.sampled_from(WORDS)),
-            to=known_by(number := draw(numbers)),
+            draw(st.sampled_from(TEXTS)),
+            to=draw_person(number := draw(numbers)),
             over=number,
             id=next(ids),
             minute=draw(minutes),
         )
         for _ in range(draw(st.integers(0, 2)))
     ]
-    written: list[Thing] = [*messages, *echoes]
+    sent_items: list[Item] = [*messages, *echoes]
     changes = []
     for _ in range(draw(st.integers(0, 8))):
-        about = draw(st.sampled_from(written))
-        when: Any = {"id": next(ids), "minute": draw(minutes)}
+        target = draw(st.sampled_from(sent_items))
+        id_and_minute: Any = {"id": next(ids), "minute": draw(minutes)}
         match draw(st.sampled_from(["edit", "edit", "unsend", "reaction", "consent"])):
             case "edit":
-                changes.append(make_edit(about, draw(st.sampled_from(WORDS)), **when))
+                changes.append(make_edit(target, draw(st.sampled_from(TEXTS)), **id_and_minute))
             case "unsend":
-                changes.append(make_unsend(about, **when))
+                changes.append(make_unsend(target, **id_and_minute))
             case "reaction":
                 emoji = draw(st.sampled_from(["👍", "❤️", None]))
                 by = draw(st.sampled_from(Direction))
-                changes.append(make_reaction(about, emoji, by=by, **when))
+                changes.append(make_reaction(target, emoji, by=by, **id_and_minute))
             case _:
-                wish, to = draw(st.booleans()), draw(numbers)
-                changes.append(make_consent(wish, by=known_by(to), to=to, **when))
-    things = [*written, *changes]
-    repeats = draw(st.lists(st.sampled_from(things), max_size=4))
-    mixed = draw(st.permutations([*things, *repeats]))
+                answer, to = draw(st.booleans()), draw(numbers)
+                changes.append(make_consent(answer, by=draw_person(to), to=to, **id_and_minute))
+    items = [*sent_items, *changes]
+    repeats = draw(st.lists(st.sampled_from(items), max_size=4))
+    mixed = draw(st.permutations([*items, *repeats]))
     ends = sorted({0, len(mixed), *draw(st.lists(st.integers(0, len(mixed)), max_size=8))})
     deliveries = [
         Delivery(mixed[start:end], changes_first=draw(st.booleans()))
         for start, end in pairwise(ends)
     ]
-    return Story(owners, things, deliveries)
+    return Conversation(owners, items, deliveries)
 
 
 Shops: TypeAlias = Mapping[str, Connection]
@@ -161,7 +161,7 @@ _numbers = count(1)
 
 
 async def open_shops(transactions: Transactions, owners: Sequence[int]) -> Shops:
-    """New organisations, with numbers that nobody has yet, by what the story calls these."""
+    """Create organisations with new numbers; return the connections by the generated numbers."""
     shops: dict[str, Connection] = {}
     for n, owner in enumerate(owners):
         number = f"n{next(_numbers)}"
@@ -175,65 +175,67 @@ async def open_shops(transactions: Transactions, owners: Sequence[int]) -> Shops
     return shops
 
 
-async def end_of(
+async def deliver_and_read(
     transactions: Transactions,
     owners: Sequence[int],
     deliveries: Sequence[Delivery],
     *,
     writer: Transactions | None = None,
 ) -> Mapping[str, Any]:
-    """All rows in the end, where `writer` stored what was delivered."""
+    """Let `writer` store the deliveries, and return all rows."""
     shops = await open_shops(transactions, owners)
     ingest = make_ingestion(writer or transactions)
     apply = make_apply_changes(writer or transactions)
 
-    def over(thing: Any) -> Any:
-        number = shops[thing.address.external_id].external_id
-        return replace(thing, address=Address(Channel.WHATSAPP, number))
+    def assign_number(item: Any) -> Any:
+        number = shops[item.address.external_id].external_id
+        return replace(item, address=Address(Channel.WHATSAPP, number))
 
     for delivery in deliveries:
-        things = [over(thing) for thing in delivery.things]
-        messages = [thing for thing in things if isinstance(thing, InboundMessage)]
-        changes = [thing for thing in things if isinstance(thing, IncomingChange)]
+        items = [assign_number(item) for item in delivery.items]
+        messages = [item for item in items if isinstance(item, InboundMessage)]
+        changes = [item for item in items if isinstance(item, IncomingChange)]
         if delivery.changes_first:
             await apply(changes)
         counters = await ingest(messages)
         assert counters.failed == 0
         if not delivery.changes_first:
             await apply(changes)
-    return await rows_of(transactions, shops)
+    return await read_rows(transactions, shops)
 
 
-async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]:
-    """All rows of these shops, with natural keys where ids point.
+async def read_rows(transactions: Transactions, shops: Shops) -> Mapping[str, Any]:
+    """Return all rows of these shops, with natural keys in place of ids.
 
-    Left out are, besides ids:
+    These differ with the order of deliveries and are left out:
 
-    - a thread's `external_id`, which is named after the id that its person showed first;
-    - events' payloads, which are ids, and with them which of its messages opened a deal;
-    - an echo that waited and is a message now, because one that did not wait is not kept.
+    - the `external_id` of a thread, which holds the id that its person showed first;
+    - the payloads of events, which are ids, and so which message opened a deal;
+    - an echo that was pending and is a message now: one that was not pending is not stored.
     """
     stored_rows = open_stored_rows(transactions)
     orgs = {shop.org_id: n for n, shop in shops.items()}
-    number_of = {shop.id: n for n, shop in shops.items()}
+    numbers = {shop.id: n for n, shop in shops.items()}
 
-    async def of_shops(rows: Sequence[Any]) -> list[Any]:
+    async def select(rows: Sequence[Any]) -> list[Any]:
         return [row for row in rows if row.org_id in orgs]
 
-    ids_of: dict[Any, list[Any]] = {}
-    for identity in await of_shops(await stored_rows.identities()):
-        known = ids_of.setdefault(identity.contact_id, [orgs[identity.org_id]])
+    identities: dict[Any, list[Any]] = {}
+    for identity in await select(await stored_rows.identities()):
+        known = identities.setdefault(identity.contact_id, [orgs[identity.org_id]])
         known.append((str(identity.kind), identity.value))
-    who = {contact_id: tuple(sorted(map(str, known))) for contact_id, known in ids_of.items()}
-    threads = await of_shops(await stored_rows.threads())
-    where = {t.id: (who[t.contact_id], number_of[t.connection_id]) for t in threads}
-    messages = await of_shops(await stored_rows.messages())
-    external_id_of = {m.id: m.external_id for m in messages}
-    deals = await of_shops(await stored_rows.deals())
-    whose = {deal.id: who[deal.contact_id] for deal in deals}
+    people = {
+        contact_id: tuple(sorted(map(str, known))) for contact_id, known in identities.items()
+    }
+    threads = await select(await stored_rows.threads())
+    thread_keys = {t.id: (people[t.contact_id], numbers[t.connection_id]) for t in threads}
+    messages = await select(await stored_rows.messages())
+    external_ids = {m.id: m.external_id for m in messages}
+    deals = await select(await stored_rows.deals())
+    deal_keys = {deal.id: people[deal.contact_id] for deal in deals}
     return {
         "contacts": {
-            who[c.id]: (
+            people[c.id]: (
                 c.name,
                 c.phone,
                 c.profile_name,
@@ -241,12 +243,12 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 c.marketing_consent,
                 c.marketing_consent_at,
             )
-            for c in await of_shops(await stored_rows.contacts())
+            for c in await select(await stored_rows.contacts())
         },
-        "threads": {where[t.id]: t.last_message_at for t in threads},
+        "threads": {thread_keys[t.id]: t.last_message_at for t in threads},
         "messages": {
             (orgs[m.org_id], m.external_id): (
-                where[m.thread_id],
+                thread_keys[m.thread_id],
                 str(m.direction),
                 m.kind,
                 m.body,
@@ -256,11 +258,11 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
             for m in messages
         },
         "deals": {
-            whose[d.id]: (str(d.status), d.title, external_id_of[d.message_id], d.source)
+            deal_keys[d.id]: (str(d.status), d.title, external_ids[d.message_id], d.source)
             for d in deals
         },
         "insights": {
-            whose[i.deal_id]: (
+            deal_keys[i.deal_id]: (
                 i.summary,
                 i.intent,
                 i.score,
@@ -269,7 +271,7 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 i.updated_at,
                 i.message_external_id,
             )
-            for i in await of_shops(await stored_rows.insights())
+            for i in await select(await stored_rows.insights())
         },
         "changes": {
             (orgs[c.org_id], c.external_id): (
@@ -278,14 +280,14 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
                 c.sent_at,
                 c.is_waiting,
             )
-            for c in await of_shops(await stored_rows.changes())
+            for c in await select(await stored_rows.changes())
             if c.is_waiting or c.kind != ChangeKind.ECHO
         },
         "events": Counter(
-            (orgs[e.org_id], e.type) for e in await of_shops(await stored_rows.events())
+            (orgs[e.org_id], e.type) for e in await select(await stored_rows.events())
         ),
         "rows": {
-            "contacts": len(who),
+            "contacts": len(people),
             "deals": len(deals),
             "threads": len(threads),
             "messages": len(messages),
@@ -293,13 +295,13 @@ async def rows_of(transactions: Transactions, shops: Shops) -> Mapping[str, Any]
     }
 
 
-def in_order(things: Sequence[Thing]) -> list[Delivery]:
-    """As they happened, each alone."""
-    by_time = sorted(things, key=lambda thing: (thing.sent_at, thing.external_id))
-    return [Delivery([thing], changes_first=True) for thing in by_time]
+def make_ordered_deliveries(items: Sequence[Item]) -> list[Delivery]:
+    """Deliver each item alone, in the order of sending."""
+    by_time = sorted(items, key=lambda item: (item.sent_at, item.external_id))
+    return [Delivery([item], changes_first=True) for item in by_time]
 
 
-ALWAYS_THE_SAME = settings(
+REPRODUCIBLE = settings(
     derandomize=True,
     database=None,
     deadline=None,
@@ -307,29 +309,44 @@ ALWAYS_THE_SAME = settings(
 )
 
 
-@settings(ALWAYS_THE_SAME, max_examples=300)
-@given(story=stories())
-async def test_every_order_of_deliveries_ends_the_same_in_memory(story: Story) -> None:
-    in_turn = await end_of(MemoryTransactions(), story.owners, in_order(story.things))
-    mixed = await end_of(MemoryTransactions(), story.owners, story.deliveries)
+@settings(REPRODUCIBLE, max_examples=300)
+@given(conversation=conversations())
+async def test_every_order_of_deliveries_ends_the_same_in_memory(
+    conversation: Conversation,
+) -> None:
+    ordered = await deliver_and_read(
+        MemoryTransactions(), conversation.owners, make_ordered_deliveries(conversation.items)
+    )
+    mixed = await deliver_and_read(
+        MemoryTransactions(), conversation.owners, conversation.deliveries
+    )
 
-    assert mixed == in_turn
+    assert mixed == ordered
 
 
 @pytest.fixture
-async def webhook(database_url: str) -> AsyncIterator[Transactions]:
-    """With the rights that the service has, and no others."""
+async def ingest_transactions(database_url: str) -> AsyncIterator[Transactions]:
+    """Transactions with the privileges of the webhook writer, and no others."""
     engine = open_pool(database_url, role=INGEST_ROLE)
     yield PostgresTransactions(share_pool(engine), timeout_seconds=60)
     await engine.dispose()
 
 
-@settings(ALWAYS_THE_SAME, max_examples=25)
-@given(story=stories())
+@settings(REPRODUCIBLE, max_examples=25)
+@given(conversation=conversations())
 async def test_every_order_of_deliveries_ends_the_same_in_postgres(
-    postgres_transactions: Transactions, webhook: Transactions, story: Story
+    postgres_transactions: Transactions,
+    ingest_transactions: Transactions,
+    conversation: Conversation,
 ) -> None:
-    in_memory = await end_of(MemoryTransactions(), story.owners, in_order(story.things))
-    mixed = await end_of(postgres_transactions, story.owners, story.deliveries, writer=webhook)
+    in_memory = await deliver_and_read(
+        MemoryTransactions(), conversation.owners, make_ordered_deliveries(conversation.items)
+    )
+    mixed = await deliver_and_read(
+        postgres_transactions,
+        conversation.owners,
+        conversation.deliveries,
+        writer=ingest_transactions,
+    )
 
     assert mixed == in_memory

@@ -1,12 +1,14 @@
-"""Every use case through the container, with each adapter behind the ports."""
+"""The use cases of accounts and connections, through the container and over each storage."""
 
 import asyncio
 import time
+from dataclasses import dataclass, replace
 
 import pytest
 
 from application.connections.rotate_keys import RotateKeys
 from application.errors import TokenDecryptionError
+from application.ports.auth import PasswordHasher
 from application.ports.storage import Transactions
 from application.recovery.drain_spool import MergedDelivery
 from application.use_cases import UseCases
@@ -23,7 +25,6 @@ from domain.errors import (
 )
 from domain.event import CONNECTION_REFUSED
 from domain.organization import OrgId, Role, UserId
-from infrastructure.password_hasher import Argon2PasswordHasher
 from infrastructure.token_cipher import AesGcmTokenCipher, EncryptionKey
 from leadport.container import Container
 from tests.support.builders import NOON, SHOP_NUMBER, make_message, new_id
@@ -33,7 +34,7 @@ CANARY = "EAAGcanary0123456789"
 
 
 def test_container_makes_every_object(container: Container) -> None:
-    """Nothing but the call itself finds a constructor that lacks an argument."""
+    """Only the call finds a constructor that lacks an argument."""
     assert isinstance(container.use_cases(), UseCases)
 
 
@@ -67,43 +68,47 @@ async def test_owners_and_admins_manage_connections(
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     person = (await operator_use_cases.add_member(shop.org_id, "eva@shop.example", role)).user_id
 
-    made, is_new = await use_cases.upsert_connection(
+    created, is_new = await use_cases.upsert_connection(
         shop.org_id,
         Channel.WHATSAPP,
         f" {SHOP_NUMBER} ",
         actor=SignedInUser(person),
         display_name=" Ventas ",
     )
-    assert (made.external_id, made.display_name, made.is_enabled) == (SHOP_NUMBER, "Ventas", True)
+    assert (created.external_id, created.display_name, created.is_enabled) == (
+        SHOP_NUMBER,
+        "Ventas",
+        True,
+    )
     assert is_new
 
     changed, is_new = await use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(person), is_enabled=False
     )
-    assert (changed.id, changed.display_name, changed.is_enabled) == (made.id, "Ventas", False)
+    assert (changed.id, changed.display_name, changed.is_enabled) == (created.id, "Ventas", False)
     assert not is_new
     assert await use_cases.list_connections(shop.org_id, actor=SignedInUser(person)) == [
         (changed, ConnectionActivity())
     ]
 
-    await use_cases.remove_connection(made.id, actor=SignedInUser(person))
+    await use_cases.remove_connection(created.id, actor=SignedInUser(person))
     assert await use_cases.list_connections(shop.org_id, actor=SignedInUser(person)) == []
     with pytest.raises(NotFound):
-        await use_cases.remove_connection(made.id, actor=SignedInUser(person))
+        await use_cases.remove_connection(created.id, actor=SignedInUser(person))
 
 
-@pytest.mark.parametrize("who", ["member", "owner of another", "nobody"])
+@pytest.mark.parametrize("role", ["member", "owner of another", "no member"])
 async def test_other_people_neither_see_nor_change_connections(
-    use_cases: UseCases, operator_use_cases: UseCases, who: str
+    use_cases: UseCases, operator_use_cases: UseCases, role: str
 ) -> None:
     shop = await operator_use_cases.create_organization("Shop", "ana@shop.example")
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     member = await operator_use_cases.add_member(shop.org_id, "eva@shop.example", Role.MEMBER)
-    made, _ = await operator_use_cases.upsert_connection(
+    connection, _ = await operator_use_cases.upsert_connection(
         shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=Operator()
     )
     people = {"member": member.user_id, "owner of another": other.user_id}
-    person = people.get(who, UserId(new_id()))
+    person = people.get(role, UserId(new_id()))
 
     with pytest.raises(Forbidden):
         await use_cases.list_connections(shop.org_id, actor=SignedInUser(person))
@@ -116,10 +121,10 @@ async def test_other_people_neither_see_nor_change_connections(
             shop.org_id, Channel.WHATSAPP, SHOP_NUMBER, actor=SignedInUser(person), is_enabled=False
         )
     with pytest.raises(NotFound):
-        await use_cases.remove_connection(made.id, actor=SignedInUser(person))
+        await use_cases.remove_connection(connection.id, actor=SignedInUser(person))
 
     assert await operator_use_cases.list_connections(shop.org_id, actor=Operator()) == [
-        (made, ConnectionActivity())
+        (connection, ConnectionActivity())
     ]
 
 
@@ -181,9 +186,9 @@ async def test_person_sees_their_own_organisations(
     other = await operator_use_cases.create_organization("Other", "leo@other.example")
     await operator_use_cases.add_member(other.org_id, "ana@shop.example", Role.ADMIN)
 
-    mine = await use_cases.list_organizations(SignedInUser(shop.user_id))
+    memberships = await use_cases.list_organizations(SignedInUser(shop.user_id))
 
-    assert [(m.organization.name, m.role) for m in mine] == [
+    assert [(m.organization.name, m.role) for m in memberships] == [
         ("Shop", Role.OWNER),
         ("Other", Role.ADMIN),
     ]
@@ -263,53 +268,62 @@ async def test_unknown_address_and_wrong_password_get_the_same_answer(
 ) -> None:
     await operator_use_cases.create_organization("Shop", "ana@shop.example")
 
-    said_to = []
-    for email in ("ana@shop.example", "nobody@shop.example", "", "x" * 10_000, "a\0@b"):
+    answers = []
+    for email in ("ana@shop.example", "unknown@shop.example", "", "x" * 10_000, "a\0@b"):
         with pytest.raises(WrongCredentials) as refusal:
             await use_cases.sign_in(email, "wrong", client_ip="203.0.113.1")
-        said_to.append(str(refusal.value))
-    assert len(set(said_to)) == 1
+        answers.append(str(refusal.value))
+    assert len(set(answers)) == 1
 
 
 async def test_sign_in_attempts_are_limited_by_account_and_by_address(use_cases: UseCases) -> None:
-    async def attempts(*tries: tuple[str, str]) -> int:
-        """How many of them are let through."""
-        let_through = 0
-        for email, address in tries:
+    async def count_allowed(*attempts: tuple[str, str]) -> int:
+        """Make the attempts, and count those that the throttle allows."""
+        allowed = 0
+        for email, address in attempts:
             with pytest.raises((WrongCredentials, TooManyAttempts)) as refusal:
                 await use_cases.sign_in(email, "wrong", client_ip=address)
             if isinstance(refusal.value, TooManyAttempts):
                 assert refusal.value.retry_after > 0
             else:
-                let_through += 1
-        return let_through
+                allowed += 1
+        return allowed
 
-    assert await attempts(*[("ana@shop.example", f"203.0.113.{n}") for n in range(12)]) == 10
-    assert await attempts(*[(f"{n}@shop.example", "198.51.100.1") for n in range(32)]) == 30
+    assert await count_allowed(*[("ana@shop.example", f"203.0.113.{n}") for n in range(12)]) == 10
+    assert await count_allowed(*[(f"{n}@shop.example", "198.51.100.1") for n in range(32)]) == 30
+
+
+@dataclass
+class SlowPasswordHasher(PasswordHasher):
+    """Verifies nothing, in 10 ms, and counts the verifications that run at one time."""
+
+    running: int = 0
+    max_running: int = 0
+
+    def hash(self, password: str) -> str:
+        raise NotImplementedError(password)
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        assert (password, password_hash) == ("wrong", None)
+        self.running += 1
+        self.max_running = max(self.max_running, self.running)
+        time.sleep(0.01)
+        self.running -= 1
+        return False
 
 
 async def test_passwords_are_verified_one_at_a_time(
-    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases,
 ) -> None:
-    """Each takes memory and time that deliveries need."""
-    real, at_once, most = Argon2PasswordHasher.verify, 0, 0
+    """Each verification takes memory and time that deliveries need."""
+    hasher = SlowPasswordHasher()
+    sign_in = replace(use_cases.sign_in, passwords=hasher)
+    attempts = (sign_in(f"{n}@shop.example", "wrong", client_ip="203.0.113.1") for n in range(5))
 
-    def verify(self: Argon2PasswordHasher, password: str, password_hash: str | None) -> bool:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        time.sleep(0.01)
-        at_once -= 1
-        return real(self, password, password_hash)
+    results = await asyncio.gather(*attempts, return_exceptions=True)
 
-    monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
-    attempts = (
-        use_cases.sign_in(f"{n}@shop.example", "wrong", client_ip="203.0.113.1") for n in range(5)
-    )
-    refused = await asyncio.gather(*attempts, return_exceptions=True)
-
-    assert [type(refusal) for refusal in refused] == [WrongCredentials] * 5
-    assert most == 1
+    assert [type(result) for result in results] == [WrongCredentials] * 5
+    assert hasher.max_running == 1
 
 
 async def test_operator_resets_passwords_and_issues_tokens(
@@ -325,30 +339,30 @@ async def test_operator_resets_passwords_and_issues_tokens(
     with pytest.raises(WrongCredentials):
         await use_cases.sign_in("ana@shop.example", shop.password, client_ip="203.0.113.1")
     await use_cases.sign_in("ana@shop.example", new, client_ip="203.0.113.1")
-    for nobody in (operator_use_cases.reset_password, operator_use_cases.issue_token):
+    for use_case in (operator_use_cases.reset_password, operator_use_cases.issue_token):
         with pytest.raises(NotFound):
-            await nobody("nobody@shop.example")
+            await use_case("unknown@shop.example")
 
 
 async def test_missing_objects_are_not_found_and_invalid_input_is_refused(
     operator_use_cases: UseCases,
 ) -> None:
-    nowhere = OrgId(new_id())
+    unknown = OrgId(new_id())
 
-    for attempt in (
-        operator_use_cases.list_connections(nowhere, actor=Operator()),
-        operator_use_cases.upsert_connection(nowhere, Channel.WHATSAPP, "1", actor=Operator()),
-        operator_use_cases.add_member(nowhere, "ana@shop.example", Role.OWNER),
+    for call in (
+        operator_use_cases.list_connections(unknown, actor=Operator()),
+        operator_use_cases.upsert_connection(unknown, Channel.WHATSAPP, "1", actor=Operator()),
+        operator_use_cases.add_member(unknown, "ana@shop.example", Role.OWNER),
         operator_use_cases.remove_connection(ConnectionId(new_id()), actor=Operator()),
     ):
         with pytest.raises(NotFound):
-            await attempt
-    for wrong in (
+            await call
+    for invalid_call in (
         operator_use_cases.create_organization(" ", "a@b"),
         operator_use_cases.create_organization("Shop", "ana"),
         operator_use_cases.upsert_connection(
-            nowhere, Channel.WHATSAPP, "1", actor=Operator(), access_token="a b"
+            unknown, Channel.WHATSAPP, "1", actor=Operator(), access_token="a b"
         ),
     ):
         with pytest.raises(InvalidInput):
-            await wrong
+            await invalid_call

@@ -1,4 +1,4 @@
-"""Every example of a delivery, through the door and into each storage."""
+"""Every example of a delivery is posted to the webhook and becomes rows in each storage."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
 
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
-def opened(
+def harness(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebhookHarness]:
     url = request.getfixturevalue("migrated_url") if request.param == "postgres" else None
@@ -24,9 +24,9 @@ def opened(
 
 
 @pytest.fixture
-def webhook(opened: WebhookHarness) -> WebhookHarness:
-    opened.clear_storage()
-    return opened
+def webhook(harness: WebhookHarness) -> WebhookHarness:
+    harness.clear_storage()
+    return harness
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -65,7 +65,7 @@ def test_ignored_items_are_counted_by_name(name: str) -> None:
 def test_deliveries_for_unconnected_numbers_are_skipped(
     webhook: WebhookHarness,
 ) -> None:
-    nothing = webhook.read_stored()
+    before = webhook.read_stored()
 
     answers = {name: webhook.post(example.body).json() for name, example in EXAMPLES.items()}
 
@@ -73,7 +73,7 @@ def test_deliveries_for_unconnected_numbers_are_skipped(
         name: {"received": received, "ingested": 0, "skipped": received, "failed": 0}
         for name, received in ((n, e.counters["received"]) for n, e in EXAMPLES.items())
     }
-    assert webhook.read_stored() == nothing
+    assert webhook.read_stored() == before
 
 
 def test_documentation_names_every_kind_of_message() -> None:

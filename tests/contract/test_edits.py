@@ -8,6 +8,7 @@ from tests.support.builders import (
     list_leads,
     make_apply_changes,
     make_edit,
+    make_ingestion,
     make_message,
     make_reaction,
 )
@@ -176,3 +177,17 @@ async def test_next_change_keeps_an_edit_that_was_pending(
         "edits": [{"body": "uno", "replaced_at": format_minute(1)}],
         "reactions": [{"by": "inbound", "emoji": "👍", "at": format_minute(2)}],
     }
+
+
+async def test_pending_edit_of_a_message_delivered_twice_at_once_is_applied_once(
+    transactions: Transactions,
+) -> None:
+    await create_shop(transactions)
+    message = make_message("uno")
+    await deliver_each(transactions, make_edit(message, "dos"))
+
+    await make_ingestion(transactions)([message, message])
+
+    stored = await get_only_message(transactions)
+    assert stored.body == "dos"
+    assert [edit["body"] for edit in stored.content["edits"]] == ["uno"]

@@ -1,4 +1,4 @@
-"""What becomes of a delivery: the same over memory and over PostgreSQL."""
+"""Messages become contacts, threads, messages, deals, insights and events, over each storage."""
 
 import logging
 from collections import Counter
@@ -12,24 +12,24 @@ from application.errors import StorageUnavailable
 from application.ingestion.ingest_messages import Counters
 from application.ports.storage import Transactions
 from domain.actor import Operator
-from domain.contact import Contact, ContactId
 from domain.deal import DealStatus
 from domain.failed_message import FIRST_RETRY_DELAY
 from domain.inbound import BrokenMessage
 from domain.insight import Description
 from tests.support.builders import (
     NOON,
+    ONE_INGESTED,
     create_shop,
     list_leads,
     make_ingestion,
     make_message,
-    new_id,
     phone_identity,
     user_identity,
 )
+from tests.support.conversations import make_crm_contact
+from tests.support.entities import add_entities
+from tests.support.failing_storage import FailingTransactions, raise_unavailable
 from tests.support.stored_rows import open_stored_rows
-
-ONE = Counters(received=1, ingested=1, skipped=0, failed=0)
 
 
 async def test_message_becomes_a_lead(transactions: Transactions) -> None:
@@ -37,7 +37,7 @@ async def test_message_becomes_a_lead(transactions: Transactions) -> None:
 
     counters = await make_ingestion(transactions)([make_message("¿Cuánto cuesta?\nGracias")])
 
-    assert counters == ONE
+    assert counters == ONE_INGESTED
     (lead,) = await list_leads(transactions)
     assert (lead.org_id, lead.contact, lead.body) == (
         shop.org_id,
@@ -93,23 +93,27 @@ async def test_messages_for_unknown_and_disabled_numbers_are_skipped(
 
 
 async def test_empty_delivery_begins_no_transaction(transactions: Transactions) -> None:
-    assert await make_ingestion(transactions)([]) == Counters.count([])
+    counted = FailingTransactions(transactions)
+
+    assert await make_ingestion(counted)([]) == Counters.count([])
+
+    assert counted.calls == 0
 
 
 async def test_each_message_is_stored_in_its_own_organisation(transactions: Transactions) -> None:
     """Twenty organisations, an unknown number, a disabled one, a duplicate and a broken item."""
     shops = [await create_shop(transactions, f"10{n:02}") for n in range(20)]
-    closed = await create_shop(transactions, "2000", is_enabled=False)
+    disabled = await create_shop(transactions, "2000", is_enabled=False)
     messages = [make_message(f"to {shop.external_id}", to=shop.external_id) for shop in shops]
     broken = BrokenMessage(address=shops[3].address, reason="it names no sender", payload={"a": 1})
-    lost = BrokenMessage(address=replace(closed).address, reason="it names no sender", payload={})
+    of_disabled = BrokenMessage(address=disabled.address, reason="it names no sender", payload={})
 
     counters = await make_ingestion(transactions)(
         [
             *messages[:10],
             make_message(to="3000"),
             broken,
-            lost,
+            of_disabled,
             make_message(to="2000"),
             *messages[10:],
             messages[5],
@@ -124,7 +128,7 @@ async def test_each_message_is_stored_in_its_own_organisation(transactions: Tran
         assert (failure.payload, failure.error) == ({"a": 1}, "it names no sender")
         assert failure.next_attempt_at
         assert FIRST_RETRY_DELAY / 2 <= failure.next_attempt_at - NOON <= FIRST_RETRY_DELAY * 1.5
-        assert await repos.failed_messages.list_for_organization(closed.org_id) == []
+        assert await repos.failed_messages.list_for_organization(disabled.org_id) == []
 
 
 async def test_messages_of_one_person_share_contact_thread_and_deal(
@@ -136,9 +140,9 @@ async def test_messages_of_one_person_share_contact_thread_and_deal(
     await ingest([make_message("hola"), make_message("¿hay stock?", minute=1)])
     await ingest([make_message("lo quiero", minute=2)])
 
-    captured = await list_leads(transactions)
-    assert {lead.deal for lead in captured} == {"hola"}
-    assert {lead.intent for lead in captured} == {"purchase"}
+    leads = await list_leads(transactions)
+    assert {lead.deal for lead in leads} == {"hola"}
+    assert {lead.intent for lead in leads} == {"purchase"}
 
 
 async def test_new_deal_opens_after_the_last_one_is_closed(transactions: Transactions) -> None:
@@ -165,7 +169,7 @@ async def test_person_without_a_phone_is_found_by_the_user_id(
 
 
 async def test_ids_shown_together_belong_to_one_person(transactions: Transactions) -> None:
-    """First by phone and user id, then by the user id alone: the thread goes on."""
+    """The first message shows phone and user id, the second the user id alone."""
     shop = await create_shop(transactions)
     ingest = make_ingestion(transactions)
 
@@ -261,11 +265,8 @@ async def test_insight_of_two_messages_of_one_second_is_the_same_in_any_order(
 
 async def test_crm_contact_is_found_and_keeps_its_name(transactions: Transactions) -> None:
     shop = await create_shop(transactions)
-    eva = Contact(
-        id=ContactId(new_id()), org_id=shop.org_id, name="Eva del CRM", phone="+5491155550001"
-    )
-    async with transactions.begin(Operator()) as repos:
-        await repos.contacts.add({eva.id: eva}, {})
+    eva = replace(make_crm_contact(shop.org_id, "+5491155550001"), name="Eva del CRM")
+    await add_entities(transactions, eva)
 
     await make_ingestion(transactions)([make_message(name="eva ✨")])
 
@@ -323,16 +324,16 @@ async def test_number_connected_again_continues_its_threads(
 
     counters = await ingest([make_message(minute=1)])
 
-    assert counters == ONE
+    assert counters == ONE_INGESTED
     (thread,) = await open_stored_rows(transactions).threads()
     assert thread.connection_id == shop.id
 
 
 @dataclass(frozen=True)
-class BadInsights:
-    """A provider on a bad day."""
+class FailingInsightProvider:
+    """A provider that raises an error, or gives a fixed answer."""
 
-    name: str = "bad"
+    name: str = "failing"
     answer: Sequence[Description] | None = None
 
     async def describe(self, texts: Sequence[str]) -> Sequence[Description]:
@@ -349,28 +350,24 @@ async def test_failing_insight_provider_costs_the_insight_only(
 ) -> None:
     await create_shop(transactions)
 
-    counters = await make_ingestion(transactions, BadInsights(answer=answer))(
+    counters = await make_ingestion(transactions, FailingInsightProvider(answer=answer))(
         [make_message("secret words")]
     )
 
-    assert counters == ONE
+    assert counters == ONE_INGESTED
     assert [lead.intent for lead in await list_leads(transactions)] == [None]
     assert "secret words" not in caplog.text
 
 
 async def test_unavailable_storage_makes_no_message_fail(
-    transactions: Transactions, monkeypatch: pytest.MonkeyPatch
+    transactions: Transactions,
 ) -> None:
-    """Nothing was kept, so the delivery must come again."""
+    """Nothing was stored, so the delivery must come again."""
     await create_shop(transactions)
+    unavailable = FailingTransactions(transactions, raise_unavailable)
 
-    def begin(*_: object) -> None:
-        raise StorageUnavailable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(transactions), "begin", begin)
-        with pytest.raises(StorageUnavailable):
-            await make_ingestion(transactions)([make_message(), make_message()])
+    with pytest.raises(StorageUnavailable):
+        await make_ingestion(unavailable)([make_message(), make_message()])
 
     assert await list_leads(transactions) == []
 
@@ -381,8 +378,8 @@ async def test_twelfth_delivery_is_stored_like_the_first(transactions: Transacti
     ingest = make_ingestion(transactions)
 
     for sender in range(12):
-        assert await ingest([make_message(by=str(sender))]) == ONE
-        assert await ingest([make_message(by=str(sender), minute=1)]) == ONE
+        assert await ingest([make_message(by=str(sender))]) == ONE_INGESTED
+        assert await ingest([make_message(by=str(sender), minute=1)]) == ONE_INGESTED
 
     deals = Counter(deal.contact_id for deal in await open_stored_rows(transactions).deals())
     assert set(deals.values()) == {1}

@@ -216,3 +216,24 @@ async def test_phone_of_a_contact_matches_whatsapp_phones_only(
 
     async with transactions.begin(Operator()) as repos:
         assert await read_matches(repos, key, shop) == {}
+
+
+async def test_pending_change_of_a_message_named_twice_is_returned_once(
+    transactions: Transactions,
+) -> None:
+    """A delivery may hold a message twice, also with different thread ids."""
+    shop = await create_shop(transactions)
+    pending = make_change_record(shop, target="wamid.1")
+    await add_entities(transactions, pending)
+    request = SnapshotRequest(
+        addresses={shop.address},
+        messages=[
+            MessageReference(shop.address, "wamid.1", thread_id)
+            for thread_id in ("wa:1:2", "wa:1:2", "wa:1:3")
+        ],
+    )
+
+    async with transactions.begin(Operator()) as repos:
+        snapshot = await repos.snapshots.read(request)
+
+    assert snapshot.pending == {pending.target: [pending]}

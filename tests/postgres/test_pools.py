@@ -1,4 +1,4 @@
-"""Who the service's connections are to the database."""
+"""Each connection pool acts as its own database role, and drops lost connections."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ from leadport.container import Container
 from leadport.settings import Settings
 from tests.support.builders import create_shop, make_ingestion, make_message, new_id
 
-WHO = sa.text("""
+READ_IDENTITY = sa.text("""
     SELECT current_user, rolsuper, rolbypassrls,
         EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid) AS owns_something,
         coalesce(current_setting('request.jwt.claims', true), '') AS claims
@@ -51,7 +51,7 @@ async def test_each_pool_acts_as_its_own_role_from_the_first_statement_on(
     engine = getattr(container, pool)()
     for _ in range(3):
         async with engine.connect() as db:
-            assert (await db.execute(WHO)).one() == (role, False, False, False, "")
+            assert (await db.execute(READ_IDENTITY)).one() == (role, False, False, False, "")
 
 
 async def test_claims_of_a_person_end_with_the_transaction(container: Container) -> None:
@@ -60,10 +60,10 @@ async def test_claims_of_a_person_end_with_the_transaction(container: Container)
 
     async with transactions.begin(SignedInUser(person)) as repos:
         db = repos.organizations.session  # type: ignore[attr-defined]
-        user, *_, claims = (await db.execute(WHO)).one()
+        user, *_, claims = (await db.execute(READ_IDENTITY)).one()
         uid = (await db.execute(sa.text("SELECT auth.uid()"))).scalar()
     async with transactions.pools[SignedInUser].connect() as again:
-        after = (await again.execute(WHO)).one()
+        after = (await again.execute(READ_IDENTITY)).one()
 
     assert (user, uid) == ("authenticated", person)
     assert str(person) in claims

@@ -1,4 +1,4 @@
-"""The domain's rules, one by one."""
+"""Rules of the domain: valid fields, titles, the order of a batch, contacts of senders."""
 
 from collections.abc import Sequence
 
@@ -23,24 +23,24 @@ SHOP = Connection(
 )
 
 
-def fields_refused(
+def find_invalid_fields(
     external_id: str = "1", display_name: str = "", access_token: str = ""
 ) -> list[str]:
     try:
         validate_connection(external_id, display_name, access_token)
     except InvalidInput as error:
-        return [wrong.field for wrong in error.errors]
+        return [field_error.field for field_error in error.errors]
     return []
 
 
 @pytest.mark.parametrize("good", ["1", "106540352242922", "page:a_b.c-D", "x" * 64])
 def test_external_id_of_any_provider_is_valid(good: str) -> None:
-    assert fields_refused(external_id=good) == []
+    assert find_invalid_fields(external_id=good) == []
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, "a/b", "ñ", "１", "1\n"])
 def test_external_id_has_up_to_64_plain_characters(bad: str) -> None:
-    assert fields_refused(external_id=bad) == ["external_id"]
+    assert find_invalid_fields(external_id=bad) == ["external_id"]
 
 
 @pytest.mark.parametrize("number", ["+5491155550001", "54 9 11 5555", "(011) 5555-0001"])
@@ -50,9 +50,13 @@ def test_phone_number_in_place_of_its_id_is_explained(number: str) -> None:
 
 
 def test_every_invalid_field_is_named() -> None:
-    assert fields_refused("+", "x" * 81, "a b") == ["external_id", "display_name", "access_token"]
-    assert fields_refused(display_name="two\nlines") == ["display_name"]
-    assert fields_refused(display_name="Ventas 👩‍💻") == []
+    assert find_invalid_fields("+", "x" * 81, "a b") == [
+        "external_id",
+        "display_name",
+        "access_token",
+    ]
+    assert find_invalid_fields(display_name="two\nlines") == ["display_name"]
+    assert find_invalid_fields(display_name="Ventas 👩‍💻") == []
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_batch_is_ordered_by_the_time_of_sending() -> None:
 
     batch = MessageBatch.resolve([late, early], {SHOP.address: SHOP})
 
-    assert [arrival.message.body for arrival in batch.resolved.values()] == ["early", "late"]
+    assert [item.message.body for item in batch.resolved.values()] == ["early", "late"]
 
 
 people = st.lists(
@@ -113,16 +117,16 @@ def test_each_message_has_one_contact_and_each_identity_one_owner(
 ) -> None:
     batch = MessageBatch.resolve([make_message(by=ids) for ids in senders], {SHOP.address: SHOP})
 
-    found = batch.plan_contacts({}, {}, new_id)
+    plan = batch.plan_contacts({}, {}, new_id)
 
-    assert found.contact_ids.keys() == batch.resolved.keys()
-    assert found.new_identities.keys() == {
+    assert plan.contact_ids.keys() == batch.resolved.keys()
+    assert plan.new_identities.keys() == {
         identity for item in batch.resolved.values() for identity in item.identity_keys
     }
-    assert set(found.contact_ids.values()) == found.new_contacts.keys()
-    for key, arrival in batch.resolved.items():
-        owners = {found.new_identities[id_].contact_id for id_ in arrival.identity_keys}
-        assert found.contact_ids[key] in owners
+    assert set(plan.contact_ids.values()) == plan.new_contacts.keys()
+    for key, item in batch.resolved.items():
+        owners = {plan.new_identities[id_].contact_id for id_ in item.identity_keys}
+        assert plan.contact_ids[key] in owners
 
 
 @given(senders=people)

@@ -64,7 +64,7 @@ pending AS (
     SELECT s.*
     FROM (
         SELECT org_id, channel, id AS subject FROM messages
-        UNION ALL
+        UNION -- not ALL: a delivery may hold a message twice, and a change applies once
         SELECT org_id, channel, kind || ':' || value FROM people
     ) AS a
     CROSS JOIN LATERAL (
