@@ -12,7 +12,7 @@ from tests.support.failing_storage import FailingTransactions, storage_down
 from tests.support.items import list_spooled_texts, make_text_item
 from tests.support.stored_rows import StoredRows, list_bodies
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.slow]
 
 
 async def test_storage_is_not_called_after_three_failures_until_a_probe_succeeds(

@@ -21,6 +21,8 @@ from leadport.container import Container
 from tests.support.app import run_in_app
 from tests.support.builders import SHOP_NUMBER, new_id
 
+pytestmark = pytest.mark.slow
+
 API_PATH = "/api/integrations/meta/connections"
 SECRET_TOKEN = "EAAGcanary0123456789"
 

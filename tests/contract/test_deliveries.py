@@ -11,6 +11,8 @@ from tests.deliveries.examples import EXAMPLES
 from tests.deliveries.harness import WebhookHarness, open_webhook_harness
 from tests.support.builders import NOON
 
+pytestmark = pytest.mark.slow  # `python -m tests.deliveries` runs them over memory alone
+
 MESSAGES = Path(__file__).parents[2] / "docs" / "MESSAGES.md"
 
 

@@ -31,7 +31,7 @@ from tests.support.items import list_spooled_texts, make_text_item
 from tests.support.recording_store import make_recording_store
 from tests.support.stored_rows import StoredRows, list_bodies
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from tests.support.mutations import (
 )
 from tests.support.posting import PostingHarness
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["memory", "postgres"])
 def harness(request: pytest.FixtureRequest) -> PostingHarness:

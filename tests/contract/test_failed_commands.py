@@ -18,6 +18,8 @@ from tests.support.items import ITEM_WITHOUT_SENDER
 from tests.support.payloads import ANA
 from tests.support.stored_rows import StoredRows, list_bodies
 
+pytestmark = pytest.mark.slow
+
 
 async def test_failed_list_shows_failures_without_their_text(
     failure: FailedMessage, shop: OrgId, leadport: Command

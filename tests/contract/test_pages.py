@@ -27,6 +27,8 @@ from tests.support.app import run_in_app, shutdown_hooks
 from tests.support.builders import SHOP_NUMBER
 from tests.support.stored_rows import open_stored_rows
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 SECRET_TOKEN = "EAAGcanary0123456789wxyz"
 SETTINGS_PATH = "/settings/channels"

@@ -28,7 +28,7 @@ from tests.support.items import REVOKE, STATUS, list_spooled_texts, make_text_it
 from tests.support.payloads import HOLA, without
 from tests.support.stored_rows import StoredRows, list_bodies
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.slow]
 
 
 async def test_delivery_is_spooled_and_counts_as_failed_while_the_storage_is_down(

@@ -25,6 +25,8 @@ from tests.support.entities import (
 )
 from tests.support.stored_rows import read_all_tables
 
+pytestmark = pytest.mark.slow
+
 
 async def test_transaction_whose_block_raises_writes_nothing(transactions: Transactions) -> None:
     shop = Organization(id=OrgId(new_id()), name="Shop")

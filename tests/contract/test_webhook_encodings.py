@@ -13,6 +13,8 @@ from interfaces.meta.signature import sign
 from tests.support.app import SECRET
 from tests.support.payloads import HOLA, encode, message_delivery
 
+pytestmark = pytest.mark.slow
+
 WEBHOOK = "/api/webhooks/meta"
 BODY = encode(message_delivery(HOLA))
 

@@ -18,6 +18,8 @@ from tests.support.failing_storage import FailingTransactions, storage_down
 from tests.support.items import STATUS, encode_items, make_text_item
 from tests.support.payloads import HOLA, Object
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def webhook(

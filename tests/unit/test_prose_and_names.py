@@ -277,6 +277,7 @@ def list_avoided_words(paths: Iterable[Path]) -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_source_uses_no_avoided_words() -> None:
     assert list_avoided_words([*MODULES, *OTHER_MODULES]) == []
 
