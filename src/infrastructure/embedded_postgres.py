@@ -247,7 +247,7 @@ class EmbeddedPostgres:
         return (error_lines or output_lines or ["no output"])[-1].strip()
 
     def _find_account(self) -> pwd.struct_passwd | None:
-        """The account to run as under root: the data's owner, or `nobody` before there is data."""
+        """Return the account of the programs under root: the data's owner; `nobody` without data."""
         if os.geteuid() != 0:
             return None
         if self._data.exists() and (owner := self._data.stat().st_uid) != 0:

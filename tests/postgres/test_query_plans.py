@@ -1,13 +1,8 @@
 """The plan of the ingest snapshot reads no table whole, whatever the statistics of the tables."""
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from infrastructure.postgres.ingest_snapshot import READ_SNAPSHOT
-from infrastructure.postgres.migrations import migrate
 from infrastructure.postgres.pools import INGEST_CONNECTION_SETTINGS, INGEST_ROLE
 from tests.support.query_plans import PlanNode, walk_plan
 from tests.support.rls_fixtures import Db
@@ -50,25 +45,6 @@ INSERT INTO state_changes
     (org_id, id, channel, external_id, kind, subject, sent_at, is_waiting)
     SELECT org_id, id, 'whatsapp', n, 'edit', 'message ' || n, now(), n % 10 = 0 FROM numbers;
 """
-
-
-@pytest.fixture(scope="module")
-def plans_url(server_url: str) -> Iterator[str]:
-    """A migrated database in which no test commits rows or statistics."""
-    with psycopg.connect(server_url, autocommit=True) as db:
-        db.execute("CREATE DATABASE plans")
-        url = make_conninfo(server_url, dbname="plans")
-        migrate(url)
-        yield url
-        db.execute("DROP DATABASE plans WITH (FORCE)")
-
-
-@pytest.fixture
-def db(plans_url: str) -> Iterator[Db]:
-    """A transaction as the owner of that database. It is rolled back after the test."""
-    with psycopg.connect(plans_url) as db:
-        yield db
-        db.rollback()
 
 
 def fill_tables(db: Db, rows: int, statistics: str = "current") -> None:
